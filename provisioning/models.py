@@ -1,0 +1,426 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The tables. Times are integer milliseconds since the epoch, UTC; see `clock`.
+
+Look-up keys (`*_key`) hold `naming.fold` of the value beside them: NFKC + casefold is computed
+here and indexed, because no database folds case the same way (security requirement R7).
+A migration never imports this module.
+"""
+
+from __future__ import annotations
+
+from peewee import (
+    SQL,
+    AutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+from .clock import now_ms
+from .db import database
+
+
+class Row(Model):
+    """Base of every table: an integer key for joins and keyset pages."""
+
+    id = AutoField()
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Setting(Row):
+    """A value that must survive restarts and is not configuration: the frozen RP ID, say."""
+
+    name = CharField(unique=True)
+    value = TextField()
+
+
+class Connection(Row):
+    """One upstream directory: what it may write, and the provenance of all that it made."""
+
+    name = CharField(unique=True)
+    profile = CharField(default="tolerant")
+    scope = CharField(default="write")  # write | users | read
+    created_at = BigIntegerField(default=now_ms)
+    last_seen_at = BigIntegerField(null=True)
+
+
+class Token(Row):
+    """A bearer token: found by its public id, compared by SHA-256, never stored."""
+
+    connection = ForeignKeyField(Connection, backref="tokens", on_delete="CASCADE")
+    public_id = CharField(unique=True)
+    secret_hash = BlobField()
+    created_at = BigIntegerField(default=now_ms)
+    expires_at = BigIntegerField()
+    revoked_at = BigIntegerField(null=True)
+    last_used_at = BigIntegerField(null=True)
+
+
+class UnknownAttribute(Row):
+    """An attribute that a directory sends and no schema knows: accepted, counted, shown."""
+
+    connection = ForeignKeyField(Connection, backref="unknown_attributes", on_delete="CASCADE")
+    name = CharField()
+    seen = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("connection", "name"), True),)
+
+
+class User(Row):
+    """A person. `document` is the RFC 7643 resource without id, meta, groups and schemas.
+
+    A deleted user stays as a tombstone: 404 outside, the name free again, the history kept.
+    """
+
+    resource_id = CharField(unique=True)
+    connection = ForeignKeyField(Connection, null=True, backref="users")
+    user_name = CharField()
+    user_name_key = CharField()
+    external_id = CharField(null=True)
+    display_name = CharField(default="")
+    display_name_key = CharField(default="")
+    email = CharField(null=True)
+    email_key = CharField(null=True)
+    active = BooleanField(default=True)
+    status = CharField(default="new")  # lifecycle.UserStatus, derived by keys.refresh_status
+    document = TextField()
+    version = IntegerField(default=1)
+    created_at = BigIntegerField(default=now_ms)
+    updated_at = BigIntegerField(default=now_ms)
+    last_activity_at = BigIntegerField(null=True)
+    left_at = BigIntegerField(null=True)  # when the cascade ran; the grace time counts from here
+    deleted_at = BigIntegerField(null=True)
+
+
+User.add_index(User.user_name_key, unique=True, where=User.deleted_at.is_null(),
+               name="user_living_user_name_key")
+User.add_index(User.connection, User.external_id, unique=True,
+               where=(User.deleted_at.is_null() & User.external_id.is_null(False)),
+               name="user_living_external_id")
+User.add_index(User.display_name_key, User.id, name="user_display_name_key_id")
+User.add_index(User.email_key, name="user_email_key_index")
+User.add_index(User.status, User.id, where=User.deleted_at.is_null(), name="user_status_id")
+User.add_index(User.updated_at, name="user_updated_at_index")
+User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
+
+
+class UserValue(Row):
+    """Searchable elements of multi-valued attributes (emails, phoneNumbers …), for EXISTS."""
+
+    user = ForeignKeyField(User, backref="values", on_delete="CASCADE")
+    attribute = CharField()
+    type = CharField(null=True)
+    value = TextField()
+    value_key = TextField()
+    primary = BooleanField(default=False)
+
+    class Meta:
+        indexes = ((("attribute", "value_key"), False),)
+
+
+class Group(Row):
+    """A group; its members are rows of `Member`, never part of `document`."""
+
+    resource_id = CharField(unique=True)
+    connection = ForeignKeyField(Connection, null=True, backref="groups")
+    display_name = CharField()
+    display_name_key = CharField()
+    external_id = CharField(null=True)
+    document = TextField()
+    version = IntegerField(default=1)
+    created_at = BigIntegerField(default=now_ms)
+    updated_at = BigIntegerField(default=now_ms)
+    deleted_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "user_group"
+
+
+# NULL connections (groups made by hand) are distinct in a unique index, so their names are
+# held by the domain check in `groups` instead.
+Group.add_index(Group.connection, Group.display_name_key, unique=True,
+                where=Group.deleted_at.is_null(), name="group_living_display_name")
+Group.add_index(Group.connection, Group.external_id,
+                where=Group.external_id.is_null(False), name="group_external_id_index")
+Group.add_index(Group.display_name_key, name="group_display_name_key_index")
+
+
+class Member(Row):
+    """A membership: a user or a nested group in a group; exactly one of the two is set."""
+
+    group = ForeignKeyField(Group, backref="members", on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True, backref="memberships", on_delete="CASCADE")
+    subgroup = ForeignKeyField(Group, null=True, backref="parents", on_delete="CASCADE")
+    created_at = BigIntegerField(default=now_ms)
+
+    class Meta:
+        indexes = ((("group", "user"), True), (("group", "subgroup"), True))
+
+
+class PanelAccount(Row):
+    """Somebody who works in the panel. SCIM can neither read nor write this table (T11)."""
+
+    name = CharField()
+    email = CharField(null=True)
+    role = CharField()  # access.Role
+    state = CharField(default="active")  # active | suspended
+    user = ForeignKeyField(User, null=True, backref="accounts")
+    user_handle = BlobField(unique=True)
+    created_at = BigIntegerField(default=now_ms)
+
+
+class SecurityKey(Row):
+    """A key in somebody's hand, from draft to revoked. Its history survives it."""
+
+    resource_id = CharField(unique=True)
+    user = ForeignKeyField(User, null=True, backref="keys")  # null while a wizard drafts it
+    kind = CharField()  # lifecycle.KeyKind
+    name = CharField()
+    state = CharField()  # lifecycle.KeyState
+    reason = CharField(null=True)  # lifecycle.Reason
+    method = CharField()  # admin | user
+    user_handle = BlobField()  # 64 random bytes, fixed when the key is drafted
+    model = CharField(null=True)
+    aaguid = CharField(null=True)
+    pin_change_forced = BooleanField(null=True)  # None until the card has said
+    uid_hash = CharField(null=True)  # keyed hash of the card's UID: an attribute, never identity
+    created_at = BigIntegerField(default=now_ms)
+    activated_at = BigIntegerField(null=True)
+    confirmed_at = BigIntegerField(null=True)  # first use with the changed PIN (R25)
+    suspended_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+    last_used_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "state"), False), (("state", "id"), False))
+
+
+class WebAuthnCredential(Row):
+    """What both kinds of credential row hold (WebAuthn L3 §4, credential record)."""
+
+    rp_id = CharField()
+    credential_id = BlobField(unique=True)
+    public_key = BlobField()  # COSE_Key
+    sign_count = BigIntegerField(default=0)
+    aaguid = CharField()
+    transports = CharField(default="")  # space-separated
+    attestation_format = CharField()
+    attestation_object = BlobField()  # kept raw, so that a later policy can look again
+    backup_eligible = BooleanField(default=False)
+    backed_up = BooleanField(default=False)
+    created_at = BigIntegerField(default=now_ms)
+    last_used_at = BigIntegerField(null=True)
+
+
+class Credential(WebAuthnCredential):
+    """A user's credential, a row apart from its key."""
+
+    key = ForeignKeyField(SecurityKey, backref="credentials", on_delete="CASCADE")
+
+
+class PanelCredential(WebAuthnCredential):
+    """A panel account's credential."""
+
+    account = ForeignKeyField(PanelAccount, backref="credentials", on_delete="CASCADE")
+    label = CharField(default="")
+
+
+class Activation(Row):
+    """A mailed link by which a user activates a key. Only its hash is stored (R11)."""
+
+    resource_id = CharField(unique=True)
+    key = ForeignKeyField(SecurityKey, backref="activations", on_delete="CASCADE")
+    user = ForeignKeyField(User, backref="activations")
+    token_hash = BlobField(unique=True)
+    state = CharField(default="live")  # lifecycle.LinkState
+    address = CharField()
+    created_at = BigIntegerField(default=now_ms)
+    expires_at = BigIntegerField()
+    opened_at = BigIntegerField(null=True)  # the first start POST, which a scanner may cause
+    ended_at = BigIntegerField(null=True)
+    requested_again_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "state"), False), (("key", "state"), False))
+
+
+class OwnerLink(Row):
+    """The one-time CLI link that makes a panel account and registers its first key (T25)."""
+
+    token_hash = BlobField(unique=True)
+    role = CharField()
+    account = ForeignKeyField(PanelAccount, null=True)  # set for recovery
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+
+class Session(Row):
+    """A signed-in browser. The cookie's secret is stored hashed; rows can be killed."""
+
+    secret_hash = BlobField(unique=True)
+    kind = CharField()  # access.SessionKind: panel | user | activation
+    account = ForeignKeyField(PanelAccount, null=True, backref="sessions", on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True, backref="sessions", on_delete="CASCADE")
+    key = ForeignKeyField(SecurityKey, null=True)
+    activation = ForeignKeyField(Activation, null=True)
+    created_at = BigIntegerField(default=now_ms)
+    last_seen_at = BigIntegerField(default=now_ms)
+    expires_at = BigIntegerField()
+    stepped_up_at = BigIntegerField(null=True)
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "ended_at"), False),)
+
+
+class Challenge(Row):
+    """A WebAuthn challenge: bound to purpose and browser or job, dead at the first try (R13)."""
+
+    binding = CharField(index=True)  # who may answer: a session's or a job's id, prefixed
+    purpose = CharField()
+    user = ForeignKeyField(User, null=True, on_delete="CASCADE")
+    key = ForeignKeyField(SecurityKey, null=True, on_delete="CASCADE")
+    challenge = BlobField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("user",), False),)
+
+
+class Station(Row):
+    """A desk with a reader, known by its own keys."""
+
+    resource_id = CharField(unique=True)
+    name = CharField()
+    signing_key = BlobField()  # Ed25519, raw 32 bytes
+    sealing_key = BlobField()  # X25519, raw 32 bytes
+    version = CharField(default="")
+    reader_name = TextField(default="")
+    state = CharField(default="no_reader")  # no_reader | no_card | card | busy (as last told)
+    created_at = BigIntegerField(default=now_ms)
+    last_seen_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+
+
+class PairingCode(Row):
+    """The 8-digit one-time code that pairs a station: 10 minutes, 5 tries."""
+
+    code_hash = BlobField(unique=True)
+    created_by = CharField()
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+    station = ForeignKeyField(Station, null=True)
+
+
+class RequestId(Row):
+    """Ids of signed station requests already seen, so that none is taken twice."""
+
+    station = ForeignKeyField(Station, on_delete="CASCADE")
+    jti = CharField()
+    expires_at = BigIntegerField(index=True)
+
+    class Meta:
+        indexes = ((("station", "jti"), True),)
+
+
+class Job(Row):
+    """Work for a station. `step` says how far the card is, `state` who has to act next."""
+
+    resource_id = CharField(unique=True)
+    op = CharField()  # jobs.Op: enrol | change_pin | assert | reset
+    station = ForeignKeyField(Station, backref="jobs")
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True, backref="jobs")
+    state = CharField(default="queued")  # lifecycle.JobState
+    step = CharField(default="prepared")  # lifecycle.JobStep
+    ticket_id = CharField(null=True)  # jti of the ticket now out at the station
+    ticket_expires_at = BigIntegerField(null=True)
+    fault = CharField(null=True)  # jobs.Fault
+    card = TextField(default="{}")  # what the station told of the card, JSON
+    result = TextField(default="{}")
+    sealed_pin = BlobField(null=True)  # AEAD, bound to resource_id (R19); NULL once released
+    binding = CharField(default="")  # the browser that waits for an `assert` job
+    code = CharField(default="")  # short code shown on both screens
+    created_by = CharField(default="")
+    created_at = BigIntegerField(default=now_ms)
+    updated_at = BigIntegerField(default=now_ms)
+    finished_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("station", "state"), False), (("key", "state"), False))
+
+
+class WizardDraft(Row):
+    """A New User wizard under way: nothing typed is lost to a reload or a lost session."""
+
+    resource_id = CharField(unique=True)
+    account = ForeignKeyField(PanelAccount, on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True)  # set when the wizard serves an existing user
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="open")  # open | confirmed | cancelled
+    data = TextField(default="{}")
+    version = IntegerField(default=1)
+    created_at = BigIntegerField(default=now_ms)
+    updated_at = BigIntegerField(default=now_ms)
+
+
+class OutboxMail(Row):
+    """A mail that commits with the change that causes it; a worker sends it."""
+
+    message_id = CharField(unique=True)
+    template = CharField()  # mail.Template
+    recipient = CharField()
+    locale = CharField(default="en")
+    context = TextField(default="{}")  # JSON, no secrets
+    sealed_secret = BlobField(null=True)  # a link or a PIN, AEAD; erased at 250 or 72 h
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="queued")  # outbox.MailState: queued | sent | dead | cancelled
+    attempts = IntegerField(default=0)
+    last_error = TextField(default="")
+    created_at = BigIntegerField(default=now_ms)
+    due_at = BigIntegerField(default=now_ms)
+    leased_until = BigIntegerField(null=True)
+    sent_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "due_at"), False), (("user",), False), (("key",), False))
+
+
+class AuditEvent(Row):
+    """One line of the audit log, chained by a keyed hash (R26)."""
+
+    at = BigIntegerField(index=True)
+    actor_kind = CharField()
+    actor_id = CharField(null=True)
+    actor_name = CharField()
+    event = CharField(index=True)
+    user = ForeignKeyField(User, null=True, backref="audit_events")
+    key = ForeignKeyField(SecurityKey, null=True)
+    detail = TextField()
+    mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
+
+
+class AuditHead(Row):
+    """The chain's end: how many rows there are and the last one's MAC."""
+
+    rows = BigIntegerField(default=0)
+    mac = BlobField()
+
+
+ALL: list[type[Row]] = [
+    Setting, Connection, Token, UnknownAttribute, User, UserValue, Group, Member, PanelAccount,
+    SecurityKey, Credential, PanelCredential, Activation, OwnerLink, Session, Challenge, Station,
+    PairingCode, RequestId, Job, WizardDraft, OutboxMail, AuditEvent, AuditHead,
+]

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Names and addresses as look-up keys: the same key for twins that people cannot tell apart."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def fold(text: str) -> str:
+    """Return the look-up key of a name: stripped, NFKC, casefolded, NFKC again.
+
+    Case, full-width, NFC/NFD, `ß`/`ss` and surrounding-space twins share one key (R7;
+    RFC 7644 §7.8). The second NFKC is needed because casefolding can denormalise.
+    """
+    folded = unicodedata.normalize("NFKC", text.strip()).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()
