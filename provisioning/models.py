@@ -10,6 +10,8 @@ A migration never imports this module.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from peewee import (
     SQL,
     AutoField,
@@ -29,6 +31,10 @@ from .db import database
 
 class Row(Model):
     """Base of every table: an integer key for joins and keyset pages."""
+
+    if TYPE_CHECKING:  # peewee adds `<name>_id` beside each foreign key
+
+        def __getattr__(self, name: str) -> int: ...
 
     id = AutoField()
 

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The audit log: one row in the same transaction as what it tells, chained by a keyed hash.
+
+Each row's MAC covers the previous row's MAC and its own content (HMAC-SHA-256 under a key that
+is not in the database), and `AuditHead` holds the count and the last MAC under a MAC of its own:
+an edited, missing or reordered row or a cut tail is found by `verify` (R26).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from enum import StrEnum, unique
+
+from .clock import now_ms
+from .db import database
+from .models import AuditEvent, AuditHead, SecurityKey, User
+
+_START = b"\0" * 32
+
+
+@unique
+class Event(StrEnum):
+    """Every kind of line; each is explained in the README's audit table."""
+
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    USER_DELETED = "user.deleted"
+    USER_SIGNED_IN = "user.signed_in"
+    USER_SIGNED_OUT = "user.signed_out"
+    SIGN_IN_REFUSED = "sign_in.refused"
+    GROUP_CREATED = "group.created"
+    GROUP_CHANGED = "group.changed"
+    GROUP_DELETED = "group.deleted"
+    MEMBERS_CHANGED = "group.members_changed"
+    KEY_DRAFTED = "key.drafted"
+    KEY_ASSIGNED = "key.assigned"
+    KEY_REGISTERED = "key.registered"
+    KEY_ACTIVATED = "key.activated"
+    KEY_CONFIRMED = "key.confirmed"
+    KEY_SUSPENDED = "key.suspended"
+    KEY_RESUMED = "key.resumed"
+    KEY_REVOKED = "key.revoked"
+    KEY_RENAMED = "key.renamed"
+    KEY_NEEDS_RESET = "key.needs_reset"
+    KEY_REFUSED = "key.refused"
+    LINK_ISSUED = "link.issued"
+    LINK_OPENED = "link.opened"
+    LINK_USED = "link.used"
+    LINK_CANCELLED = "link.cancelled"
+    LINK_REQUESTED = "link.requested"
+    JOB_QUEUED = "job.queued"
+    JOB_TAPPED = "job.tapped"
+    JOB_INTERRUPTED = "job.interrupted"
+    JOB_DONE = "job.done"
+    JOB_CANCELLED = "job.cancelled"
+    PIN_CHANGED = "pin.changed"
+    PIN_RELEASED = "pin.released"
+    PIN_REVEALED = "pin.revealed"
+    PIN_CANCELLED = "pin.cancelled"
+    MAIL_SENT = "mail.sent"
+    MAIL_FAILED = "mail.failed"
+    MAIL_DEAD = "mail.dead"
+    MAIL_CANCELLED = "mail.cancelled"
+    STATION_PAIRED = "station.paired"
+    STATION_RENAMED = "station.renamed"
+    STATION_REVOKED = "station.revoked"
+    CONNECTION_CREATED = "connection.created"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
+    OWNER_LINK_MADE = "owner_link.made"
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_SIGNED_IN = "account.signed_in"
+    ACCOUNT_SIGNED_OUT = "account.signed_out"
+    ACCOUNT_STEPPED_UP = "account.stepped_up"
+    ACCOUNT_SUSPENDED = "account.suspended"
+    ACCOUNT_HELD = "account.held"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who did it: `kind` is connection, account, user, station, system or cli."""
+
+    kind: str
+    id: str | None
+    name: str
+
+
+SYSTEM = Actor("system", None, "Keywright")
+CLI = Actor("cli", None, "command line")
+
+
+_process_key: list[bytes] = []
+
+
+def use_key(key: bytes) -> None:
+    """Set this process's audit key (from the vault)."""
+    _process_key[:] = [key]
+
+
+def _audit_key() -> bytes:
+    if not _process_key:
+        raise RuntimeError("no audit key: the process did not call audit.use_key")
+    return _process_key[0]
+
+
+def record(
+    actor: Actor,
+    event: Event,
+    *,
+    user: User | None = None,
+    key: SecurityKey | None = None,
+    **detail: object,
+) -> AuditEvent:
+    """Write one line in the caller's transaction. If it cannot be written, nothing happened."""
+    head = _head()
+    row = AuditEvent(
+        at=now_ms(),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        event=event.value,
+        user=user,
+        key=key,
+        detail=json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
+    )
+    row.mac = _mac(bytes(head.mac) if head.rows else _START, row)
+    row.save(force_insert=True)
+    head.rows += 1
+    head.mac = row.mac
+    head.save()
+    return row
+
+
+def _head() -> AuditHead:
+    query = AuditHead.select().limit(1)
+    if getattr(database, "for_update", False):
+        query = query.for_update()
+    head = query.first()
+    return head if head is not None else AuditHead.create(rows=0, mac=_START)
+
+
+def _mac(previous: bytes, row: AuditEvent) -> bytes:
+    content = json.dumps(
+        [row.at, row.actor_kind, row.actor_id, row.actor_name, row.event,
+         row.user_id, row.key_id, row.detail],
+        ensure_ascii=False,
+    )
+    return hmac.new(_audit_key(), previous + content.encode(), hashlib.sha256).digest()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` found: how many rows, and the first row that does not fit, if any."""
+
+    rows: int
+    broken_at: int | None
+    message: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether the chain holds from the first row to the head."""
+        return self.broken_at is None and not self.message
+
+
+def verify() -> Verdict:
+    """Walk the chain and compare it with the head."""
+    previous, count = _START, 0
+    for row in AuditEvent.select().order_by(AuditEvent.id).iterator():
+        count += 1
+        if not hmac.compare_digest(bytes(row.mac), _mac(previous, row)):
+            return Verdict(count, row.id, f"row {row.id} or the one before it was changed")
+        previous = bytes(row.mac)
+    head = AuditHead.select().first()
+    expected_rows, expected_mac = (head.rows, bytes(head.mac)) if head else (0, _START)
+    if count != expected_rows or previous != expected_mac:
+        return Verdict(count, None, f"the log ends after {count} of {expected_rows} rows")
+    return Verdict(count, None, "")

@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Users: the verbs that doors call, and the cascade.
+
+Functions take values and rows, raise domain errors and never commit: the caller holds
+`db.transaction()`. A user's document is its RFC 7643 JSON without id, meta, groups, schemas and
+password; the look-up columns and `UserValue` rows are derived from it here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+import orjson
+from peewee import IntegrityError
+
+from . import access, activations, audit, jobs, keys, outbox
+from .addresses import check_address
+from .audit import Actor, Event
+from .clock import now_ms
+from .errors import InvalidValue, NotFound, Taken
+from .lifecycle import LinkState, Reason
+from .models import Challenge, Connection, Member, User, UserValue
+from .naming import fold
+
+Document = Mapping[str, object]
+
+MAX_NAME = 256
+
+
+def deactivate(user: User, reason: Reason, actor: Actor) -> None:
+    """The cascade: everything that lets this person in is dead when the transaction commits.
+
+    Called by every path: SCIM PATCH, PUT, DELETE and Bulk, the panel and the command line.
+    Idempotent. What cannot be undone (revocation, erasure) waits for the grace time, see
+    `finish_leavers` (R16).
+    """
+    user.active = False
+    user.left_at = user.left_at or now_ms()
+    sessions = access.end_sessions(user)
+    links = activations.end_for_user(user, LinkState.CANCELLED)
+    challenges = Challenge.delete().where(Challenge.user == user).execute()
+    running = jobs.cancel_for_user(user, actor)
+    mails = outbox.cancel(user=user)
+    suspended = keys.suspend_all(user, reason, actor)
+    user.status = keys.status_of(user)
+    user.save()
+    access.hold_account_of(user, actor)
+    audit.record(
+        actor, Event.USER_DEACTIVATED, user=user, reason=reason, sessions=sessions, links=links,
+        challenges=challenges, jobs=running, mails=mails, keys=suspended,
+    )
+
+
+def reactivate(user: User, actor: Actor) -> None:
+    """Let a person be active again. No key resumes by itself: an officer does that (R16)."""
+    user.active = True
+    user.left_at = None
+    user.status = keys.status_of(user)
+    user.save()
+    audit.record(actor, Event.USER_REACTIVATED, user=user)
+
+
+def finish_leavers(grace_ms: int) -> int:
+    """Revoke the keys of those who left longer ago than the grace time; return how many users."""
+    due = User.select().where(User.left_at.is_null(False), User.left_at < now_ms() - grace_ms)
+    finished = 0
+    for user in due.limit(100):
+        keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)
+        user.left_at = None
+        user.save()
+        finished += 1
+    return finished
+
+
+def create_user(document: Document, *, connection: Connection | None, actor: Actor) -> User:
+    """Make a user. Raises Taken (userName, externalId) or InvalidValue with the field."""
+    user = User(resource_id=str(uuid.uuid4()), connection=connection)
+    _derive(user, document)
+    user.active = document.get("active") is not False
+    if not user.active:
+        user.left_at = now_ms()
+        user.status = keys.status_of(user)
+    _check_free(user)
+    try:
+        user.save(force_insert=True)
+    except IntegrityError as error:  # lost a race: the index decides (S6)
+        raise _taken(user) from error
+    _write_values(user, document)
+    audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name,
+                 active=user.active)
+    return user
+
+
+def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
+    """Store a new document. False and nothing touched when it equals the old one.
+
+    `active` going to false runs the cascade; an e-mail that changes kills open links (T12).
+    """
+    before = orjson.loads(user.document)
+    if before == document:
+        return False
+    old_email, old_name = user.email_key, user.user_name_key
+    old_external, was_active = user.external_id, user.active
+    _derive(user, document)
+    if user.user_name_key != old_name or user.external_id != old_external:
+        _check_free(user)
+    user.version += 1
+    user.updated_at = now_ms()
+    try:
+        user.save()
+    except IntegrityError as error:
+        raise _taken(user) from error
+    if any(_elements(before, name) != _elements(document, name) for name in {*before, *document}):
+        UserValue.delete().where(UserValue.user == user).execute()
+        _write_values(user, document)
+    changed = sorted(name for name in {*before, *document} if before.get(name) != document.get(name))
+    if changed != ["active"]:
+        audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
+    if user.email_key != old_email:
+        activations.end_for_user(user, LinkState.CANCELLED)
+        outbox.cancel(user=user)
+    active = document.get("active") is not False
+    if was_active and not active:
+        deactivate(user, Reason.LEFT, actor)
+    elif active and not was_active:
+        reactivate(user, actor)
+    return True
+
+
+def delete_user(user: User, actor: Actor) -> None:
+    """Run the cascade and leave a tombstone: 404 outside, the name free, the history kept."""
+    deactivate(user, Reason.LEFT, actor)
+    user.deleted_at = user.updated_at = now_ms()
+    user.version += 1
+    user.save()
+    Member.delete().where(Member.user == user).execute()
+    audit.record(actor, Event.USER_DELETED, user=user, user_name=user.user_name)
+
+
+def get_user(resource_id: str, connection: Connection | None = None) -> User:
+    """Return a living user; with a connection only what that connection provisioned."""
+    query = User.select().where(User.resource_id == resource_id, User.deleted_at.is_null())
+    if connection is not None:
+        query = query.where(User.connection == connection)
+    user = query.first()
+    if user is None:
+        raise NotFound(f"There is no user {resource_id}.")
+    return user
+
+
+def document_of(user: User) -> dict[str, object]:
+    """Return the stored document as a fresh dict."""
+    document: dict[str, object] = orjson.loads(user.document)
+    return document
+
+
+def is_taken(user_name: str, besides: User | None = None) -> bool:
+    """Say whether a living user holds this userName, or one that people cannot tell apart."""
+    query = User.select().where(User.user_name_key == fold(user_name), User.deleted_at.is_null())
+    if besides is not None and besides.id is not None:
+        query = query.where(User.id != besides.id)
+    return query.exists()
+
+
+def _derive(user: User, document: Document) -> None:
+    user_name = _text(document, "userName").strip()
+    if not user_name:
+        raise InvalidValue("A user name is required.", "userName")
+    if len(user_name) > MAX_NAME or len(fold(user_name)) > MAX_NAME:
+        raise InvalidValue(f"A user name has at most {MAX_NAME} characters.", "userName")
+    user.user_name = user_name
+    user.user_name_key = fold(user_name)
+    user.external_id = _text(document, "externalId") or None
+    user.display_name = shown_name(document)
+    user.display_name_key = fold(user.display_name)
+    user.email = mail_address(document)
+    user.email_key = fold(user.email) if user.email else None
+    user.document = orjson.dumps(document).decode()
+
+
+def shown_name(document: Document) -> str:
+    """Return displayName, else name.formatted, else given and family name, else userName."""
+    name = document.get("name")
+    parts = name if isinstance(name, Mapping) else {}
+    joined = " ".join(str(parts[p]) for p in ("givenName", "familyName") if parts.get(p))
+    return (_text(document, "displayName") or str(parts.get("formatted") or "") or joined
+            or _text(document, "userName"))
+
+
+def mail_address(document: Document) -> str | None:
+    """Return the address that mail goes to: primary, else work, else the first one.
+
+    An address that no mail server could be trusted with counts as none (R28): the directory may
+    keep it, we do not send to it.
+    """
+    emails = [e for e in _elements(document, "emails") if e.get("value")]
+    chosen = (
+        next((e for e in emails if e.get("primary") is True), None)
+        or next((e for e in emails if e.get("type") == "work"), None)
+        or next(iter(emails), None)
+    )
+    if chosen is None:
+        return None
+    try:
+        return check_address(str(chosen["value"]))
+    except InvalidValue:
+        return None
+
+
+def _text(document: Document, name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _elements(document: Document, name: str) -> list[Mapping[str, object]]:
+    value = document.get(name)
+    if not isinstance(value, list):
+        return []
+    return [element for element in value if isinstance(element, Mapping)]
+
+
+def _write_values(user: User, document: Document) -> None:
+    rows = [
+        {
+            "user": user.id, "attribute": name, "type": element.get("type"),
+            "value": str(element["value"]), "value_key": fold(str(element["value"])),
+            "primary": element.get("primary") is True,
+        }
+        for name in document
+        for element in _elements(document, name)
+        if element.get("value") is not None
+    ]
+    if rows:
+        UserValue.insert_many(rows).execute()
+
+
+def _check_free(user: User) -> None:
+    if is_taken(user.user_name, besides=user):
+        raise _taken(user)
+    if user.external_id is not None and user.connection_id is not None:
+        twin = User.select().where(
+            User.connection == user.connection_id, User.external_id == user.external_id,
+            User.deleted_at.is_null(),
+        )
+        if user.id is not None:
+            twin = twin.where(User.id != user.id)
+        if twin.exists():
+            raise Taken("Another user already has this externalId.", "externalId")
+
+
+def _taken(user: User) -> Taken:
+    return Taken(f"The user name {user.user_name} is taken.", "userName")
+
+

@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Groups and memberships. Membership is rows: no verb here loads a group's members.
+
+Functions never commit: the caller holds `db.transaction()`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+from peewee import IntegrityError, chunked
+
+from . import audit
+from .audit import Actor, Event
+from .clock import now_ms
+from .errors import InvalidValue, NotFound, Taken
+from .models import Connection, Group, Member, User
+from .naming import fold
+
+Document = Mapping[str, object]
+
+MAX_NESTING = 8
+_CHUNK = 500  # ids per statement, well under every database's limit on parameters
+
+
+@dataclass(frozen=True)
+class MemberRef:
+    """A member as others see it: its resource id, `User` or `Group`, and its shown name."""
+
+    resource_id: str
+    type: str
+    display: str
+
+
+@dataclass(frozen=True)
+class GroupRef:
+    """A group that a user is in; `type` is `direct` or `indirect` (RFC 7643 §4.1.2)."""
+
+    resource_id: str
+    display: str
+    type: str
+
+
+def create_group(document: Document, *, connection: Connection | None, actor: Actor) -> Group:
+    """Make an empty group. Raises Taken(displayName) or InvalidValue with the field."""
+    group = Group(resource_id=str(uuid.uuid4()), connection=connection)
+    _derive(group, document)
+    _check_free(group)
+    try:
+        group.save(force_insert=True)
+    except IntegrityError as error:
+        raise _taken(group) from error
+    audit.record(actor, Event.GROUP_CREATED, group=group.resource_id,
+                 display_name=group.display_name)
+    return group
+
+
+def replace_group(group: Group, document: Document, *, actor: Actor) -> bool:
+    """Store a new document (members are not part of it). False when nothing changed."""
+    if orjson.loads(group.document) == document:
+        return False
+    before = group.display_name_key
+    _derive(group, document)
+    if group.display_name_key != before:
+        _check_free(group)
+    _touch(group)
+    try:
+        group.save()
+    except IntegrityError as error:
+        raise _taken(group) from error
+    audit.record(actor, Event.GROUP_CHANGED, group=group.resource_id,
+                 display_name=group.display_name)
+    return True
+
+
+def delete_group(group: Group, actor: Actor) -> None:
+    """Empty the group and leave a tombstone; its name is free again."""
+    Member.delete().where((Member.group == group) | (Member.subgroup == group)).execute()
+    _touch(group)
+    group.deleted_at = group.updated_at
+    group.save()
+    audit.record(actor, Event.GROUP_DELETED, group=group.resource_id,
+                 display_name=group.display_name)
+
+
+def get_group(resource_id: str, connection: Connection | None = None) -> Group:
+    """Return a living group; with a connection only what that connection provisioned."""
+    query = Group.select().where(Group.resource_id == resource_id, Group.deleted_at.is_null())
+    if connection is not None:
+        query = query.where(Group.connection == connection)
+    group = query.first()
+    if group is None:
+        raise NotFound(f"There is no group {resource_id}.")
+    return group
+
+
+def add_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
+    """Add users and groups by resource id; return how many were not members before.
+
+    Raises InvalidValue for an id that nothing has, a cycle or nesting deeper than eight (R6).
+    """
+    users, groups = _resolve(ids, group.connection)
+    for subgroup in groups:
+        _check_nesting(group, subgroup)
+    rows = [{"group": group.id, "user": user, "subgroup": None} for user in users]
+    rows += [{"group": group.id, "user": None, "subgroup": subgroup} for subgroup in groups]
+    before = _count(group, users, groups)
+    for batch in chunked(rows, _CHUNK):
+        Member.insert_many(batch).on_conflict_ignore().execute()
+    return _changed(group, len(rows) - before, "added", actor)
+
+
+def remove_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
+    """Remove members by resource id; ids that are no members are no error (idempotent)."""
+    removed = 0
+    for batch in chunked(list(dict.fromkeys(ids)), _CHUNK):
+        users = User.select(User.id).where(User.resource_id.in_(batch))
+        groups = Group.select(Group.id).where(Group.resource_id.in_(batch))
+        removed += (
+            Member.delete()
+            .where(Member.group == group, Member.user.in_(users) | Member.subgroup.in_(groups))
+            .execute()
+        )
+    return _changed(group, removed, "removed", actor)
+
+
+def remove_all_members(group: Group, *, actor: Actor) -> int:
+    """Empty the group by one statement."""
+    removed = Member.delete().where(Member.group == group).execute()
+    return _changed(group, removed, "removed", actor)
+
+
+def replace_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
+    """Make exactly these the members; return how many rows were added or removed."""
+    users, groups = _resolve(ids, group.connection)
+    old = Member.select(Member.id, Member.user, Member.subgroup).where(Member.group == group)
+    gone = [
+        row_id for row_id, user, subgroup in old.tuples()
+        if user not in users and subgroup not in groups
+    ]
+    for batch in chunked(gone, _CHUNK):
+        Member.delete().where(Member.id.in_(batch)).execute()
+    _changed(group, len(gone), "removed", actor)
+    return len(gone) + add_members(group, ids, actor=actor)
+
+
+def members(group: Group) -> Iterator[MemberRef]:
+    """Stream the members in order of joining; those who were deleted are not among them."""
+    subgroup = Group.alias()
+    rows = (
+        Member.select(User.resource_id, User.display_name, subgroup.resource_id,
+                      subgroup.display_name)
+        .left_outer_join(User, on=(Member.user == User.id))
+        .switch(Member)
+        .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))
+        .where(Member.group == group)
+        .order_by(Member.id)
+        .tuples()
+        .iterator()
+    )
+    for user_id, user_name, group_id, group_name in rows:
+        if user_id is not None:
+            yield MemberRef(user_id, "User", user_name)
+        else:
+            yield MemberRef(group_id, "Group", group_name)
+
+
+def groups_of(user: User) -> list[GroupRef]:
+    """Return a user's groups, direct and through nesting, direct ones first."""
+    return groups_of_many([user]).get(user.id, [])
+
+
+def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
+    """The same for a page of users, in a number of queries that the page size does not change."""
+    found: dict[int, dict[int, str]] = {user.id: {} for user in users}
+    if not users:
+        return {}
+    holders: dict[int, set[int]] = {}
+    rows = Member.select(Member.user, Member.group).where(Member.user.in_(list(found))).tuples()
+    for user_id, group_id in rows:
+        found[user_id][group_id] = "direct"
+        holders.setdefault(group_id, set()).add(user_id)
+    for _ in range(MAX_NESTING):
+        rows = (
+            Member.select(Member.subgroup, Member.group)
+            .where(Member.subgroup.in_(list(holders)))
+            .tuples()
+        )
+        above: dict[int, set[int]] = {}
+        for child, parent in rows if holders else ():
+            for user_id in holders[child]:
+                if parent not in found[user_id]:
+                    found[user_id][parent] = "indirect"
+                    above.setdefault(parent, set()).add(user_id)
+        if not above:
+            break
+        holders = above
+    ids = {group_id for groups in found.values() for group_id in groups}
+    names = {
+        group.id: (group.resource_id, group.display_name)
+        for group in Group.select().where(Group.id.in_(list(ids)))
+    } if ids else {}
+    return {
+        user_id: [
+            GroupRef(*names[group_id], kind)
+            for group_id, kind in sorted(groups.items(), key=lambda item: (item[1], item[0]))
+        ]
+        for user_id, groups in found.items()
+    }
+
+
+def _derive(group: Group, document: Document) -> None:
+    name = document.get("displayName")
+    name = name.strip() if isinstance(name, str) else ""
+    if not name:
+        raise InvalidValue("A group needs a display name.", "displayName")
+    if len(name) > 256:
+        raise InvalidValue("A group's display name has at most 256 characters.", "displayName")
+    external_id = document.get("externalId")
+    group.display_name = name
+    group.display_name_key = fold(name)
+    group.external_id = external_id if isinstance(external_id, str) and external_id else None
+    group.document = orjson.dumps(document).decode()
+
+
+def _check_free(group: Group) -> None:
+    twin = Group.select().where(
+        Group.display_name_key == group.display_name_key, Group.deleted_at.is_null()
+    )
+    if group.connection_id is None:
+        twin = twin.where(Group.connection.is_null())
+    else:
+        twin = twin.where(Group.connection == group.connection_id)
+    if group.id is not None:
+        twin = twin.where(Group.id != group.id)
+    if twin.exists():
+        raise _taken(group)
+
+
+def _taken(group: Group) -> Taken:
+    return Taken(f"There is already a group {group.display_name}.", "displayName")
+
+
+def _touch(group: Group) -> None:
+    group.version += 1
+    group.updated_at = now_ms()
+
+
+def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:
+    if count:
+        _touch(group)
+        group.save()
+        audit.record(actor, Event.MEMBERS_CHANGED, group=group.resource_id,
+                     display_name=group.display_name, **{verb: count})
+    return count
+
+
+def _resolve(ids: Sequence[str], connection: Connection | None) -> tuple[set[int], set[int]]:
+    """Return the row ids of users and of groups; raises InvalidValue naming the unknown one."""
+    wanted = list(dict.fromkeys(ids))
+    users: dict[str, int] = {}
+    groups: dict[str, int] = {}
+    for batch in chunked(wanted, _CHUNK):
+        for table, found in ((User, users), (Group, groups)):
+            query = table.select(table.resource_id, table.id).where(
+                table.resource_id.in_(batch), table.deleted_at.is_null()
+            )
+            if connection is not None:
+                query = query.where(table.connection == connection)
+            found.update(query.tuples())
+    for resource_id in wanted:
+        if resource_id not in users and resource_id not in groups:
+            raise InvalidValue(f"There is no user or group {resource_id}.", "members")
+    return set(users.values()), set(groups.values())
+
+
+def _count(group: Group, users: set[int], groups: set[int]) -> int:
+    present = 0
+    for column, ids in ((Member.user, users), (Member.subgroup, groups)):
+        for batch in chunked(sorted(ids), _CHUNK):
+            present += Member.select().where(Member.group == group, column.in_(batch)).count()
+    return present
+
+
+def _check_nesting(group: Group, subgroup: int) -> None:
+    above = _levels({group.id}, up=True)
+    below = _levels({subgroup}, up=False)
+    if any(subgroup in level for level in above) or subgroup == group.id:
+        raise InvalidValue("A group cannot be a member of itself.", "members")
+    if len(above) + len(below) > MAX_NESTING:
+        raise InvalidValue(f"Groups nest at most {MAX_NESTING} deep.", "members")
+
+
+def _levels(start: set[int], *, up: bool) -> list[set[int]]:
+    """Return the groups above (or below) by level, the start first; bounded by MAX_NESTING."""
+    known, come = (Member.subgroup, Member.group) if up else (Member.group, Member.subgroup)
+    levels, seen = [start], set(start)
+    while len(levels) <= MAX_NESTING:
+        rows = Member.select(come).where(known.in_(list(levels[-1])), come.is_null(False)).tuples()
+        following = {row[0] for row in rows} - seen
+        if not following:
+            break
+        seen |= following
+        levels.append(following)
+    return levels

@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Settings: environment variables `KEYWRIGHT_*`, all faults told at once.
+
+Secrets may come from files: `KEYWRIGHT_MAIL_PASSWORD_FILE=/run/secrets/smtp`.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .errors import ConfigurationError
+
+PREFIX = "KEYWRIGHT_"
+ENV_FILE = "keywright.env"
+
+
+class PinDelivery(StrEnum):
+    """How a server-made PIN reaches its person; `user_sets` makes none at all."""
+
+    MAIL = "mail"
+    REVEAL_ONCE = "reveal_once"
+    USER_SETS = "user_sets"
+
+
+class MailTls(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class AttestationRule(StrEnum):
+    """Whether a key must prove its model."""
+
+    REQUIRED = "required"
+    NONE = "none"
+
+
+class Settings(BaseSettings):
+    """Everything that an operator decides. Field descriptions are the documentation."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data: Path = Field(description="Data folder: database, key files, settings file.")
+    base_url: str = Field(description="Address that people and directories use, with https://.")
+    database_url: str = Field("", description="sqlite:///… (default: in the data folder) or "
+                              "postgresql://…")
+    rp_id: str = Field("", description="WebAuthn RP ID; the base URL's host unless set. Frozen at "
+                       "the first credential.")
+    organisation: str = Field("Keywright", min_length=1, max_length=64,
+                              description="Name that people see on pages, mails and cards.")
+    contact: str = Field("your IT service desk", description="Whom a mail tells people to ask.")
+    demo: bool = Field(False, description="Demo mode; only `keywright demo` sets it.")
+    demo_mailbox_url: str = Field("", description="Where the demo shows its mail and its desk.")
+    mail_server: str = Field("localhost", description="SMTP server.")
+    mail_port: int = Field(25, ge=1, le=65535, description="SMTP port.")
+    mail_username: str = Field("", description="SMTP user name; empty for none.")
+    mail_password: str = Field("", repr=False, description="SMTP password.")
+    mail_tls: MailTls = Field(MailTls.STARTTLS, description="none, starttls or tls.")
+    mail_sender: str = Field("keywright@localhost", description="From address.")
+    pin_delivery: PinDelivery = Field(PinDelivery.MAIL, description="mail, reveal_once or "
+                                      "user_sets (the only one that NIST SP 800-63B-4 allows).")
+    pin_length: int = Field(6, ge=6, le=16, description="Digits of a PIN that the server makes.")
+    require_forced_pin_change: bool = Field(False, description="Refuse cards that cannot force a "
+                                            "PIN change.")
+    link_lifetime_minutes: int = Field(24 * 60, ge=5, le=7 * 24 * 60,
+                                       description="How long an activation link lives; longer "
+                                       "than 24 hours is shown as a deviation.")
+    leaver_grace_hours: int = Field(24, ge=0, le=90 * 24, description="From the cascade to the "
+                                    "revocation of a leaver's keys.")
+    attestation: AttestationRule = Field(AttestationRule.REQUIRED,
+                                         description="required or none.")
+    attestation_roots: Path | None = Field(None, description="Folder of PEM roots with a "
+                                           "models.json that names each model.")
+    allowed_models: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="AAGUIDs allowed, separated by commas; empty: every model with "
+        "a root.")
+    web_processes: int = Field(2, ge=1, le=64, description="Web processes of `serve`.")
+    web_threads: int = Field(16, ge=4, le=256, description="Threads of each web process; half of "
+                             "them may hold waiting stations.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    tls_certificate: Path | None = Field(None, description="PEM certificate, if no proxy ends TLS.")
+    tls_key: Path | None = Field(None, description="PEM key of the certificate.")
+
+    @field_validator("allowed_models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an absolute http(s) address")
+        if parts.scheme == "http" and not _is_local(parts.hostname):
+            raise ValueError("must be https (http is allowed for localhost only)")
+        if parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
+            raise ValueError("must be scheme, host and port only")
+        return value.rstrip("/")
+
+    @field_validator("mail_sender", "contact", "organisation")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if any(ord(character) < 32 for character in value):
+            raise ValueError("must be one line")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: dict[str, object]) -> dict[str, object]:
+        if not values.get("rp_id") and isinstance(values.get("base_url"), str):
+            values["rp_id"] = urlsplit(str(values["base_url"])).hostname or ""
+        if not values.get("database_url") and values.get("data"):
+            folder = Path(str(values["data"])).absolute()
+            values["database_url"] = f"sqlite:///{folder / 'keywright.sqlite3'}"
+        return values
+
+    @model_validator(mode="after")
+    def _rp_id_fits(self) -> Settings:
+        host = urlsplit(self.base_url).hostname or ""
+        if host != self.rp_id and not host.endswith("." + self.rp_id):
+            raise ValueError(f"rp_id {self.rp_id!r} is not the host of base_url or above it")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The one origin that WebAuthn answers may name (WebAuthn L3 §7.1)."""
+        return self.base_url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the base URL is plain http on this machine (demo and development)."""
+        return self.base_url.startswith("http://")
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read `NAME=value` lines as `keywright init` writes them; `#` starts a comment line."""
+    values: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            name, _, value = line.partition("=")
+            values[name.strip()] = value.strip()
+    return values
+
+
+def load(data: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings: the data folder's `keywright.env`, the environment, then overrides.
+
+    Raises ConfigurationError with one line for every fault.
+    """
+    faults: list[str] = []
+    values: dict[str, object] = {}
+    folder = data or (Path(os.environ[PREFIX + "DATA"]) if PREFIX + "DATA" in os.environ else None)
+    if folder is None:
+        raise ConfigurationError("KEYWRIGHT_DATA: say where the data folder is (or pass --data).")
+    values["data"] = folder
+    lines = read_env_file(folder / ENV_FILE) if (folder / ENV_FILE).is_file() else {}
+    lines.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
+    lines.pop(PREFIX + "DATA", None)
+    for name, value in sorted(lines.items()):
+        field = name.removeprefix(PREFIX).lower()
+        if field.endswith("_file") and field.removesuffix("_file") in Settings.model_fields:
+            field = field.removesuffix("_file")
+            try:
+                value = Path(value).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                faults.append(f"{name}: {error.strerror}")
+                continue
+        if field in Settings.model_fields:
+            values[field] = value
+        else:
+            faults.append(f"{name}: there is no such setting")
+    values.update(overrides)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+            faults.append(f"{name.rstrip('_')}: {fault['msg'].removeprefix('Value error, ')}")
+    if faults or settings is None:
+        raise ConfigurationError("\n".join(faults))
+    return settings

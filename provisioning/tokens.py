@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Connections and their bearer tokens: `kw_<id>_<secret>`, hashed at rest, shown once (R1, R2)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from . import audit
+from .audit import Actor, Event
+from .clock import DAY, now_ms
+from .errors import InvalidValue, NotFound, Taken, Unauthenticated
+from .models import Connection, Token
+
+PREFIX = "kw"
+MAX_DAYS = 365
+_NO_HASH = b"\0" * 32
+_TOUCH_EVERY = 60_000
+
+
+def create_connection(name: str, actor: Actor, scope: str = "write") -> Connection:
+    """Make a connection; raises Taken or InvalidValue."""
+    name = name.strip()
+    if not name or len(name) > 64:
+        raise InvalidValue("A connection's name has 1 to 64 characters.", "name")
+    if scope not in ("write", "users", "read"):
+        raise InvalidValue("The scope is write, users or read.", "scope")
+    if Connection.select().where(Connection.name == name).exists():
+        raise Taken(f"There is already a connection {name}.", "name")
+    connection = Connection.create(name=name, scope=scope)
+    audit.record(actor, Event.CONNECTION_CREATED, connection=name, scope=scope)
+    return connection
+
+
+def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]:
+    """Issue a token and return it with its text, which is nowhere else. At most 365 days."""
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
+    public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
+    token = Token.create(
+        connection=connection, public_id=public_id, secret_hash=_hash(secret),
+        expires_at=now_ms() + days * DAY,
+    )
+    audit.record(actor, Event.TOKEN_CREATED, connection=connection.name, token=public_id)
+    return token, f"{PREFIX}_{public_id}_{secret}"
+
+
+def revoke(public_id: str, actor: Actor) -> Token:
+    """Revoke a token: the next request with it is refused. Raises NotFound."""
+    token = Token.get_or_none(Token.public_id == public_id)
+    if token is None:
+        raise NotFound(f"There is no token {public_id}.")
+    if token.revoked_at is None:
+        token.revoked_at = now_ms()
+        token.save()
+        audit.record(actor, Event.TOKEN_REVOKED, connection=token.connection.name,
+                     token=public_id)
+    return token
+
+
+def verify(authorization: str | None) -> Token:
+    """Return the live token of an `Authorization: Bearer` header, its connection loaded.
+
+    Raises Unauthenticated with the same words for unknown, expired and revoked. A miss compares
+    too, so that time does not tell it from a wrong secret (T6).
+    """
+    scheme, _, text = (authorization or "").partition(" ")
+    parts = text.strip().split("_")
+    well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
+    public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
+    token = (
+        Token.select(Token, Connection)
+        .join(Connection)
+        .where(Token.public_id == public_id)
+        .first()
+    )
+    expected = bytes(token.secret_hash) if token is not None else _NO_HASH
+    same = hmac.compare_digest(_hash(secret), expected)
+    now = now_ms()
+    if token is None or not same or token.revoked_at is not None or token.expires_at <= now:
+        raise Unauthenticated("This needs a valid bearer token.")
+    return token
+
+
+def touch(token: Token) -> bool:
+    """Note that the token and its directory were seen; writes at most once a minute."""
+    now = now_ms()
+    if token.last_used_at is not None and now - token.last_used_at < _TOUCH_EVERY:
+        return False
+    Token.update(last_used_at=now).where(Token.id == token.id).execute()
+    Connection.update(last_seen_at=now).where(Connection.id == token.connection_id).execute()
+    return True
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
