@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import threading
 import time
@@ -13,7 +14,7 @@ from fido2.ctap import CtapError
 
 from reader.simulator.apdu import CHAINING, SW, Command, MalformedApdu, answer
 from reader.simulator.authenticator import Authenticator
-from reader.simulator.credentials import Memory
+from reader.simulator.credentials import Credential, Memory
 from reader.simulator.parameters import Parameters
 from reader.simulator.profile import NO_FAULTS, Faults, Profile
 
@@ -125,6 +126,34 @@ class SoftwareCard:
                 self._clear_chain()
                 return answer(SW.WRONG_LENGTH)
             return self._answer(command)
+
+    def export_private_key(self, credential_id: bytes) -> bytes:
+        """A credential's key, PKCS #8 in DER.
+
+        :raises KeyError: no such credential.
+        """
+        return self._credential(credential_id).private_key
+
+    def export_credential(self, credential_id: bytes) -> dict[str, str | int | bool]:
+        """The argument of CDP's WebAuthn.addCredential: the same credential in Chromium.
+
+        :raises KeyError: no such credential.
+        """
+        credential = self._credential(credential_id)
+        return {
+            "credentialId": base64.b64encode(credential.credential_id).decode(),
+            "isResidentCredential": credential.discoverable,
+            "rpId": credential.rp_id,
+            "privateKey": base64.b64encode(credential.private_key).decode(),
+            "userHandle": base64.b64encode(credential.user_id).decode(),
+            "signCount": self.memory.sign_count,
+        }
+
+    def _credential(self, credential_id: bytes) -> Credential:
+        credential = self.memory.find(credential_id)
+        if credential is None:
+            raise KeyError("The card has no such credential.")
+        return credential
 
     def _answer(self, command: Command) -> bytes:
         dies = self._counts_as_death(command)

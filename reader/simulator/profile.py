@@ -70,8 +70,8 @@ class Profile:
     keep_alives: int = 0
     """How many times the card answers 9100 before a CTAP answer, if the reader can poll."""
     reset_window: float = 10.0
-    token_first_use: float = 30.0
-    """A PIN token that is not used for so long after it was given is dead (CTAP 2.1 §6.5.2.1)."""
+    token_first_use: float = 19.8
+    """A PIN token unused for so long is dead; 19.8 is the limit over NFC (CTAP 2.1 §6.5.2.1)."""
     token_lifetime: float = 600.0
 
     accept_same_pin: bool = False
