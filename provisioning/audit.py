@@ -148,8 +148,16 @@ def _head() -> AuditHead:
 
 def _mac(previous: bytes, row: AuditEvent) -> bytes:
     content = json.dumps(
-        [row.at, row.actor_kind, row.actor_id, row.actor_name, row.event,
-         row.user_id, row.key_id, row.detail],
+        [
+            row.at,
+            row.actor_kind,
+            row.actor_id,
+            row.actor_name,
+            row.event,
+            row.user_id,
+            row.key_id,
+            row.detail,
+        ],
         ensure_ascii=False,
     )
     return hmac.new(_audit_key(), previous + content.encode(), hashlib.sha256).digest()

@@ -49,8 +49,16 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     user.save()
     access.hold_account_of(user, actor)
     audit.record(
-        actor, Event.USER_DEACTIVATED, user=user, reason=reason, sessions=sessions, links=links,
-        challenges=challenges, jobs=running, mails=mails, keys=suspended,
+        actor,
+        Event.USER_DEACTIVATED,
+        user=user,
+        reason=reason,
+        sessions=sessions,
+        links=links,
+        challenges=challenges,
+        jobs=running,
+        mails=mails,
+        keys=suspended,
     )
 
 
@@ -89,8 +97,7 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     except IntegrityError as error:  # lost a race: the index decides (S6)
         raise _taken(user) from error
     _write_values(user, document)
-    audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name,
-                 active=user.active)
+    audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name, active=user.active)
     return user
 
 
@@ -116,12 +123,11 @@ def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
     if any(_elements(before, name) != _elements(document, name) for name in {*before, *document}):
         UserValue.delete().where(UserValue.user == user).execute()
         _write_values(user, document)
-    changed = sorted(name for name in {*before, *document} if before.get(name) != document.get(name))
+    changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if changed != ["active"]:
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
     if user.email_key != old_email:
         activations.end_for_user(user, LinkState.CANCELLED)
-        outbox.cancel(user=user)
     active = document.get("active") is not False
     if was_active and not active:
         deactivate(user, Reason.LEFT, actor)
@@ -186,8 +192,12 @@ def shown_name(document: Document) -> str:
     name = document.get("name")
     parts = name if isinstance(name, Mapping) else {}
     joined = " ".join(str(parts[p]) for p in ("givenName", "familyName") if parts.get(p))
-    return (_text(document, "displayName") or str(parts.get("formatted") or "") or joined
-            or _text(document, "userName"))
+    return (
+        _text(document, "displayName")
+        or str(parts.get("formatted") or "")
+        or joined
+        or _text(document, "userName")
+    )
 
 
 def mail_address(document: Document) -> str | None:
@@ -225,8 +235,11 @@ def _elements(document: Document, name: str) -> list[Mapping[str, object]]:
 def _write_values(user: User, document: Document) -> None:
     rows = [
         {
-            "user": user.id, "attribute": name, "type": element.get("type"),
-            "value": str(element["value"]), "value_key": fold(str(element["value"])),
+            "user": user.id,
+            "attribute": name,
+            "type": element.get("type"),
+            "value": str(element["value"]),
+            "value_key": fold(str(element["value"])),
             "primary": element.get("primary") is True,
         }
         for name in document
@@ -242,7 +255,8 @@ def _check_free(user: User) -> None:
         raise _taken(user)
     if user.external_id is not None and user.connection_id is not None:
         twin = User.select().where(
-            User.connection == user.connection_id, User.external_id == user.external_id,
+            User.connection == user.connection_id,
+            User.external_id == user.external_id,
             User.deleted_at.is_null(),
         )
         if user.id is not None:
@@ -253,5 +267,3 @@ def _check_free(user: User) -> None:
 
 def _taken(user: User) -> Taken:
     return Taken(f"The user name {user.user_name} is taken.", "userName")
-
-

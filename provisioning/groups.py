@@ -55,8 +55,9 @@ def create_group(document: Document, *, connection: Connection | None, actor: Ac
         group.save(force_insert=True)
     except IntegrityError as error:
         raise _taken(group) from error
-    audit.record(actor, Event.GROUP_CREATED, group=group.resource_id,
-                 display_name=group.display_name)
+    audit.record(
+        actor, Event.GROUP_CREATED, group=group.resource_id, display_name=group.display_name
+    )
     return group
 
 
@@ -73,8 +74,9 @@ def replace_group(group: Group, document: Document, *, actor: Actor) -> bool:
         group.save()
     except IntegrityError as error:
         raise _taken(group) from error
-    audit.record(actor, Event.GROUP_CHANGED, group=group.resource_id,
-                 display_name=group.display_name)
+    audit.record(
+        actor, Event.GROUP_CHANGED, group=group.resource_id, display_name=group.display_name
+    )
     return True
 
 
@@ -84,8 +86,9 @@ def delete_group(group: Group, actor: Actor) -> None:
     _touch(group)
     group.deleted_at = group.updated_at
     group.save()
-    audit.record(actor, Event.GROUP_DELETED, group=group.resource_id,
-                 display_name=group.display_name)
+    audit.record(
+        actor, Event.GROUP_DELETED, group=group.resource_id, display_name=group.display_name
+    )
 
 
 def get_group(resource_id: str, connection: Connection | None = None) -> Group:
@@ -140,7 +143,8 @@ def replace_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
     users, groups = _resolve(ids, group.connection)
     old = Member.select(Member.id, Member.user, Member.subgroup).where(Member.group == group)
     gone = [
-        row_id for row_id, user, subgroup in old.tuples()
+        row_id
+        for row_id, user, subgroup in old.tuples()
         if user not in users and subgroup not in groups
     ]
     for batch in chunked(gone, _CHUNK):
@@ -153,8 +157,9 @@ def members(group: Group) -> Iterator[MemberRef]:
     """Stream the members in order of joining; those who were deleted are not among them."""
     subgroup = Group.alias()
     rows = (
-        Member.select(User.resource_id, User.display_name, subgroup.resource_id,
-                      subgroup.display_name)
+        Member.select(
+            User.resource_id, User.display_name, subgroup.resource_id, subgroup.display_name
+        )
         .left_outer_join(User, on=(Member.user == User.id))
         .switch(Member)
         .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))
@@ -201,10 +206,14 @@ def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
             break
         holders = above
     ids = {group_id for groups in found.values() for group_id in groups}
-    names = {
-        group.id: (group.resource_id, group.display_name)
-        for group in Group.select().where(Group.id.in_(list(ids)))
-    } if ids else {}
+    names = (
+        {
+            group.id: (group.resource_id, group.display_name)
+            for group in Group.select().where(Group.id.in_(list(ids)))
+        }
+        if ids
+        else {}
+    )
     return {
         user_id: [
             GroupRef(*names[group_id], kind)
@@ -255,8 +264,13 @@ def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:
     if count:
         _touch(group)
         group.save()
-        audit.record(actor, Event.MEMBERS_CHANGED, group=group.resource_id,
-                     display_name=group.display_name, **{verb: count})
+        audit.record(
+            actor,
+            Event.MEMBERS_CHANGED,
+            group=group.resource_id,
+            display_name=group.display_name,
+            **{verb: count},
+        )
     return count
 
 

@@ -46,14 +46,14 @@ class Row(Model):
 class Setting(Row):
     """A value that must survive restarts and is not configuration: the frozen RP ID, say."""
 
-    name = CharField(unique=True)
+    name = TextField(unique=True)
     value = TextField()
 
 
 class Connection(Row):
     """One upstream directory: what it may write, and the provenance of all that it made."""
 
-    name = CharField(unique=True)
+    name = TextField(unique=True)
     profile = CharField(default="tolerant")
     scope = CharField(default="write")  # write | users | read
     created_at = BigIntegerField(default=now_ms)
@@ -76,7 +76,7 @@ class UnknownAttribute(Row):
     """An attribute that a directory sends and no schema knows: accepted, counted, shown."""
 
     connection = ForeignKeyField(Connection, backref="unknown_attributes", on_delete="CASCADE")
-    name = CharField()
+    name = TextField()
     seen = IntegerField(default=0)
 
     class Meta:
@@ -91,13 +91,13 @@ class User(Row):
 
     resource_id = CharField(unique=True)
     connection = ForeignKeyField(Connection, null=True, backref="users")
-    user_name = CharField()
-    user_name_key = CharField()
-    external_id = CharField(null=True)
-    display_name = CharField(default="")
-    display_name_key = CharField(default="")
-    email = CharField(null=True)
-    email_key = CharField(null=True)
+    user_name = TextField()
+    user_name_key = TextField()
+    external_id = TextField(null=True)
+    display_name = TextField(default="")
+    display_name_key = TextField(default="")
+    email = TextField(null=True)
+    email_key = TextField(null=True)
     active = BooleanField(default=True)
     status = CharField(default="new")  # lifecycle.UserStatus, derived by keys.refresh_status
     document = TextField()
@@ -109,11 +109,19 @@ class User(Row):
     deleted_at = BigIntegerField(null=True)
 
 
-User.add_index(User.user_name_key, unique=True, where=User.deleted_at.is_null(),
-               name="user_living_user_name_key")
-User.add_index(User.connection, User.external_id, unique=True,
-               where=(User.deleted_at.is_null() & User.external_id.is_null(False)),
-               name="user_living_external_id")
+User.add_index(
+    User.user_name_key,
+    unique=True,
+    where=User.deleted_at.is_null(),
+    name="user_living_user_name_key",
+)
+User.add_index(
+    User.connection,
+    User.external_id,
+    unique=True,
+    where=(User.deleted_at.is_null() & User.external_id.is_null(False)),
+    name="user_living_external_id",
+)
 User.add_index(User.display_name_key, User.id, name="user_display_name_key_id")
 User.add_index(User.email_key, name="user_email_key_index")
 User.add_index(User.status, User.id, where=User.deleted_at.is_null(), name="user_status_id")
@@ -140,9 +148,9 @@ class Group(Row):
 
     resource_id = CharField(unique=True)
     connection = ForeignKeyField(Connection, null=True, backref="groups")
-    display_name = CharField()
-    display_name_key = CharField()
-    external_id = CharField(null=True)
+    display_name = TextField()
+    display_name_key = TextField()
+    external_id = TextField(null=True)
     document = TextField()
     version = IntegerField(default=1)
     created_at = BigIntegerField(default=now_ms)
@@ -155,10 +163,19 @@ class Group(Row):
 
 # NULL connections (groups made by hand) are distinct in a unique index, so their names are
 # held by the domain check in `groups` instead.
-Group.add_index(Group.connection, Group.display_name_key, unique=True,
-                where=Group.deleted_at.is_null(), name="group_living_display_name")
-Group.add_index(Group.connection, Group.external_id,
-                where=Group.external_id.is_null(False), name="group_external_id_index")
+Group.add_index(
+    Group.connection,
+    Group.display_name_key,
+    unique=True,
+    where=Group.deleted_at.is_null(),
+    name="group_living_display_name",
+)
+Group.add_index(
+    Group.connection,
+    Group.external_id,
+    where=Group.external_id.is_null(False),
+    name="group_external_id_index",
+)
 Group.add_index(Group.display_name_key, name="group_display_name_key_index")
 
 
@@ -177,8 +194,8 @@ class Member(Row):
 class PanelAccount(Row):
     """Somebody who works in the panel. SCIM can neither read nor write this table (T11)."""
 
-    name = CharField()
-    email = CharField(null=True)
+    name = TextField()
+    email = TextField(null=True)
     role = CharField()  # access.Role
     state = CharField(default="active")  # active | suspended
     user = ForeignKeyField(User, null=True, backref="accounts")
@@ -192,7 +209,7 @@ class SecurityKey(Row):
     resource_id = CharField(unique=True)
     user = ForeignKeyField(User, null=True, backref="keys")  # null while a wizard drafts it
     kind = CharField()  # lifecycle.KeyKind
-    name = CharField()
+    name = TextField()
     state = CharField()  # lifecycle.KeyState
     reason = CharField(null=True)  # lifecycle.Reason
     method = CharField()  # admin | user
@@ -250,7 +267,7 @@ class Activation(Row):
     user = ForeignKeyField(User, backref="activations")
     token_hash = BlobField(unique=True)
     state = CharField(default="live")  # lifecycle.LinkState
-    address = CharField()
+    address = TextField()
     created_at = BigIntegerField(default=now_ms)
     expires_at = BigIntegerField()
     opened_at = BigIntegerField(null=True)  # the first start POST, which a scanner may cause
@@ -308,7 +325,7 @@ class Station(Row):
     """A desk with a reader, known by its own keys."""
 
     resource_id = CharField(unique=True)
-    name = CharField()
+    name = TextField()
     signing_key = BlobField()  # Ed25519, raw 32 bytes
     sealing_key = BlobField()  # X25519, raw 32 bytes
     version = CharField(default="")
@@ -325,6 +342,7 @@ class PairingCode(Row):
     code_hash = BlobField(unique=True)
     created_by = CharField()
     expires_at = BigIntegerField()
+    tries = IntegerField(default=0)
     used_at = BigIntegerField(null=True)
     station = ForeignKeyField(Station, null=True)
 
@@ -356,7 +374,11 @@ class Job(Row):
     card = TextField(default="{}")  # what the station told of the card, JSON
     result = TextField(default="{}")
     sealed_pin = BlobField(null=True)  # AEAD, bound to resource_id (R19); NULL once released
+    purpose = CharField(default="")  # what the answer is for: ceremony purposes
     binding = CharField(default="")  # the browser that waits for an `assert` job
+    account = ForeignKeyField(PanelAccount, null=True)
+    session = ForeignKeyField(Session, null=True)  # the activation session that asked
+    pin_mode = CharField(default="")  # server | own, for `enrol`
     code = CharField(default="")  # short code shown on both screens
     created_by = CharField(default="")
     created_at = BigIntegerField(default=now_ms)
@@ -386,7 +408,7 @@ class OutboxMail(Row):
 
     message_id = CharField(unique=True)
     template = CharField()  # mail.Template
-    recipient = CharField()
+    recipient = TextField()
     locale = CharField(default="en")
     context = TextField(default="{}")  # JSON, no secrets
     sealed_secret = BlobField(null=True)  # a link or a PIN, AEAD; erased at 250 or 72 h
@@ -410,7 +432,7 @@ class AuditEvent(Row):
     at = BigIntegerField(index=True)
     actor_kind = CharField()
     actor_id = CharField(null=True)
-    actor_name = CharField()
+    actor_name = TextField()
     event = CharField(index=True)
     user = ForeignKeyField(User, null=True, backref="audit_events")
     key = ForeignKeyField(SecurityKey, null=True)
@@ -426,7 +448,28 @@ class AuditHead(Row):
 
 
 ALL: list[type[Row]] = [
-    Setting, Connection, Token, UnknownAttribute, User, UserValue, Group, Member, PanelAccount,
-    SecurityKey, Credential, PanelCredential, Activation, OwnerLink, Session, Challenge, Station,
-    PairingCode, RequestId, Job, WizardDraft, OutboxMail, AuditEvent, AuditHead,
+    Setting,
+    Connection,
+    Token,
+    UnknownAttribute,
+    User,
+    UserValue,
+    Group,
+    Member,
+    PanelAccount,
+    SecurityKey,
+    Credential,
+    PanelCredential,
+    Activation,
+    OwnerLink,
+    Session,
+    Challenge,
+    Station,
+    PairingCode,
+    RequestId,
+    Job,
+    WizardDraft,
+    OutboxMail,
+    AuditEvent,
+    AuditHead,
 ]

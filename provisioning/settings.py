@@ -53,12 +53,20 @@ class Settings(BaseSettings):
 
     data: Path = Field(description="Data folder: database, key files, settings file.")
     base_url: str = Field(description="Address that people and directories use, with https://.")
-    database_url: str = Field("", description="sqlite:///… (default: in the data folder) or "
-                              "postgresql://…")
-    rp_id: str = Field("", description="WebAuthn RP ID; the base URL's host unless set. Frozen at "
-                       "the first credential.")
-    organisation: str = Field("Keywright", min_length=1, max_length=64,
-                              description="Name that people see on pages, mails and cards.")
+    database_url: str = Field(
+        "", description="sqlite:///… (default: in the data folder) or postgresql://…"
+    )
+    rp_id: str = Field(
+        "",
+        description="WebAuthn RP ID; the base URL's host unless set. Frozen at "
+        "the first credential.",
+    )
+    organisation: str = Field(
+        "Keywright",
+        min_length=1,
+        max_length=64,
+        description="Name that people see on pages, mails and cards.",
+    )
     contact: str = Field("your IT service desk", description="Whom a mail tells people to ask.")
     demo: bool = Field(False, description="Demo mode; only `keywright demo` sets it.")
     demo_mailbox_url: str = Field("", description="Where the demo shows its mail and its desk.")
@@ -68,26 +76,39 @@ class Settings(BaseSettings):
     mail_password: str = Field("", repr=False, description="SMTP password.")
     mail_tls: MailTls = Field(MailTls.STARTTLS, description="none, starttls or tls.")
     mail_sender: str = Field("keywright@localhost", description="From address.")
-    pin_delivery: PinDelivery = Field(PinDelivery.MAIL, description="mail, reveal_once or "
-                                      "user_sets (the only one that NIST SP 800-63B-4 allows).")
+    pin_delivery: PinDelivery = Field(
+        PinDelivery.MAIL,
+        description="mail, reveal_once or user_sets (the only one that NIST SP 800-63B-4 allows).",
+    )
     pin_length: int = Field(6, ge=6, le=16, description="Digits of a PIN that the server makes.")
-    require_forced_pin_change: bool = Field(False, description="Refuse cards that cannot force a "
-                                            "PIN change.")
-    link_lifetime_minutes: int = Field(24 * 60, ge=5, le=7 * 24 * 60,
-                                       description="How long an activation link lives; longer "
-                                       "than 24 hours is shown as a deviation.")
-    leaver_grace_hours: int = Field(24, ge=0, le=90 * 24, description="From the cascade to the "
-                                    "revocation of a leaver's keys.")
-    attestation: AttestationRule = Field(AttestationRule.REQUIRED,
-                                         description="required or none.")
-    attestation_roots: Path | None = Field(None, description="Folder of PEM roots with a "
-                                           "models.json that names each model.")
+    require_forced_pin_change: bool = Field(
+        False, description="Refuse cards that cannot force a PIN change."
+    )
+    link_lifetime_minutes: int = Field(
+        24 * 60,
+        ge=5,
+        le=7 * 24 * 60,
+        description="How long an activation link lives; longer "
+        "than 24 hours is shown as a deviation.",
+    )
+    leaver_grace_hours: int = Field(
+        24, ge=0, le=90 * 24, description="From the cascade to the revocation of a leaver's keys."
+    )
+    attestation: AttestationRule = Field(AttestationRule.REQUIRED, description="required or none.")
+    attestation_roots: Path | None = Field(
+        None, description="Folder of PEM roots with a models.json that names each model."
+    )
     allowed_models: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(), description="AAGUIDs allowed, separated by commas; empty: every model with "
-        "a root.")
+        frozenset(),
+        description="AAGUIDs allowed, separated by commas; empty: every model with a root.",
+    )
     web_processes: int = Field(2, ge=1, le=64, description="Web processes of `serve`.")
-    web_threads: int = Field(16, ge=4, le=256, description="Threads of each web process; half of "
-                             "them may hold waiting stations.")
+    web_threads: int = Field(
+        16,
+        ge=4,
+        le=256,
+        description="Threads of each web process; half of them may hold waiting stations.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     tls_certificate: Path | None = Field(None, description="PEM certificate, if no proxy ends TLS.")

@@ -41,7 +41,9 @@ def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]
         raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
     public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     token = Token.create(
-        connection=connection, public_id=public_id, secret_hash=_hash(secret),
+        connection=connection,
+        public_id=public_id,
+        secret_hash=_hash(secret),
         expires_at=now_ms() + days * DAY,
     )
     audit.record(actor, Event.TOKEN_CREATED, connection=connection.name, token=public_id)
@@ -56,8 +58,7 @@ def revoke(public_id: str, actor: Actor) -> Token:
     if token.revoked_at is None:
         token.revoked_at = now_ms()
         token.save()
-        audit.record(actor, Event.TOKEN_REVOKED, connection=token.connection.name,
-                     token=public_id)
+        audit.record(actor, Event.TOKEN_REVOKED, connection=token.connection.name, token=public_id)
     return token
 
 
@@ -72,10 +73,7 @@ def verify(authorization: str | None) -> Token:
     well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
     public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
     token = (
-        Token.select(Token, Connection)
-        .join(Connection)
-        .where(Token.public_id == public_id)
-        .first()
+        Token.select(Token, Connection).join(Connection).where(Token.public_id == public_id).first()
     )
     expected = bytes(token.secret_hash) if token is not None else _NO_HASH
     same = hmac.compare_digest(_hash(secret), expected)

@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Panel accounts, sessions and step-up. The panel has no passwords.
+
+A session is a row; the cookie holds 256 random bits and the row their hash, so that the cascade
+can kill it (Flask's signed cookie cannot be revoked: ASVS 7.4.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from enum import StrEnum, unique
+
+from peewee import fn
+
+from . import audit
+from .audit import Actor, Event
+from .clock import HOUR, MINUTE, now_ms
+from .errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
+from .models import Activation, OwnerLink, PanelAccount, SecurityKey, Session, User
+
+IDLE = 15 * MINUTE
+ABSOLUTE = 12 * HOUR
+CEREMONY = 15 * MINUTE
+STEP_UP = 60 * MINUTE  # one step-up opens one batch of work
+OWNER_LINK = 15 * MINUTE
+_TOUCH_EVERY = 20_000
+
+
+@unique
+class Role(StrEnum):
+    """What a panel account may do; the order is that of power."""
+
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    OFFICER = "officer"
+    OWNER = "owner"
+
+
+RANK = tuple(Role)
+
+
+@unique
+class SessionKind(StrEnum):
+    """Which door a session opens."""
+
+    PANEL = "panel"
+    USER = "user"
+    ACTIVATION = "activation"
+
+
+_LIFETIME = {
+    SessionKind.PANEL: ABSOLUTE,
+    SessionKind.USER: ABSOLUTE,
+    SessionKind.ACTIVATION: CEREMONY,
+}
+
+
+def open_session(
+    kind: SessionKind,
+    *,
+    account: PanelAccount | None = None,
+    user: User | None = None,
+    key: SecurityKey | None = None,
+    activation: Activation | None = None,
+) -> tuple[Session, str]:
+    """Make a session and return it with the cookie's secret, which is stored only hashed."""
+    secret = secrets.token_urlsafe(32)
+    session = Session.create(
+        secret_hash=_hash(secret),
+        kind=kind,
+        account=account,
+        user=user,
+        key=key,
+        activation=activation,
+        expires_at=now_ms() + _LIFETIME[kind],
+    )
+    return session, secret
+
+
+def find_session(secret: str | None, kind: SessionKind) -> Session:
+    """Return the live session of a cookie. Raises Unauthenticated.
+
+    Idle and absolute limits, the account's state and the user's activity are looked at here, at
+    each use: nothing waits for a cleaner.
+    """
+    session = None
+    if secret:
+        session = Session.get_or_none(
+            Session.secret_hash == _hash(secret), Session.kind == kind, Session.ended_at.is_null()
+        )
+    now = now_ms()
+    if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
+        raise Unauthenticated("Please sign in.")
+    if session.account is not None and session.account.state != "active":
+        raise Unauthenticated("This account is suspended.")
+    if session.user is not None and (not session.user.active or session.user.deleted_at):
+        raise Unauthenticated("Please sign in.")
+    return session
+
+
+def touch(session: Session) -> bool:
+    """Note that a session was used; writes at most every twenty seconds."""
+    now = now_ms()
+    if now - session.last_seen_at < _TOUCH_EVERY:
+        return False
+    Session.update(last_seen_at=now).where(Session.id == session.id).execute()
+    return True
+
+
+def end_session(session: Session) -> None:
+    """End one session."""
+    Session.update(ended_at=now_ms()).where(Session.id == session.id).execute()
+
+
+def end_sessions(user: User) -> int:
+    """End every session of a user and of the panel accounts linked to that user."""
+    accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
+    held = _only_owner_left(user)
+    mine = Session.user == user
+    if not held:
+        mine = mine | Session.account.in_(accounts)
+    return Session.update(ended_at=now_ms()).where(mine, Session.ended_at.is_null()).execute()
+
+
+def stepped_up(session: Session) -> None:
+    """Note that the session's key was used again just now."""
+    session.stepped_up_at = now_ms()
+    session.save()
+    audit.record(actor_of(session), Event.ACCOUNT_STEPPED_UP)
+
+
+def require_step_up(session: Session) -> None:
+    """Raise StepUpNeeded unless the key was used again within the hour of one batch."""
+    if session.stepped_up_at is None or now_ms() - session.stepped_up_at > STEP_UP:
+        raise StepUpNeeded("Please use your security key again.")
+
+
+def require_role(session: Session, role: Role) -> None:
+    """Raise Forbidden unless the session's account has the role or a higher one."""
+    if RANK.index(Role(session.account.role)) < RANK.index(role):
+        raise Forbidden(f"This needs the role {role}; you are {session.account.role}.")
+
+
+def actor_of(session: Session) -> Actor:
+    """Return who acts in this session."""
+    if session.account is not None:
+        return Actor("account", str(session.account.id), session.account.name)
+    return Actor("user", session.user.resource_id, session.user.display_name)
+
+
+def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
+    """Return the one-time token that makes the first owner (15 minutes).
+
+    Refused while an owner exists unless `recover` says so (T25); the latest link wins.
+    """
+    exists = (
+        PanelAccount.select()
+        .where(PanelAccount.role == Role.OWNER, PanelAccount.state == "active")
+        .exists()
+    )
+    if exists and not recover:
+        raise Forbidden("There is an owner already. Use --recover if no owner can sign in.")
+    OwnerLink.update(used_at=now_ms()).where(OwnerLink.used_at.is_null()).execute()
+    token = secrets.token_urlsafe(32)
+    OwnerLink.create(token_hash=_hash(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK)
+    audit.record(actor, Event.OWNER_LINK_MADE, recover=recover)
+    return token
+
+
+def find_owner_link(token: str) -> OwnerLink:
+    """Return a live owner link; raises LinkDead for any other token."""
+    link = OwnerLink.get_or_none(OwnerLink.token_hash == _hash(token))
+    if link is None or link.used_at is not None or link.expires_at <= now_ms():
+        raise LinkDead("This link was used, has expired or was replaced by a newer one.")
+    return link
+
+
+def use_owner_link(link: OwnerLink) -> None:
+    """Consume the link; of two who try at once one gets LinkDead."""
+    taken = (
+        OwnerLink.update(used_at=now_ms())
+        .where(OwnerLink.id == link.id, OwnerLink.used_at.is_null())
+        .execute()
+    )
+    if not taken:
+        raise LinkDead("This link was used already.")
+
+
+def create_account(name: str, role: Role, actor: Actor, email: str | None = None) -> PanelAccount:
+    """Make a panel account with its own WebAuthn user handle."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 64:
+        raise InvalidValue("A name has 1 to 64 characters.", "name")
+    account = PanelAccount.create(
+        name=name, role=role, email=email, user_handle=secrets.token_bytes(64)
+    )
+    audit.record(actor, Event.ACCOUNT_CREATED, account=account.name, role=role)
+    return account
+
+
+def hold_account_of(user: User, actor: Actor) -> None:
+    """Suspend the panel account of a leaver, except the last active owner (R18)."""
+    for account in PanelAccount.select().where(
+        PanelAccount.user == user, PanelAccount.state == "active"
+    ):
+        if _only_owner_left(user):
+            audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)
+            continue
+        account.state = "suspended"
+        account.save()
+        audit.record(actor, Event.ACCOUNT_SUSPENDED, user=user, account=account.name)
+
+
+def _only_owner_left(user: User) -> bool:
+    others = (
+        PanelAccount.select(fn.COUNT(PanelAccount.id))
+        .where(
+            PanelAccount.role == Role.OWNER,
+            PanelAccount.state == "active",
+            PanelAccount.user.is_null() | (PanelAccount.user != user),
+        )
+        .scalar()
+    )
+    return not others
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

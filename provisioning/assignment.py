@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From a wizard's Confirm to a working key: who gets it, when it counts, and how its PIN travels.
+
+`confirm` makes everything real in one transaction; `complete` finishes a key that was activated
+by its user. A PIN leaves its seal only here: when the card is done and Confirm is committed.
+"""
+
+from __future__ import annotations
+
+from . import activations, audit, jobs, keys, outbox, pins
+from .audit import Actor, Event
+from .errors import InvalidValue, WrongState
+from .jobs import Op, PinMode
+from .lifecycle import JobState, KeyState, Reason
+from .mail import Template
+from .models import Activation, Job, SecurityKey, User
+from .services import Services
+from .settings import PinDelivery
+
+
+def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Actor) -> None:
+    """Give a card that was tapped in the wizard to its user: active at once, PIN on its way."""
+    job = jobs.of_key(key, Op.ENROL)
+    if job is None or job.state != JobState.DONE:
+        raise WrongState("Assign the card first, or choose Activate by user.")
+    if job.pin_mode == PinMode.SERVER and _mails_pin(services) and not user.email:
+        raise InvalidValue(
+            "This person has no e-mail address that a PIN could be sent to.", "emails"
+        )
+    key.user = job.user = user
+    key.save()
+    job.save()
+    audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
+    keys.activate(key, actor)
+    _hand_over(job, key, user, services, actor)
+
+
+def confirm_by_user(
+    key: SecurityKey, user: User, services: Services, actor: Actor
+) -> tuple[Activation, str]:
+    """Give a drafted key to its user and send the link; returns the link and its URL."""
+    keys.assign(key, user, actor)
+    return activations.issue(key, services, actor)
+
+
+def complete(job: Job, services: Services, actor: Actor) -> None:
+    """Finish a pending key at a station: link used, key active, PIN released, in one transaction.
+
+    Raises LinkDead when the link died while the card was being written.
+    """
+    key, user = job.key, job.user
+    session = job.session
+    if session is not None and session.activation is not None:
+        activations.use(session.activation, actor)
+    activations.end_for_key(key, activations.LinkState.SUPERSEDED)
+    keys.activate(key, actor)
+    _hand_over(job, key, user, services, actor)
+
+
+def complete_in_browser(
+    key: SecurityKey, activation: Activation, services: Services, actor: Actor
+) -> None:
+    """Finish a key that the person made in the browser, whose own dialog asked for the PIN."""
+    activations.use(activation, actor)
+    keys.activate(key, actor)
+    _tell_added(key, key.user, services)
+
+
+def release_card(key: SecurityKey, actor: Actor) -> bool:
+    """Undo a wizard's draft; True when a card was written and should be reset."""
+    touched = False
+    for job in Job.select().where(Job.key == key, Job.op == Op.ENROL):
+        touched = touched or jobs.card_touched(job)
+        if job.state in jobs.OPEN:
+            jobs.cancel(job, actor)
+        else:
+            pins.erase(job)
+            job.save()
+    if key.state == KeyState.DRAFT:
+        keys.revoke(key, Reason.CANCELLED, actor)
+    return touched
+
+
+def reveal_pin(job: Job, services: Services, actor: Actor) -> str:
+    """Return the PIN of a finished enrolment once, and forget it (`pin_delivery=reveal_once`)."""
+    if job.sealed_pin is None or job.state != JobState.DONE or job.key.state != KeyState.ACTIVE:
+        raise WrongState("The PIN was shown already, or there is none.")
+    pin = pins.unseal(services.vault, job)
+    pins.erase(job)
+    job.save()
+    audit.record(actor, Event.PIN_REVEALED, user=job.user, key=job.key)
+    return pin
+
+
+def _hand_over(job: Job, key: SecurityKey, user: User, services: Services, actor: Actor) -> None:
+    if job.pin_mode == PinMode.SERVER and _mails_pin(services):
+        pin = pins.unseal(services.vault, job)
+        outbox.queue(
+            Template.PIN,
+            str(user.email),
+            vault=services.vault,
+            user=user,
+            key=key,
+            context=_context(key, user, services, actor),
+            secret=pin,
+        )
+        pins.erase(job)
+        job.save()
+        audit.record(actor, Event.PIN_RELEASED, user=user, key=key)
+    else:
+        _tell_added(key, user, services)
+
+
+def _tell_added(key: SecurityKey, user: User, services: Services) -> None:
+    # Somebody must hear of every key that is bound to them (T1); the PIN mail says it as well.
+    if user.email:
+        outbox.queue(
+            Template.KEY_ADDED,
+            user.email,
+            vault=services.vault,
+            user=user,
+            key=key,
+            context=_context(key, user, services, None),
+            secret=None,
+        )
+
+
+def _mails_pin(services: Services) -> bool:
+    return services.settings.pin_delivery is PinDelivery.MAIL
+
+
+def _context(
+    key: SecurityKey, user: User, services: Services, actor: Actor | None
+) -> dict[str, str | int | None]:
+    settings = services.settings
+    return {
+        "organisation": settings.organisation,
+        "name": user.display_name,
+        "key_name": key.name,
+        "admin_name": actor.name if actor is not None and actor.kind == "account" else None,
+        "base_url": settings.base_url,
+        "contact": settings.contact,
+    }

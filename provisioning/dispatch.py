@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From a queued job to the signed ticket that one station may run once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+
+from . import audit, ceremony, jobs, keys, pins, tickets
+from .clock import SECOND, now_ms
+from .jobs import Op, PinMode
+from .lifecycle import JobState, JobStep
+from .models import Credential, Job, Station
+from .services import Services
+from .vault import SealBroken
+
+ENROL = "enrol"
+
+
+def next_ticket(station: Station, services: Services) -> str | None:
+    """Claim the station's oldest queued job and return its ticket, or None.
+
+    One job at a time: while one runs, none is given. Called in a write transaction, so two web
+    processes cannot claim the same job.
+    """
+    waiting = (
+        Job.select()
+        .where(Job.station == station, Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
+        .order_by(Job.id)
+    )
+    open_jobs = [job for job in map(jobs.settle, waiting) if job.state in jobs.OPEN]
+    if any(job.state == JobState.RUNNING for job in open_jobs):
+        return None
+    job = next((job for job in open_jobs if job.state == JobState.QUEUED), None)
+    if job is None:
+        return None
+    try:
+        claims = _claims(job, station, services)
+    except SealBroken:
+        job.state = JobState.RUNNING
+        jobs.interrupt(job, "refused_ticket", audit.SYSTEM)
+        return None
+    job.state = JobState.RUNNING
+    job.ticket_id = str(claims["jti"])
+    job.ticket_expires_at = now_ms() + jobs.TICKET_S * SECOND
+    jobs.save(job)
+    return tickets.sign_ticket(services.vault, claims, jobs.TICKET_S)
+
+
+def has_work(station: Station) -> bool:
+    """Say cheaply whether a job waits for this station."""
+    return Job.select().where(Job.station == station, Job.state == JobState.QUEUED).exists()
+
+
+def _claims(job: Job, station: Station, services: Services) -> dict[str, object]:
+    settings = services.settings
+    return {
+        "iss": settings.origin,
+        "aud": station.resource_id,
+        "jti": str(uuid.uuid4()),
+        "job": job.resource_id,
+        "op": job.op,
+        "user": _shown_person(job),
+        "key": job.key.name if job.key is not None else "",
+        "organisation": settings.organisation,
+        "rp_id": settings.rp_id,
+        "origin": settings.origin,
+        "options": _options(job, services),
+        "pin": _pin(job, station, services),
+        "resume": _resume(job),
+        "min_pin_length": settings.pin_length,
+        "force_change": job.pin_mode == PinMode.SERVER,
+        "code": job.code,
+        "tap_seconds": jobs.TAP_S,
+    }
+
+
+def _shown_person(job: Job) -> str:
+    if job.account is not None:
+        return str(job.account.name)
+    if job.user is not None:
+        return str(job.user.display_name)
+    return str(jobs.card_of(job).get("person") or "")
+
+
+def _options(job: Job, services: Services) -> dict[str, object] | None:
+    party = ceremony.RelyingParty(
+        services.settings.rp_id, services.settings.origin, services.settings.organisation
+    )
+    binding = jobs.binding_of(job)
+    if job.op == Op.ENROL:
+        person = _shown_person(job) or job.key.name
+        text = ceremony.registration_options(
+            party,
+            purpose=ENROL,
+            binding=binding,
+            user_handle=bytes(job.key.user_handle),
+            user_name=job.user.user_name if job.user is not None else person,
+            display_name=person,
+            exclude=keys.credential_ids(job.user),
+            resident=True,
+            attachment="cross-platform",
+            attestation="direct",
+            user=job.user,
+            key=job.key,
+        )
+    elif job.op == Op.ASSERT:
+        allow = None
+        if job.account is not None:
+            allow = [bytes(row.credential_id) for row in job.account.credentials]
+        text = ceremony.authentication_options(
+            party, purpose=job.purpose, binding=binding, allow=allow, user=job.user
+        )
+    else:
+        return None
+    options: dict[str, object] = json.loads(text)
+    return options
+
+
+def _pin(job: Job, station: Station, services: Services) -> dict[str, object] | None:
+    if job.op != Op.ENROL:
+        return None
+    if job.pin_mode == PinMode.OWN:
+        return {"mode": "own", "min_length": services.settings.pin_length}
+    pin = pins.unseal(services.vault, job)
+    sealed = tickets.seal_pin(pin, bytes(station.sealing_key), job.resource_id)
+    return {"mode": "server", "sealed": sealed}
+
+
+def _resume(job: Job) -> dict[str, object]:
+    card = jobs.card_of(job)
+    made = (
+        Credential.get_or_none(Credential.key == job.key)
+        if job.key is not None and job.op == Op.ENROL and job.step != JobStep.PREPARED
+        else None
+    )
+    known = None
+    if made is not None:
+        known = base64.urlsafe_b64encode(bytes(made.credential_id)).rstrip(b"=").decode()
+    return {
+        "step": job.step,
+        "uid": card.get("uid"),
+        "credential_id": known,
+        "pin_maybe_set": jobs.card_touched(job),
+    }

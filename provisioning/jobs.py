@@ -1,0 +1,295 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Jobs for stations: rows that a page makes, a station takes, and both can see.
+
+A job outlives a tap: pulled cards and lost connections interrupt it, *Try again* queues it once
+more with a new ticket and the same sealed PIN. Functions never commit.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from enum import StrEnum, unique
+
+from . import audit, keys, pins
+from .audit import Actor, Event
+from .clock import MINUTE, SECOND, now_ms
+from .errors import NotFound, WrongState
+from .lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
+from .models import Challenge, Job, PanelAccount, SecurityKey, Session, Station, User
+from .services import Services
+from .settings import PinDelivery
+
+TICKET_S = 120
+TAP_S = 60
+_GRACE = 60 * SECOND  # an event that was on its way when the ticket ran out
+_QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
+
+OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
+# Look-alikes left out: the code is read from one screen and compared on another.
+_CODE_LETTERS = "ABCDEFGHJKMNPQRTUVWXYZ2346789"
+
+
+@unique
+class Op(StrEnum):
+    """What a station can be asked to do."""
+
+    ENROL = "enrol"
+    CHANGE_PIN = "change_pin"
+    ASSERT = "assert"
+    RESET = "reset"
+
+
+@unique
+class PinMode(StrEnum):
+    """Who makes the PIN of an enrolment."""
+
+    SERVER = "server"
+    OWN = "own"
+
+
+def queue_enrolment(
+    station: Station,
+    key: SecurityKey,
+    services: Services,
+    actor: Actor,
+    *,
+    own_pin: bool = False,
+    session: Session | None = None,
+) -> Job:
+    """Queue the enrolment of a drafted or pending key; its PIN is sealed here, before any tap.
+
+    An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
+    carry it already.
+    """
+    if key.state not in (KeyState.DRAFT, KeyState.PENDING):
+        raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
+    job = of_key(key, Op.ENROL)
+    if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
+        raise WrongState("This card is being assigned already.")
+    if job is not None and job.state == JobState.DONE:
+        raise WrongState("A card is assigned already.")
+    if job is not None and job.state == JobState.INTERRUPTED:
+        return requeue(job, actor, station)
+    own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
+    job = _new(Op.ENROL, station, actor, key=key, user=key.user, session=session)
+    job.pin_mode = PinMode.OWN if own else PinMode.SERVER
+    if not own:
+        pins.seal(services.vault, job, pins.make(services.settings.pin_length))
+    job.save()
+    return job
+
+
+def queue_assertion(
+    station: Station,
+    actor: Actor,
+    *,
+    purpose: str,
+    binding: str,
+    account: PanelAccount | None = None,
+    session: Session | None = None,
+) -> Job:
+    """Queue a sign-in at the desk; `binding` names the browser that waits for it.
+
+    The short code is shown on the page and at the desk, and the person compares the two.
+    """
+    for job in Job.select().where(Job.binding == binding, Job.state.in_(OPEN)):
+        cancel(job, actor)
+    job = _new(Op.ASSERT, station, actor, account=account, session=session)
+    job.purpose, job.binding = purpose, binding
+    job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
+    job.save()
+    return job
+
+
+def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
+    """Queue a change of PIN: the holder types the present and the new one at the desk."""
+    if key.state != KeyState.ACTIVE:
+        raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
+    return _for_key(Op.CHANGE_PIN, station, key, actor)
+
+
+def queue_reset(station: Station, key: SecurityKey, actor: Actor) -> Job:
+    """Queue a reset of a card that needs one; it wipes every site's credentials on the card."""
+    if key.state != KeyState.NEEDS_RESET:
+        raise WrongState(f"This key is {key.state}: only a key that needs a reset can have one.")
+    return _for_key(Op.RESET, station, key, actor)
+
+
+def requeue(job: Job, actor: Actor, station: Station | None = None) -> Job:
+    """Queue an interrupted job again, with all that it has reached."""
+    job.state = advance(JOB, JobState(job.state), JobState.QUEUED, "job")
+    job.station = station or job.station
+    job.fault = job.ticket_id = job.ticket_expires_at = None
+    save(job)
+    audit.record(
+        actor,
+        Event.JOB_QUEUED,
+        user=job.user,
+        key=job.key,
+        op=job.op,
+        station=job.station.name,
+        step=job.step,
+    )
+    return job
+
+
+def interrupt(job: Job, fault: str, actor: Actor) -> None:
+    """Stop the present run; the job can go on later."""
+    job.state = advance(JOB, JobState(job.state), JobState.INTERRUPTED, "job")
+    job.fault = fault
+    job.ticket_id = None
+    save(job)
+    audit.record(
+        actor,
+        Event.JOB_INTERRUPTED,
+        user=job.user,
+        key=job.key,
+        op=job.op,
+        fault=fault,
+        step=job.step,
+    )
+
+
+def finish(job: Job, actor: Actor) -> None:
+    """End a job well."""
+    job.state = advance(JOB, JobState(job.state), JobState.DONE, "job")
+    job.ticket_id = job.fault = None
+    job.finished_at = now_ms()
+    save(job)
+    audit.record(
+        actor, Event.JOB_DONE, user=job.user, key=job.key, op=job.op, station=job.station.name
+    )
+
+
+def cancel(job: Job, actor: Actor) -> None:
+    """End a job for good. A pending key whose card may carry our PIN now needs a reset (R20)."""
+    job.state = advance(JOB, JobState(job.state), JobState.CANCELLED, "job")
+    job.finished_at = now_ms()
+    job.ticket_id = None
+    touched = job.op == Op.ENROL and card_touched(job)
+    pins.erase(job)
+    save(job)
+    Challenge.delete().where(Challenge.binding == binding_of(job)).execute()
+    audit.record(
+        actor,
+        Event.JOB_CANCELLED,
+        user=job.user,
+        key=job.key,
+        op=job.op,
+        step=job.step,
+        card_touched=touched,
+    )
+    if touched and job.key is not None and job.key.state == KeyState.PENDING:
+        keys.need_reset(job.key, actor, "the assignment was cancelled after the tap")
+
+
+def cancel_for_user(user: User, actor: Actor) -> int:
+    """Cancel a leaver's open jobs, as part of the cascade; return how many."""
+    open_jobs = list(Job.select().where(Job.user == user, Job.state.in_(OPEN)))
+    for job in open_jobs:
+        cancel(job, actor)
+    return len(open_jobs)
+
+
+def settle(job: Job) -> Job:
+    """Return the job as it counts now: one whose station went silent is interrupted.
+
+    Looked at by whoever reads a job; nothing waits for a cleaner.
+    """
+    now = now_ms()
+    silent = job.state == JobState.RUNNING and now > (job.ticket_expires_at or 0) + _GRACE
+    forgotten = job.state == JobState.QUEUED and now > job.updated_at + _QUEUED_FOR
+    if silent or forgotten:
+        interrupt(job, "station_gone", audit.SYSTEM)
+    return job
+
+
+def is_out(job: Job, ticket_id: str) -> bool:
+    """Say whether this ticket of the job is the one that is out at the station."""
+    return (
+        job.state == JobState.RUNNING
+        and job.ticket_id == ticket_id
+        and now_ms() <= (job.ticket_expires_at or 0) + _GRACE
+    )
+
+
+def get(resource_id: str) -> Job:
+    """Return a job by its public id; raises NotFound."""
+    job = Job.get_or_none(Job.resource_id == resource_id)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def of_key(key: SecurityKey, op: Op) -> Job | None:
+    """Return the newest job of this kind for a key that was not cancelled, or None."""
+    found: Job | None = (
+        Job.select()
+        .where(
+            Job.key == key, Job.op == op, Job.state.not_in((JobState.CANCELLED, JobState.FAILED))
+        )
+        .order_by(Job.id.desc())
+        .first()
+    )
+    return found
+
+
+def card_of(job: Job) -> dict[str, object]:
+    """Return what the station told of the card."""
+    told: dict[str, object] = json.loads(job.card)
+    return told
+
+
+def card_touched(job: Job) -> bool:
+    """Say whether a card may carry this job's PIN or credential."""
+    return bool(card_of(job).get("pin_setting")) or reached(JobStep(job.step), JobStep.PIN_SET)
+
+
+def step_to(job: Job, step: JobStep) -> None:
+    """Record progress; never backwards."""
+    if not reached(JobStep(job.step), step):
+        job.step = step
+    save(job)
+
+
+def tell(job: Job, **facts: object) -> None:
+    """Add to what is known of the card."""
+    job.card = json.dumps({**card_of(job), **facts})
+    save(job)
+
+
+def binding_of(job: Job) -> str:
+    """Return the name under which a job's challenge is kept."""
+    return f"job:{job.resource_id}"
+
+
+def save(job: Job) -> None:
+    """Store a job with the time of its change, which the live pages watch."""
+    job.updated_at = now_ms()
+    job.save()
+
+
+def _for_key(op: Op, station: Station, key: SecurityKey, actor: Actor) -> Job:
+    for job in Job.select().where(Job.key == key, Job.op == op, Job.state.in_(OPEN)):
+        cancel(job, actor)
+    return _new(op, station, actor, key=key, user=key.user)
+
+
+def _new(op: Op, station: Station, actor: Actor, **columns: object) -> Job:
+    job = Job.create(
+        resource_id=str(uuid.uuid4()), op=op, station=station, created_by=actor.name, **columns
+    )
+    audit.record(
+        actor,
+        Event.JOB_QUEUED,
+        user=job.user,
+        key=job.key,
+        op=op,
+        station=station.name,
+        step=job.step,
+    )
+    return job

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Signing in with a key: the same checks for a browser's answer and for one made at a desk."""
+
+from __future__ import annotations
+
+from . import audit, ceremony, keys
+from .audit import Actor, Event
+from .ceremony import RelyingParty, TakenChallenge
+from .clock import now_ms
+from .errors import CeremonyRefused
+from .lifecycle import KeyState, Reason
+from .models import Credential, PanelAccount, PanelCredential, SecurityKey
+from .services import Services
+
+USER = "user.sign_in"
+PANEL = "panel.sign_in"
+STEP_UP = "panel.step_up"
+
+
+def party(services: Services) -> RelyingParty:
+    """Return who we are to an authenticator."""
+    settings = services.settings
+    return RelyingParty(settings.rp_id, settings.origin, settings.organisation)
+
+
+def user_key_by(response: object, taken: TakenChallenge | None, services: Services) -> SecurityKey:
+    """Return the active key, of an active user, that made this assertion, and note its use.
+
+    Raises CeremonyRefused with the same words for every reason (R15, R30); `reason` tells the
+    audit log.
+    """
+    credential = Credential.get_or_none(
+        Credential.credential_id == ceremony.credential_id_of(response)
+    )
+    if credential is None:
+        raise _refused("unknown_credential")
+    key = credential.key
+    user = key.user
+    if user is None or not user.active or user.deleted_at is not None:
+        raise _refused("user_inactive")
+    if key.state != KeyState.ACTIVE:
+        raise _refused(f"key_{key.state}")
+    verified = ceremony.verify_authentication(
+        response,
+        taken,
+        party=party(services),
+        public_key=bytes(credential.public_key),
+        sign_count=credential.sign_count,
+        user_handle=bytes(key.user_handle),
+    )
+    keys.used(key, credential, verified)
+    audit.record(
+        Actor("user", user.resource_id, user.display_name),
+        Event.USER_SIGNED_IN,
+        user=user,
+        key=key,
+        name=key.name,
+    )
+    return key
+
+
+def account_by(response: object, taken: TakenChallenge | None, services: Services) -> PanelAccount:
+    """Return the active panel account that made this assertion. Raises CeremonyRefused."""
+    credential = PanelCredential.get_or_none(
+        PanelCredential.credential_id == ceremony.credential_id_of(response)
+    )
+    if credential is None:
+        raise _refused("unknown_credential")
+    account: PanelAccount = credential.account
+    if account.state != "active":
+        raise _refused("account_suspended")
+    verified = ceremony.verify_authentication(
+        response,
+        taken,
+        party=party(services),
+        public_key=bytes(credential.public_key),
+        sign_count=credential.sign_count,
+        user_handle=bytes(account.user_handle),
+    )
+    credential.sign_count = verified.new_sign_count
+    credential.last_used_at = now_ms()
+    credential.save()
+    return account
+
+
+def lock_regressed(response: object, actor: Actor) -> None:
+    """Suspend the key whose counter went backwards: a copy of it may be in use (R15)."""
+    credential = Credential.get_or_none(
+        Credential.credential_id == ceremony.credential_id_of(response)
+    )
+    if credential is not None and credential.key.state == KeyState.ACTIVE:
+        keys.suspend(credential.key, Reason.COUNTER_REGRESSED, actor)
+
+
+def _refused(reason: str) -> CeremonyRefused:
+    return CeremonyRefused("This key does not sign in here.", reason)
