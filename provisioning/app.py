@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The app factory, and the only place where the doors are hung on the core."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+
+import enrollment
+import scim.routes
+
+from . import audit, headers, pages, times
+from .db import database, open_database
+from .errors import ConfigurationError
+from .health import blueprint as health
+from .migrate import check_current
+from .models import Setting
+from .services import EXTENSION, Services
+from .settings import Settings, load
+from .vault import Vault
+
+KEYS = "keys"
+BODY_LIMIT = 1024 * 1024
+
+_HERE = Path(__file__).parent
+# In a checkout the templates stand beside the packages, in a wheel inside this one.
+TEMPLATES = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
+
+csrf = CSRFProtect()
+
+
+def open_services(data: Path | None = None, **overrides: object) -> Services:
+    """Read settings and keys, open the database, and give this process its audit key.
+
+    Raises ConfigurationError, naming every fault.
+    """
+    settings = load(data, **overrides)
+    vault = Vault.open(settings.data / KEYS)
+    open_database(settings.database_url)
+    audit.use_key(vault.audit_key)
+    return Services(settings, vault)
+
+
+def create_app(services: Services) -> Flask:
+    """Make the web app. The database must be migrated already; raises ConfigurationError."""
+    settings = services.settings
+    check_current(database)
+    _freeze_rp_id(settings)
+    app = Flask(__name__, template_folder=str(TEMPLATES), static_folder=str(_HERE / "static"))
+    app.extensions[EXTENSION] = services
+    app.config.update(
+        SECRET_KEY=services.vault.flask_secret,
+        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        TRUSTED_HOSTS=_hosts(settings),
+        SESSION_COOKIE_NAME="__Host-kw_form",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the cookie; a slow typist loses nothing
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    Babel(app, locale_selector=_locale)
+    csrf.init_app(app)
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
+    times.register(app)
+    headers.register(app)
+    pages.register(app)
+
+    @app.before_request
+    def connect() -> ResponseReturnValue | None:
+        database.connect(reuse_if_open=True)
+        if settings.is_local and request.host.startswith("127.0.0.1") and request.method == "GET":
+            # WebAuthn knows no IP address as RP ID; machines that call an API stay where they are.
+            if not request.path.startswith(("/scim/", "/station/", "/healthz")):
+                return redirect(settings.base_url + request.full_path.rstrip("?"))
+        return None
+
+    app.register_blueprint(health)
+    door = scim.routes.blueprint(services)
+    csrf.exempt(door)
+    app.register_blueprint(door, url_prefix="/scim/v2")
+    enrollment.register(app, csrf, limiter)
+    return app
+
+
+def web_app() -> Flask:
+    """Make the app from the environment alone, for a WSGI server: `provisioning.app:web_app`."""
+    configure_logging()
+    return create_app(open_services())
+
+
+def configure_logging() -> None:
+    """One JSON line per event; control characters leave escaped (T17)."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+
+def _freeze_rp_id(settings: Settings) -> None:
+    """Refuse to start with another RP ID than the one that keys were made for."""
+    row, made = Setting.get_or_create(name="rp_id", defaults={"value": settings.rp_id})
+    if not made and row.value != settings.rp_id:
+        raise ConfigurationError(
+            f"KEYWRIGHT_RP_ID: this database's keys were made for {row.value!r} and work nowhere "
+            f"else; {settings.rp_id!r} would lock everybody out."
+        )
+
+
+def _hosts(settings: Settings) -> list[str]:
+    host = str(urlsplit(settings.base_url).hostname)
+    return [host, "127.0.0.1"] if settings.is_local else [host]
+
+
+def _locale() -> str:
+    return request.accept_languages.best_match(["en"]) or "en"
+

@@ -1,0 +1,419 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The first schema: a frozen copy of the tables, deliberately independent of the live models."""
+
+from peewee import (
+    SQL,
+    AutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class Row(Model):
+    id = AutoField()
+
+    class Meta:
+        legacy_table_names = False
+
+
+class Setting(Row):
+    name = TextField(unique=True)
+    value = TextField()
+
+
+class Connection(Row):
+    name = TextField(unique=True)
+    profile = CharField(default="tolerant")
+    scope = CharField(default="write")
+    created_at = BigIntegerField()
+    last_seen_at = BigIntegerField(null=True)
+
+
+class Token(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    public_id = CharField(unique=True)
+    secret_hash = BlobField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    revoked_at = BigIntegerField(null=True)
+    last_used_at = BigIntegerField(null=True)
+
+
+class UnknownAttribute(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    name = TextField()
+    seen = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("connection", "name"), True),)
+
+
+class User(Row):
+    resource_id = CharField(unique=True)
+    connection = ForeignKeyField(Connection, null=True)
+    user_name = TextField()
+    user_name_key = TextField()
+    external_id = TextField(null=True)
+    display_name = TextField(default="")
+    display_name_key = TextField(default="")
+    email = TextField(null=True)
+    email_key = TextField(null=True)
+    active = BooleanField(default=True)
+    status = CharField(default="new")
+    document = TextField()
+    version = IntegerField(default=1)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    last_activity_at = BigIntegerField(null=True)
+    left_at = BigIntegerField(null=True)
+    deleted_at = BigIntegerField(null=True)
+
+
+User.add_index(
+    User.user_name_key,
+    unique=True,
+    where=User.deleted_at.is_null(),
+    name="user_living_user_name_key",
+)
+
+User.add_index(
+    User.connection,
+    User.external_id,
+    unique=True,
+    where=User.deleted_at.is_null() & User.external_id.is_null(False),
+    name="user_living_external_id",
+)
+
+User.add_index(User.display_name_key, User.id, name="user_display_name_key_id")
+
+User.add_index(User.email_key, name="user_email_key_index")
+
+User.add_index(User.status, User.id, where=User.deleted_at.is_null(), name="user_status_id")
+
+User.add_index(User.updated_at, name="user_updated_at_index")
+
+User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
+
+
+class UserValue(Row):
+    user = ForeignKeyField(User, on_delete="CASCADE")
+    attribute = CharField()
+    type = CharField(null=True)
+    value = TextField()
+    value_key = TextField()
+    primary = BooleanField(default=False)
+
+    class Meta:
+        indexes = ((("attribute", "value_key"), False),)
+
+
+class Group(Row):
+    resource_id = CharField(unique=True)
+    connection = ForeignKeyField(Connection, null=True)
+    display_name = TextField()
+    display_name_key = TextField()
+    external_id = TextField(null=True)
+    document = TextField()
+    version = IntegerField(default=1)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    deleted_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "user_group"
+
+
+Group.add_index(
+    Group.connection,
+    Group.display_name_key,
+    unique=True,
+    where=Group.deleted_at.is_null(),
+    name="group_living_display_name",
+)
+
+Group.add_index(
+    Group.connection,
+    Group.external_id,
+    where=Group.external_id.is_null(False),
+    name="group_external_id_index",
+)
+
+Group.add_index(Group.display_name_key, name="group_display_name_key_index")
+
+
+class Member(Row):
+    group = ForeignKeyField(Group, on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True, on_delete="CASCADE")
+    subgroup = ForeignKeyField(Group, null=True, on_delete="CASCADE")
+    created_at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("group", "user"), True), (("group", "subgroup"), True))
+
+
+class PanelAccount(Row):
+    name = TextField()
+    email = TextField(null=True)
+    role = CharField()
+    state = CharField(default="active")
+    user = ForeignKeyField(User, null=True)
+    user_handle = BlobField(unique=True)
+    created_at = BigIntegerField()
+
+
+class SecurityKey(Row):
+    resource_id = CharField(unique=True)
+    user = ForeignKeyField(User, null=True)
+    kind = CharField()
+    name = TextField()
+    state = CharField()
+    reason = CharField(null=True)
+    method = CharField()
+    user_handle = BlobField()
+    model = CharField(null=True)
+    aaguid = CharField(null=True)
+    pin_change_forced = BooleanField(null=True)
+    uid_hash = CharField(null=True)
+    created_at = BigIntegerField()
+    activated_at = BigIntegerField(null=True)
+    confirmed_at = BigIntegerField(null=True)
+    suspended_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+    last_used_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "state"), False), (("state", "id"), False))
+
+
+class WebAuthnCredential(Row):
+    rp_id = CharField()
+    credential_id = BlobField(unique=True)
+    public_key = BlobField()
+    sign_count = BigIntegerField(default=0)
+    aaguid = CharField()
+    transports = CharField(default="")
+    attestation_format = CharField()
+    attestation_object = BlobField()
+    backup_eligible = BooleanField(default=False)
+    backed_up = BooleanField(default=False)
+    created_at = BigIntegerField()
+    last_used_at = BigIntegerField(null=True)
+
+
+class Credential(WebAuthnCredential):
+    key = ForeignKeyField(SecurityKey, on_delete="CASCADE")
+
+
+class PanelCredential(WebAuthnCredential):
+    account = ForeignKeyField(PanelAccount, on_delete="CASCADE")
+    label = CharField(default="")
+
+
+class Activation(Row):
+    resource_id = CharField(unique=True)
+    key = ForeignKeyField(SecurityKey, on_delete="CASCADE")
+    user = ForeignKeyField(User)
+    token_hash = BlobField(unique=True)
+    state = CharField(default="live")
+    address = TextField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    opened_at = BigIntegerField(null=True)
+    ended_at = BigIntegerField(null=True)
+    requested_again_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "state"), False), (("key", "state"), False))
+
+
+class OwnerLink(Row):
+    token_hash = BlobField(unique=True)
+    role = CharField()
+    account = ForeignKeyField(PanelAccount, null=True)
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+
+class Session(Row):
+    secret_hash = BlobField(unique=True)
+    kind = CharField()
+    account = ForeignKeyField(PanelAccount, null=True, on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True, on_delete="CASCADE")
+    key = ForeignKeyField(SecurityKey, null=True)
+    activation = ForeignKeyField(Activation, null=True)
+    created_at = BigIntegerField()
+    last_seen_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    stepped_up_at = BigIntegerField(null=True)
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "ended_at"), False),)
+
+
+class Challenge(Row):
+    binding = CharField(index=True)
+    purpose = CharField()
+    user = ForeignKeyField(User, null=True, on_delete="CASCADE")
+    key = ForeignKeyField(SecurityKey, null=True, on_delete="CASCADE")
+    challenge = BlobField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("user",), False),)
+
+
+class Station(Row):
+    resource_id = CharField(unique=True)
+    name = TextField()
+    signing_key = BlobField()
+    sealing_key = BlobField()
+    version = CharField(default="")
+    reader_name = TextField(default="")
+    state = CharField(default="no_reader")
+    created_at = BigIntegerField()
+    last_seen_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+
+
+class PairingCode(Row):
+    code_hash = BlobField(unique=True)
+    created_by = CharField()
+    expires_at = BigIntegerField()
+    tries = IntegerField(default=0)
+    used_at = BigIntegerField(null=True)
+    station = ForeignKeyField(Station, null=True)
+
+
+class RequestId(Row):
+    station = ForeignKeyField(Station, on_delete="CASCADE")
+    jti = CharField()
+    expires_at = BigIntegerField(index=True)
+
+    class Meta:
+        indexes = ((("station", "jti"), True),)
+
+
+class Job(Row):
+    resource_id = CharField(unique=True)
+    op = CharField()
+    station = ForeignKeyField(Station)
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="queued")
+    step = CharField(default="prepared")
+    ticket_id = CharField(null=True)
+    ticket_expires_at = BigIntegerField(null=True)
+    fault = CharField(null=True)
+    card = TextField(default="{}")
+    result = TextField(default="{}")
+    sealed_pin = BlobField(null=True)
+    purpose = CharField(default="")
+    binding = CharField(default="")
+    account = ForeignKeyField(PanelAccount, null=True)
+    session = ForeignKeyField(Session, null=True)
+    pin_mode = CharField(default="")
+    code = CharField(default="")
+    created_by = CharField(default="")
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    finished_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("station", "state"), False), (("key", "state"), False))
+
+
+class WizardDraft(Row):
+    resource_id = CharField(unique=True)
+    account = ForeignKeyField(PanelAccount, on_delete="CASCADE")
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="open")
+    data = TextField(default="{}")
+    version = IntegerField(default=1)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+
+class OutboxMail(Row):
+    message_id = CharField(unique=True)
+    template = CharField()
+    recipient = TextField()
+    locale = CharField(default="en")
+    context = TextField(default="{}")
+    sealed_secret = BlobField(null=True)
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="queued")
+    attempts = IntegerField(default=0)
+    last_error = TextField(default="")
+    created_at = BigIntegerField()
+    due_at = BigIntegerField()
+    leased_until = BigIntegerField(null=True)
+    sent_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "due_at"), False), (("user",), False), (("key",), False))
+
+
+class AuditEvent(Row):
+    at = BigIntegerField(index=True)
+    actor_kind = CharField()
+    actor_id = CharField(null=True)
+    actor_name = TextField()
+    event = CharField(index=True)
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    detail = TextField()
+    mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
+
+
+class AuditHead(Row):
+    rows = BigIntegerField(default=0)
+    mac = BlobField()
+
+
+ALL = [
+    Setting,
+    Connection,
+    Token,
+    UnknownAttribute,
+    User,
+    UserValue,
+    Group,
+    Member,
+    PanelAccount,
+    SecurityKey,
+    Credential,
+    PanelCredential,
+    Activation,
+    OwnerLink,
+    Session,
+    Challenge,
+    Station,
+    PairingCode,
+    RequestId,
+    Job,
+    WizardDraft,
+    OutboxMail,
+    AuditEvent,
+    AuditHead,
+]
+
+
+def up(migrator, db):
+    with db.bind_ctx(ALL):
+        db.create_tables(ALL, safe=False)
+
+
+def down(migrator, db):
+    with db.bind_ctx(ALL):
+        db.drop_tables(ALL)

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Error pages: each core error once, as a sentence with a next step; never a stack trace."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from . import errors
+
+log = structlog.get_logger()
+
+_STATUS: dict[type[errors.KeywrightError], int] = {
+    errors.InvalidValue: 400,
+    errors.CeremonyRefused: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Taken: 409,
+    errors.WrongState: 409,
+    errors.LinkDead: 410,
+    errors.Stale: 412,
+}
+
+
+def register(app: Flask) -> None:
+    """Hang the handlers on the app; doors with a form of their own have theirs before these."""
+    app.register_error_handler(errors.KeywrightError, _core)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _last)
+
+
+def wants_json() -> bool:
+    """Say whether a script asked, which shows our sentence itself."""
+    return request.is_json or request.accept_mimetypes.best == "application/json"
+
+
+def _core(error: errors.KeywrightError) -> ResponseReturnValue:
+    if isinstance(error, errors.StepUpNeeded) and not wants_json():
+        return redirect(url_for("sign_in.step_up", next=_here()))
+    if isinstance(error, errors.Unauthenticated) and not wants_json():
+        return redirect(url_for("sign_in.page", next=_here()))
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 400)
+    return _answer(status, str(error))
+
+
+def _csrf(error: CSRFError) -> ResponseReturnValue:
+    return _answer(400, _("This form was open for too long or came from elsewhere. Go back, "
+                          "reload the page and send it again: what you typed is still there."))
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    return _answer(error.code or 500, None, dict(error.get_headers()))
+
+
+def _last(error: Exception) -> ResponseReturnValue:
+    log.error("unexpected error", path=request.path, kind=type(error).__name__, exc_info=True)
+    return _answer(500, None)
+
+
+def _answer(
+    status: int, sentence: str | None, headers: dict[str, str] | None = None
+) -> ResponseReturnValue:
+    kept = {n: v for n, v in (headers or {}).items() if n in ("Allow", "Retry-After")}
+    if wants_json():
+        return jsonify(error=sentence or _("That did not work.")), status, kept
+    page = render_template("errors/error.html", status=status, sentence=sentence)
+    return page, status, kept
+
+
+def _here() -> str:
+    """Return where to go back to: a page that GET can show, never a foreign address."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    referrer = request.referrer or ""
+    return referrer.removeprefix(request.host_url.rstrip("/")) if referrer.startswith(
+        request.host_url
+    ) else "/"
