@@ -184,12 +184,14 @@ class ClientPin:
         )
 
     def _get_token(self, agreement: KeyAgreement, request: Parameters) -> Answer:
-        permissions = Permission(request.required(9, int) & 0xFF)
+        wanted = request.required(9, int)
         rp_id = request.optional(10, str)
-        if not permissions:
+        if wanted <= 0:
             raise CtapError(ERR.INVALID_PARAMETER)
-        if permissions & ~self._known_permissions():
+        # On plain integers: inverting an IntFlag leaves out the bits that it does not name.
+        if wanted & ~int(self._known_permissions()):
             raise CtapError(ERR.UNAUTHORIZED_PERMISSION)
+        permissions = Permission(wanted)
         if permissions & CEREMONY and rp_id is None:
             raise CtapError(ERR.MISSING_PARAMETER)
         return self._give_token(

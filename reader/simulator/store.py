@@ -91,8 +91,7 @@ def _profile_values(values: Json) -> Json:
     if not values.keys() <= known:
         raise NotACard("This software card comes from a newer simulator.")
     read = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    read["aaguid"] = Aaguid(read["aaguid"])
-    return read
+    return read | {"aaguid": Aaguid(values["aaguid"])}
 
 
 def _write_bytes(value: object) -> Json:

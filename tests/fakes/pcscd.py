@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real pcscd of our own, with one virtual reader of two slots.
+
+It gets a private /run in a mount namespace, so that it neither disturbs nor needs the
+machine's own pcscd, and ports of its own, so that several test sessions live side by side.
+Its socket is reached from outside through /proc/PID/root; a link with a steady name leads
+there, because libpcsclite reads PCSCLITE_CSOCK_NAME once per process.
+
+vpcd listens on all interfaces; whoever minds runs the tests in a network namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+READER_NAME = "Desk NFC"
+START_SECONDS = 10.0
+
+PACKAGES = (
+    "The device tests need pcscd, the vpcd virtual reader and pyscard: "
+    "apt-get install -y pcscd vsmartcard-vpcd libpcsclite-dev gcc && uv sync --extra reader"
+)
+
+# pcscd has its socket's folder compiled in.
+PRIVATE_RUN = 'mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec "$0" "$@"'
+
+
+class PcscdUnavailable(RuntimeError):
+    """The virtual readers cannot be had here; the text says what to install or allow."""
+
+
+class VirtualReaders:
+    """pcscd with two empty slots. Set `environment` before a process first uses pyscard.
+
+    `names` are the readers as pyscard lists them, `ports` what VpcdCard connects to.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="pcscd-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        first = _free_port_pair()
+        self.ports = (first, first + 1)
+        self.names = (f"{READER_NAME} 00 00", f"{READER_NAME} 00 01")
+        self.socket = self._folder / "pcscd.comm"
+        self.environment = {"PCSCLITE_CSOCK_NAME": str(self.socket)}
+        self.log = self._folder / "pcscd.log"
+
+    def __enter__(self) -> VirtualReaders:
+        self.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop pcscd for good and leave no file behind."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start pcscd, also again after `stop`, with the same names, ports and socket.
+
+        :raises PcscdUnavailable:
+        """
+        daemon = shutil.which("pcscd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if daemon is None or not DRIVER.exists() or importlib.util.find_spec("smartcard") is None:
+            raise PcscdUnavailable(PACKAGES)
+        config = self._folder / "reader.conf.d"
+        config.mkdir(exist_ok=True)
+        (config / "vpcd").write_text(
+            f'FRIENDLYNAME "{READER_NAME}"\nDEVICENAME /dev/null:{self.ports[0]:#06x}\n'
+            f"LIBPATH {DRIVER}\nCHANNELID {self.ports[0]:#06x}\n"
+        )
+        command = [daemon, "-f", "-c", str(config)]
+        # Root needs no user namespace, others become root in one.
+        flags = "-m" if os.geteuid() == 0 else "-rm"
+        private = ["unshare", flags, "sh", "-c", PRIVATE_RUN, *command]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(private, stdout=log, stderr=log)
+        self.socket.unlink(missing_ok=True)
+        self.socket.symlink_to(f"/proc/{self._process.pid}/root/run/pcscd/pcscd.comm")
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise PcscdUnavailable(
+                    "pcscd did not start in a mount namespace of its own (in a container this "
+                    f"takes CAP_SYS_ADMIN): {self.log.read_text(errors='replace').strip()}"
+                )
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End pcscd, as a stopped service would: clients see 0x8010001D."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """End pcscd at once, also in the middle of an APDU."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _ready(self) -> bool:
+        # A connection to the slots would count as a card, so their ports are only asked for.
+        if any(_is_free(port) for port in self.ports):
+            return False
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.socket))
+            return True
+        return False
+
+
+def _free_port_pair() -> int:
+    # Below the range from which the kernel gives ports to outgoing connections.
+    for _ in range(100):
+        first = random.randrange(20_000, 32_000, 2)
+        if _is_free(first) and _is_free(first + 1):
+            return first
+    raise PcscdUnavailable("No two neighbouring TCP ports are free.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
