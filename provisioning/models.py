@@ -317,9 +317,6 @@ class Challenge(Row):
     challenge = BlobField()
     expires_at = BigIntegerField()
 
-    class Meta:
-        indexes = ((("user",), False),)
-
 
 class Station(Row):
     """A desk with a reader, known by its own keys."""
@@ -423,7 +420,7 @@ class OutboxMail(Row):
     sent_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("state", "due_at"), False), (("user",), False), (("key",), False))
+        indexes = ((("state", "due_at"), False),)
 
 
 class AuditEvent(Row):

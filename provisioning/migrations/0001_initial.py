@@ -267,9 +267,6 @@ class Challenge(Row):
     challenge = BlobField()
     expires_at = BigIntegerField()
 
-    class Meta:
-        indexes = ((("user",), False),)
-
 
 class Station(Row):
     resource_id = CharField(unique=True)
@@ -361,7 +358,7 @@ class OutboxMail(Row):
     sent_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("state", "due_at"), False), (("user",), False), (("key",), False))
+        indexes = ((("state", "due_at"), False),)
 
 
 class AuditEvent(Row):
