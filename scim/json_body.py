@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Request bodies: JSON without anything that two readers could read differently (R4).
+
+The standard parser takes NaN, keeps the last of two equal keys, lets lone surrogates through
+that no database stores, and recurses as deep as it is told to; all of that is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+
+from provisioning.errors import InvalidValue
+
+from .errors import InvalidSyntax
+
+MAX_DEPTH = 32
+MEBIBYTE = 1024 * 1024
+
+# Possessive, and a text without its closing quote ends the match: linear whatever is sent.
+_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+def parse(body: bytes) -> dict[str, object]:
+    """Return the object that a body holds. Raises InvalidSyntax or InvalidValue.
+
+    UTF-8 without a byte order mark, at most 32 deep, no name twice in an object (in any case:
+    attribute names have none), no NaN, no number over 64 bits, no lone surrogate, no NUL.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSyntax("The body is not UTF-8.") from error
+    if text.startswith("\ufeff"):
+        raise InvalidSyntax("The body starts with a byte order mark.")
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer,
+            parse_float=_decimal,
+        )
+    except ValueError as error:
+        raise InvalidSyntax("The body is not JSON.") from error
+    if "\\u" in text:
+        _check_text(value)
+    if not isinstance(value, dict):
+        raise InvalidSyntax("The body is not a JSON object.")
+    return value
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for bracket in _BRACKET.findall(_TEXT.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise InvalidSyntax(f"The body nests more than {MAX_DEPTH} deep.")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len({name.lower() for name in found}) != len(pairs):
+        raise InvalidSyntax("An object has the same name twice.")
+    return found
+
+
+def _constant(name: str) -> object:
+    raise InvalidSyntax(f"{name} is not JSON.")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not _LEAST <= int(text) <= _MOST:
+        raise InvalidValue("A number does not fit 64 bits.")
+    return int(text)
+
+
+def _decimal(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise InvalidValue("A number is too large.")
+    return number
+
+
+def _check_text(value: object) -> None:
+    """Refuse what only an escape can bring in: half a character, and NUL."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                if "\0" in text:
+                    raise InvalidValue("A text holds a NUL.")
+                try:
+                    text.encode()
+                except UnicodeEncodeError as error:
+                    raise InvalidValue("A text holds half a surrogate pair.") from error
+            case dict() as found:
+                waiting += [*found, *found.values()]
+            case list() as elements:
+                waiting += elements

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Client dialects: each leniency is a named flag, allowed by a profile, counted when used.
+
+A dialect runs before the strict core: it turns what clients send into what RFC 7643 and RFC 7644
+say, and the core accepts nothing else. Vendor behaviour is named where the flag is declared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+from .resource_types import ENTERPRISE_USER
+from .schema import Attribute, AttributePath, ResourceType, Type
+
+_MISSPELT_ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0user"
+
+
+@unique
+class Quirk(StrEnum):
+    """One leniency each. The text after the name says who needs it."""
+
+    OPERATION_CASE = "operation_case"  # Entra: "Add", "Replace", "Remove"
+    BOOLEAN_STRINGS = "boolean_strings"  # Entra: "False"; OneLogin: "true"
+    EMPTY_STRINGS = "empty_strings"  # Entra: "" clears an attribute
+    LISTED_REMOVALS = "listed_removals"  # Entra, JumpCloud: remove "members" with a value
+    BARE_VALUES = "bare_values"  # Entra: manager "id"; others: emails ["a@b"]
+    WRAPPED_VALUES = "wrapped_values"  # Entra: manager [{…}], title [{"value": …}]
+    UNWRAPPED_LISTS = "unwrapped_lists"  # OneLogin: emails {…}
+    FLAT_ENTERPRISE = "flat_enterprise"  # Entra: "department" beside "userName"
+    MANAGER_ID = "manager_id"  # OneLogin: "managerId"
+    QUALIFIED_KEYS = "qualified_keys"  # Entra: {"urn:…:User:employeeNumber": …} in a body
+    MISSPELT_URN = "misspelt_urn"  # Entra's published sample: "…:enterprise:2.0User"
+    UNKNOWN_SCHEMAS = "unknown_schemas"  # Entra: "http://schemas.microsoft.com/…/Group"
+    MISSING_SCHEMAS = "missing_schemas"  # hand-made clients; OneLogin leaves out extensions
+    UNKNOWN_SCHEMA_PATHS = "unknown_schema_paths"  # Entra, Okta: custom attributes in PATCH
+    READ_ONLY_IN_VALUE = "read_only_in_value"  # Okta: `id` beside what a PATCH changes
+    UPSERT_ON_REPLACE = "upsert_on_replace"  # Entra: replace emails[type eq "work"] when none
+    MANY_PRIMARIES = "many_primaries"  # several elements marked primary: the first stays
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one connection's directory may get wrong, and how it wants to be answered."""
+
+    name: str
+    quirks: frozenset[Quirk]
+    group_patch_body: bool = False  # 200 with a body instead of 204 (scim-sanity wants it)
+
+
+_ENTRA = frozenset({
+    Quirk.OPERATION_CASE, Quirk.BOOLEAN_STRINGS, Quirk.EMPTY_STRINGS, Quirk.LISTED_REMOVALS,
+    Quirk.BARE_VALUES, Quirk.WRAPPED_VALUES, Quirk.FLAT_ENTERPRISE, Quirk.QUALIFIED_KEYS,
+    Quirk.MISSPELT_URN, Quirk.UNKNOWN_SCHEMAS, Quirk.UNKNOWN_SCHEMA_PATHS,
+    Quirk.UPSERT_ON_REPLACE, Quirk.MANY_PRIMARIES,
+})
+_OKTA = frozenset({
+    Quirk.READ_ONLY_IN_VALUE, Quirk.UNKNOWN_SCHEMAS, Quirk.UNKNOWN_SCHEMA_PATHS,
+    Quirk.BOOLEAN_STRINGS, Quirk.MISSING_SCHEMAS, Quirk.BARE_VALUES,
+})
+_ONELOGIN = frozenset({
+    Quirk.BOOLEAN_STRINGS, Quirk.UNWRAPPED_LISTS, Quirk.MANAGER_ID, Quirk.MISSING_SCHEMAS,
+    Quirk.UNKNOWN_SCHEMAS, Quirk.EMPTY_STRINGS, Quirk.FLAT_ENTERPRISE, Quirk.OPERATION_CASE,
+    Quirk.BARE_VALUES,
+})
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("tolerant", frozenset(Quirk)),
+        Profile("strict", frozenset()),
+        Profile("entra", _ENTRA),
+        Profile("okta", _OKTA),
+        Profile("onelogin", _ONELOGIN),
+    )
+}
+
+
+@dataclass
+class Dialect:
+    """One request's reading of a profile: what it may use, what it used, what nothing knows."""
+
+    profile: Profile
+    used: Counter[Quirk] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def allows(self, quirk: Quirk) -> bool:
+        """Say whether the profile has the flag, and count its use if so."""
+        if quirk not in self.profile.quirks:
+            return False
+        self.used[quirk] += 1
+        return True
+
+    def note_unknown(self, name: str) -> None:
+        """Count an attribute that a directory sends and no schema knows (R9)."""
+        self.unknown[name[:128]] += 1
+
+    def urn(self, urn: str) -> str:
+        """Return a schema URN as it should have been spelled."""
+        if urn.lower() == _MISSPELT_ENTERPRISE and self.allows(Quirk.MISSPELT_URN):
+            return ENTERPRISE_USER
+        return urn
+
+    def name(self, type_: ResourceType, name: str) -> str:
+        """Return the qualified name that a client means by a PATCH path or a body's key."""
+        if name.lower().startswith(_MISSPELT_ENTERPRISE) and self.allows(Quirk.MISSPELT_URN):
+            return ENTERPRISE_USER + name[len(_MISSPELT_ENTERPRISE):]
+        if ":" in name or type_.resolve(name) is not None:
+            return name
+        if name.lower() == "managerid" and type_.extension(ENTERPRISE_USER) is not None:
+            if self.allows(Quirk.MANAGER_ID):
+                return f"{ENTERPRISE_USER}:manager"
+        elif (type_.resolve(f"{ENTERPRISE_USER}:{name}") is not None
+              and self.allows(Quirk.FLAT_ENTERPRISE)):
+            return f"{ENTERPRISE_USER}:{name}"
+        return name
+
+    def body(self, type_: ResourceType, body: Mapping[str, object]) -> dict[str, object]:
+        """Return a resource's body with every key where its schema has it."""
+        moved: dict[str, object] = {}
+        flat: list[tuple[AttributePath, object]] = []
+        for key, value in body.items():
+            name = self.name(type_, key)
+            path = type_.resolve(name) if ":" in name else None
+            if path is None or path.sub is not None or not self._may_qualify(key, name):
+                moved[name] = value
+            elif path.extension is None:
+                moved[path.attribute.name] = value
+            else:
+                flat.append((path, value))
+        for path, value in flat:
+            _put(moved, path, value)
+        return moved
+
+    def _may_qualify(self, key: str, name: str) -> bool:
+        return name != key or self.allows(Quirk.QUALIFIED_KEYS)
+
+    def value(self, attribute: Attribute, value: object, *, element: bool = False) -> object:
+        """Return an attribute's value in the shape that its schema asks for."""
+        if attribute.multi_valued and not element:
+            return self._list(value)
+        if value == "":
+            return None if self.allows(Quirk.EMPTY_STRINGS) else value
+        if isinstance(value, list) and len(value) == 1 and self.allows(Quirk.WRAPPED_VALUES):
+            value = value[0]
+            if isinstance(value, Mapping) and not attribute.is_complex and "value" in value:
+                value = value["value"]
+        if attribute.is_complex:
+            if isinstance(value, str) and attribute.sub("value") and self.allows(Quirk.BARE_VALUES):
+                return {"value": value}
+        elif (attribute.type is Type.BOOLEAN and isinstance(value, str)
+              and value.lower() in ("true", "false") and self.allows(Quirk.BOOLEAN_STRINGS)):
+            return value.lower() == "true"
+        return value
+
+    def _list(self, value: object) -> object:
+        if isinstance(value, Mapping) and self.allows(Quirk.UNWRAPPED_LISTS):
+            return [value]
+        if value == "" and self.allows(Quirk.EMPTY_STRINGS):
+            return None
+        if isinstance(value, str) and self.allows(Quirk.BARE_VALUES):
+            return [value]
+        return value
+
+
+def _put(moved: dict[str, object], path: AttributePath, value: object) -> None:
+    """Put a flat attribute under its extension, unless the extension itself has it."""
+    urn = path.extension or ""
+    place = next((key for key in moved if key.lower() == urn.lower()), urn)
+    given = moved.get(place)
+    known = given if isinstance(given, Mapping) else {}
+    if not any(name.lower() == path.attribute.name.lower() for name in known):
+        moved[place] = {**known, path.attribute.name: value}

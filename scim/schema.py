@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a SCIM attribute, schema and resource type are (RFC 7643 §2, §6, §7).
+
+The tables themselves are data, in `resource_types`; they drive the JSON shape, /Schemas,
+filters, PATCH paths, sorting and projection. Names and URNs compare without case (§2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum, unique
+from functools import cached_property
+
+
+@unique
+class Type(StrEnum):
+    """RFC 7643 §2.3."""
+
+    STRING = "string"
+    BOOLEAN = "boolean"
+    DECIMAL = "decimal"
+    INTEGER = "integer"
+    DATE_TIME = "dateTime"
+    BINARY = "binary"
+    REFERENCE = "reference"
+    COMPLEX = "complex"
+
+
+@unique
+class Mutability(StrEnum):
+    """RFC 7643 §7: who may write an attribute, and when."""
+
+    READ_ONLY = "readOnly"
+    READ_WRITE = "readWrite"
+    IMMUTABLE = "immutable"
+    WRITE_ONLY = "writeOnly"
+
+
+@unique
+class Returned(StrEnum):
+    """RFC 7643 §7: when an attribute is part of a response."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    DEFAULT = "default"
+    REQUEST = "request"
+
+
+@unique
+class Uniqueness(StrEnum):
+    """RFC 7643 §7: among what a value is unique."""
+
+    NONE = "none"
+    SERVER = "server"
+    GLOBAL = "global"
+
+
+@dataclass(frozen=True, repr=False)
+class Attribute:
+    """One row of an attribute table, with the characteristics of RFC 7643 §7."""
+
+    name: str
+    description: str
+    type: Type = Type.STRING
+    multi_valued: bool = False
+    required: bool = False
+    case_exact: bool = False
+    mutability: Mutability = Mutability.READ_WRITE
+    returned: Returned = Returned.DEFAULT
+    uniqueness: Uniqueness = Uniqueness.NONE
+    canonical_values: tuple[str, ...] = ()
+    reference_types: tuple[str, ...] = ()
+    sub_attributes: tuple[Attribute, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    @cached_property
+    def _by_name(self) -> dict[str, Attribute]:
+        return {sub.name.lower(): sub for sub in self.sub_attributes}
+
+    def sub(self, name: str) -> Attribute | None:
+        """Return the sub-attribute of this name, in any case, or None."""
+        return self._by_name.get(name.lower())
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether its values are objects."""
+        return self.type is Type.COMPLEX
+
+    @property
+    def read_only(self) -> bool:
+        """Whether only the server writes it."""
+        return self.mutability is Mutability.READ_ONLY
+
+    @property
+    def folds(self) -> bool:
+        """Whether its text compares without case."""
+        return self.type in (Type.STRING, Type.REFERENCE) and not self.case_exact
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A schema: a URN and a table of attributes (RFC 7643 §7)."""
+
+    urn: str
+    name: str
+    description: str
+    attributes: tuple[Attribute, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Attribute]:
+        return {attribute.name.lower(): attribute for attribute in self.attributes}
+
+    def find(self, name: str) -> Attribute | None:
+        """Return the attribute of this name, in any case, or None."""
+        return self._by_name.get(name.lower())
+
+
+@dataclass(frozen=True, repr=False)
+class AttributePath:
+    """Where values stand in a resource: an attribute, or one of its sub-attributes.
+
+    `extension` is the extension's URN, under which the attribute lies, or None.
+    """
+
+    attribute: Attribute
+    sub: Attribute | None = None
+    extension: str | None = None
+
+    @property
+    def leaf(self) -> Attribute:
+        """The attribute whose type and case rule apply."""
+        return self.sub or self.attribute
+
+    def to(self, name: str) -> AttributePath | None:
+        """Return the path to a sub-attribute, or None if there is no such one."""
+        sub = self.attribute.sub(name)
+        return replace(self, sub=sub) if sub is not None and self.sub is None else None
+
+    def __str__(self) -> str:
+        prefix = f"{self.extension}:" if self.extension else ""
+        suffix = f".{self.sub.name}" if self.sub else ""
+        return f"{prefix}{self.attribute.name}{suffix}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """An endpoint, its schema and the extensions its resources may carry (RFC 7643 §6)."""
+
+    name: str
+    endpoint: str
+    description: str
+    schema: Schema
+    extensions: tuple[Schema, ...] = ()
+    common: tuple[Attribute, ...] = ()
+
+    @cached_property
+    def _core(self) -> dict[str, AttributePath]:
+        own = (*self.common, *self.schema.attributes)
+        return {attribute.name.lower(): AttributePath(attribute) for attribute in own}
+
+    @cached_property
+    def _extensions(self) -> dict[str, Schema]:
+        return {schema.urn.lower(): schema for schema in self.extensions}
+
+    def paths(self) -> Iterator[AttributePath]:
+        """Yield every top-level attribute: common, core, then those of the extensions."""
+        yield from self._core.values()
+        for schema in self.extensions:
+            for attribute in schema.attributes:
+                yield AttributePath(attribute, extension=schema.urn)
+
+    def extension(self, urn: str) -> Schema | None:
+        """Return the extension of this URN, in any case, or None."""
+        return self._extensions.get(urn.lower())
+
+    def knows(self, urn: str) -> bool:
+        """Say whether a URN is this type's schema or one of its extensions."""
+        return urn.lower() == self.schema.urn.lower() or self.extension(urn) is not None
+
+    def resolve(self, text: str) -> AttributePath | None:
+        """Resolve `[URN:]attribute[.subAttribute]` in any case (RFC 7644 §3.10), or None."""
+        urn, name = split_urn(text)
+        name, dot, sub = name.partition(".")
+        path: AttributePath | None
+        if urn is None or urn.lower() == self.schema.urn.lower():
+            path = self._core.get(name.lower())
+        else:
+            schema = self.extension(urn)
+            attribute = schema.find(name) if schema else None
+            path = AttributePath(attribute, extension=schema.urn) if schema and attribute else None
+        if path is None or not dot:
+            return path
+        return path.to(sub)
+
+
+def split_urn(text: str) -> tuple[str | None, str]:
+    """Split a qualified name at its last colon; the URN is None if there is none.
+
+    The version in a schema URN has a dot (`…:2.0:User:name.givenName`), so the colon decides.
+    """
+    urn, colon, name = text.rpartition(":")
+    return (urn, name) if colon else (None, text)

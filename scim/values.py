@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a client sends, checked against the attribute tables and brought to canonical names.
+
+The strict core: it takes JSON types as RFC 7643 §2.3 has them. What dialects allow beside that
+happens in `quirks`, value by value, before the check. null, [] and {} are "no value" (§2.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from provisioning.errors import InvalidValue
+
+from .errors import InvalidSyntax
+from .expressions import instant
+from .matching import key
+from .quirks import Dialect, Quirk
+from .schema import Attribute, Mutability, ResourceType, Schema, Type
+
+Json = dict[str, object]
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
+
+
+def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dialect) -> Json:
+    """Return the document that a POST or PUT body asks for.
+
+    Attributes that the client may not write are left out (RFC 7644 §3.3, §3.5.1), unknown ones
+    are left out and counted (R9). Raises InvalidValue and InvalidSyntax.
+    """
+    document: Json = {}
+    moved = dialect.body(type_, body)
+    _check_schemas(type_, moved, dialect)
+    for name, value in moved.items():
+        path = type_.resolve(name) if ":" not in name else None
+        extension = type_.extension(dialect.urn(name))
+        if extension is not None:
+            cleaned: object = _clean_extension(extension, value, dialect)
+            name = extension.urn
+        elif path is not None and path.sub is None:
+            cleaned = clean(path.attribute, value, dialect) if _writable(path.attribute) else None
+            name = path.attribute.name
+        else:
+            dialect.note_unknown(name)
+            continue
+        if cleaned is not None:
+            document[name] = cleaned
+    for attribute in type_.schema.attributes:
+        if attribute.required and not attribute.read_only and attribute.name not in document:
+            raise InvalidValue(f"{attribute.name} is required.", attribute.name)
+    return document
+
+
+def clean(attribute: Attribute, value: object, dialect: Dialect) -> object:
+    """Return an attribute's value, checked and with canonical names; None for no value."""
+    value = dialect.value(attribute, value)
+    if value is None or value == [] or value == {}:
+        return None
+    if not attribute.multi_valued:
+        return _clean_one(attribute, value, dialect)
+    if not isinstance(value, list):
+        raise InvalidValue(f"{attribute.name} is a list.", attribute.name)
+    elements = [clean_element(attribute, element, dialect) for element in value]
+    return merge_twins(attribute, [e for e in elements if e is not None], dialect) or None
+
+
+def clean_element(attribute: Attribute, value: object, dialect: Dialect) -> object:
+    """Return one element of a multi-valued attribute, checked; None for no value."""
+    value = dialect.value(attribute, value, element=True)
+    return None if value is None or value == {} else _clean_one(attribute, value, dialect)
+
+
+def merge_twins(attribute: Attribute, elements: list[object], dialect: Dialect) -> list[object]:
+    """Join elements with the same (type, value) (S11) and let one at most be primary (S10)."""
+    found: dict[object, object] = {}
+    for element in elements:
+        name = twin_key(attribute, element)
+        twin = found.get(name)
+        if isinstance(twin, dict) and isinstance(element, dict):
+            found[name] = {**twin, **element}
+        else:
+            found[name] = element
+    merged = list(found.values())
+    primaries = [e for e in merged if isinstance(e, dict) and e.get("primary") is True]
+    if len(primaries) > 1:
+        if not dialect.allows(Quirk.MANY_PRIMARIES):
+            raise InvalidValue(f"{attribute.name} has more than one primary.", attribute.name)
+        for element in primaries[1:]:
+            element["primary"] = False
+    return merged
+
+
+def twin_key(attribute: Attribute, element: object) -> object:
+    """Return what two elements share that are the same: type and value, else all they hold."""
+    if not isinstance(element, dict):
+        return element
+    value = element.get("value")
+    of_value, of_type = attribute.sub("value"), attribute.sub("type")
+    if value is None or of_value is None:
+        return tuple(sorted((name, repr(part)) for name, part in element.items()))
+    type_ = element.get("type")
+    return (
+        key(of_value, value) if isinstance(value, str) else value,
+        key(of_type, type_) if of_type is not None and isinstance(type_, str) else None,
+    )
+
+
+def _writable(attribute: Attribute) -> bool:
+    return attribute.mutability in (Mutability.READ_WRITE, Mutability.IMMUTABLE) and (
+        attribute.name != "schemas"
+    )
+
+
+def _check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
+    name = next((name for name in body if name.lower() == "schemas"), None)
+    urns = body.pop(name) if name is not None else None
+    if urns is None or urns == []:
+        if not dialect.allows(Quirk.MISSING_SCHEMAS):
+            raise InvalidSyntax("schemas is missing.")
+        return
+    if not isinstance(urns, list) or not all(isinstance(urn, str) for urn in urns):
+        raise InvalidSyntax("schemas is a list of URNs.")
+    spelled = [dialect.urn(urn).lower() for urn in urns]
+    if any(not type_.knows(urn) for urn in spelled) and not dialect.allows(Quirk.UNKNOWN_SCHEMAS):
+        raise InvalidValue("schemas names a schema that this resource type has not.", "schemas")
+    if type_.schema.urn.lower() not in spelled and not dialect.allows(Quirk.MISSING_SCHEMAS):
+        raise InvalidValue(f"schemas does not name {type_.schema.urn}.", "schemas")
+
+
+def _clean_extension(schema: Schema, value: object, dialect: Dialect) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidValue(f"{schema.urn} is an object.", schema.urn)
+    cleaned: Json = {}
+    for name, part in value.items():
+        attribute = schema.find(name)
+        if attribute is None:
+            dialect.note_unknown(f"{schema.urn}:{name}")
+        elif _writable(attribute):
+            found = clean(attribute, part, dialect)
+            if found is not None:
+                cleaned[attribute.name] = found
+    return cleaned or None
+
+
+def _clean_one(attribute: Attribute, value: object, dialect: Dialect) -> object:
+    if not attribute.is_complex:
+        return _checked(attribute, value)
+    if not isinstance(value, Mapping):
+        raise InvalidValue(f"{attribute.name} is an object.", attribute.name)
+    cleaned: Json = {}
+    for name, part in value.items():
+        sub = attribute.sub(name)
+        if sub is None:
+            dialect.note_unknown(f"{attribute.name}.{name}")
+        elif not sub.read_only:
+            found = clean(sub, part, dialect)
+            if found is not None:
+                cleaned[sub.name] = found
+    return cleaned or None
+
+
+def _checked(attribute: Attribute, value: object) -> object:
+    """Return a simple value that has the type its attribute asks for (R8)."""
+    match attribute.type, value:
+        case Type.BOOLEAN, bool():
+            return value
+        case Type.INTEGER, int() if not isinstance(value, bool):
+            return value
+        case Type.DECIMAL, (int() | float()) if not isinstance(value, bool):
+            return value
+        case (Type.STRING | Type.REFERENCE), str():
+            return value
+        case Type.BINARY, str() if _BASE64.fullmatch(value):
+            return value
+        case Type.DATE_TIME, str() if _is_instant(value):
+            return value
+    raise InvalidValue(f"{attribute.name} is {attribute.type}.", attribute.name)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        instant(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
