@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in
 from .audit import Actor, Event
 from .ceremony import TakenChallenge
+from .clock import now_ms
 from .errors import CeremonyRefused, InvalidValue, KeywrightError, WrongState
 from .jobs import Op
 from .lifecycle import JobState, JobStep, KeyState, reached
@@ -73,7 +74,7 @@ def handle(
     if event == "fault":
         return _fault(job, body, actor)
     if event == "waiting":
-        jobs.tell(job, waiting=True, removed=False)
+        jobs.tell(job, at="waiting", since=now_ms())
         return GO
     if event == "card":
         return _card(job, body, services, actor)
@@ -99,7 +100,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     facts = {name: body[name] for name in _CARD_FACTS if name in body}
     if len(str(facts)) > 2_000:
         raise InvalidValue("The card's description is too long.", "card")
-    jobs.tell(job, model=attestation.model_name(str(body.get("aaguid"))), **facts)
+    jobs.tell(job, at="card", model=attestation.model_name(str(body.get("aaguid"))), **facts)
     known = _credential_ids(body.get("known"))
     if job.op == Op.ENROL:
         jobs.step_to(job, JobStep.TAPPED)
@@ -235,6 +236,7 @@ def _fault(job: Job, body: Body, actor: Actor) -> Reply:
 
 def _stop(job: Job, word: str, actor: Actor, message: str = "") -> Reply:
     if job.state == JobState.RUNNING:
+        jobs.tell(job, said=message)
         jobs.interrupt(job, word, actor)
     return Reply(False, word, message or str(faults.of(word).sentence))
 

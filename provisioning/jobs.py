@@ -29,6 +29,8 @@ _GRACE = 60 * SECOND  # an event that was on its way when the ticket ran out
 _QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
 
 OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
+# What the panel shows of the present run; the rest of `Job.card` outlives it.
+_OF_ONE_RUN = ("at", "since", "said", "detail")
 # Look-alikes left out: the code is read from one screen and compared on another.
 _CODE_LETTERS = "ABCDEFGHJKMNPQRTUVWXYZ2346789"
 
@@ -124,6 +126,8 @@ def requeue(job: Job, actor: Actor, station: Station | None = None) -> Job:
     job.state = advance(JOB, JobState(job.state), JobState.QUEUED, "job")
     job.station = station or job.station
     job.fault = job.ticket_id = job.ticket_expires_at = None
+    told = card_of(job)
+    job.card = json.dumps({fact: told[fact] for fact in told if fact not in _OF_ONE_RUN})
     save(job)
     audit.record(
         actor,
@@ -200,12 +204,17 @@ def settle(job: Job) -> Job:
 
     Looked at by whoever reads a job; nothing waits for a cleaner.
     """
-    now = now_ms()
-    silent = job.state == JobState.RUNNING and now > (job.ticket_expires_at or 0) + _GRACE
-    forgotten = job.state == JobState.QUEUED and now > job.updated_at + _QUEUED_FOR
-    if silent or forgotten:
+    if is_lost(job):
         interrupt(job, "station_gone", audit.SYSTEM)
     return job
+
+
+def is_lost(job: Job) -> bool:
+    """Say whether the job's station went silent or never came, so that `settle` would stop it."""
+    now = now_ms()
+    if job.state == JobState.RUNNING:
+        return now > (job.ticket_expires_at or 0) + _GRACE
+    return job.state == JobState.QUEUED and now > job.updated_at + _QUEUED_FOR
 
 
 def is_out(job: Job, ticket_id: str) -> bool:
