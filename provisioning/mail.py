@@ -31,13 +31,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import flask_mail
 from babel import Locale, UnknownLocaleError, dates
 from flask import current_app
-from flask_babel import force_locale, gettext  # type: ignore[import-untyped]
+from flask_babel import force_locale, get_babel, gettext
 
 from .addresses import check_address
 from .errors import InvalidValue, KeywrightError
 from .settings import MailTls, Settings
 
 TIMEOUT = 15  # seconds, for each step of the conversation
+WIDTH = 72  # characters of a line of text
 
 Context = Mapping[str, str | int | None]
 
@@ -114,7 +115,7 @@ def render(template: Template, context: Context, secret: str | None, locale: str
             for name, value in context.items()
         }
         values["expires"] = _moment(context.get("expires"), context.get("timezone"), chosen)
-        values["lang"] = str(chosen).replace("_", "-")
+        values["lang"], values["dir"] = str(chosen).replace("_", "-"), chosen.text_direction
         values["secret"] = secret
         # Past Flask's render_template: an app's context processors expect a request.
         environment = current_app.jinja_env
@@ -125,10 +126,13 @@ def render(template: Template, context: Context, secret: str | None, locale: str
 
 
 def _locale(name: str) -> Locale:
+    """Return the locale if its language is translated: no German date in an English sentence."""
     try:
-        return Locale.parse(name, sep="-" if "-" in name else "_")
+        locale = Locale.parse(name, sep="-" if "-" in name else "_")
     except (ValueError, UnknownLocaleError):
         return Locale("en")
+    translated = {one.language for one in get_babel().instance.list_translations()}
+    return locale if locale.language in translated | {"en"} else Locale("en")
 
 
 def _one_line(words: str) -> str:
@@ -144,21 +148,26 @@ def _moment(at: str | int | None, zone: str | int | None, locale: Locale) -> str
     except (ZoneInfoNotFoundError, ValueError, OSError):
         tzinfo = ZoneInfo("UTC")
     when = datetime.fromtimestamp(at / 1000, tzinfo)
-    return str(gettext(
-        "%(date)s, %(time)s (%(zone)s)",
-        date=dates.format_date(when, "full", locale),
-        time=dates.format_time(when, "short", tzinfo, locale),
-        zone=dates.get_timezone_name(when, "short", locale=locale),
-    ))
+    return str(
+        gettext(
+            "%(date)s, %(time)s (%(zone)s)",
+            date=dates.format_date(when, "full", locale),
+            time=dates.format_time(when, "short", tzinfo, locale),
+            zone="UTC" if not when.utcoffset() else dates.get_timezone_gmt(when, locale=locale),
+        )
+    )
 
 
 def _wrap(text: str) -> str:
     lines: list[str] = []
     for line in text.strip("\n").splitlines():
-        indent = " " * (len(line) - len(line.lstrip(" 0123456789.")))
+        if len(line) <= WIDTH:
+            lines.append(line)
+            continue
+        indent = " " * (len(line) - len(line.lstrip(" 0123456789.")))  # below a step's first word
         lines += textwrap.wrap(
-            line, 72, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        ) or [""]
+            line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -271,14 +280,16 @@ class _Message(flask_mail.Message):
 class _Connection(flask_mail.Connection):
     def __init__(self, settings: Settings) -> None:
         mail = flask_mail.Mail()
-        mail.state = mail.init_mail({
-            "MAIL_SERVER": settings.mail_server,
-            "MAIL_PORT": settings.mail_port,
-            "MAIL_USERNAME": settings.mail_username,
-            "MAIL_PASSWORD": settings.mail_password,
-            "MAIL_USE_TLS": settings.mail_tls is MailTls.STARTTLS,
-            "MAIL_USE_SSL": settings.mail_tls is MailTls.TLS,
-        })
+        mail.state = mail.init_mail(
+            {
+                "MAIL_SERVER": settings.mail_server,
+                "MAIL_PORT": settings.mail_port,
+                "MAIL_USERNAME": settings.mail_username,
+                "MAIL_PASSWORD": settings.mail_password,
+                "MAIL_USE_TLS": settings.mail_tls is MailTls.STARTTLS,
+                "MAIL_USE_SSL": settings.mail_tls is MailTls.TLS,
+            }
+        )
         super().__init__(mail)
         # Given, because smtplib would ask DNS for our name and wait as long as DNS likes.
         self._our_name = urlsplit(settings.base_url).hostname or "localhost"

@@ -79,11 +79,13 @@ def test_an_ordinary_address_becomes_its_envelope_form(address: str, envelope: s
 
 
 @pytest.mark.req("R28")
-@given(st.one_of(
-    st.text(max_size=60),
-    st.from_regex(r"[a-z<>,;@:.\r\n\" \t()]{1,20}@[a-z<>,@.\r\n -]{1,20}", fullmatch=True),
-    st.emails(),
-))
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.from_regex(r"[a-z<>,;@:.\r\n\" \t()]{1,20}@[a-z<>,@.\r\n -]{1,20}", fullmatch=True),
+        st.emails(),
+    )
+)
 @example("a@b")
 def test_whatever_passes_means_the_same_to_every_parser(text: str) -> None:
     try:
@@ -93,7 +95,7 @@ def test_whatever_passes_means_the_same_to_every_parser(text: str) -> None:
     assert envelope.isascii()
     assert envelope.isprintable()
     assert len(envelope) <= 254
-    assert not set(envelope) & set(" ,;:<>()[]\"\\")
+    assert not set(envelope) & set(' ,;:<>()[]"\\')
     assert parseaddr(envelope) == ("", envelope)
     assert Address(addr_spec=envelope).addr_spec == envelope
     assert check_address(envelope) == envelope
