@@ -122,7 +122,8 @@ def end_sessions(user: User) -> int:
     mine = Session.user == user
     if not held:
         mine = mine | Session.account.in_(accounts)
-    return Session.update(ended_at=now_ms()).where(mine, Session.ended_at.is_null()).execute()
+    ended: int = Session.update(ended_at=now_ms()).where(mine, Session.ended_at.is_null()).execute()
+    return ended
 
 
 def stepped_up(session: Session) -> None:
@@ -140,15 +141,18 @@ def require_step_up(session: Session) -> None:
 
 def require_role(session: Session, role: Role) -> None:
     """Raise Forbidden unless the session's account has the role or a higher one."""
-    if RANK.index(Role(session.account.role)) < RANK.index(role):
-        raise Forbidden(f"This needs the role {role}; you are {session.account.role}.")
+    held = session.account.role if session.account is not None else "nobody"
+    if held not in RANK or RANK.index(Role(held)) < RANK.index(role):
+        raise Forbidden(f"This needs the role {role}; you are {held}.")
 
 
 def actor_of(session: Session) -> Actor:
     """Return who acts in this session."""
     if session.account is not None:
         return Actor("account", str(session.account.id), session.account.name)
-    return Actor("user", session.user.resource_id, session.user.display_name)
+    if session.user is not None:
+        return Actor("user", session.user.resource_id, session.user.display_name)
+    raise Unauthenticated("Please sign in.")
 
 
 def make_owner_link(actor: Actor, *, recover: bool = False) -> str:

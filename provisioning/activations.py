@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import uuid
 
-from . import audit, outbox
+from . import audit, keys, outbox
 from .audit import SYSTEM, Actor, Event
 from .clock import MINUTE, now_ms
 from .errors import InvalidValue, LinkDead, NotFound
@@ -29,7 +29,7 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
     The URL is for *Copy message* and is stored nowhere. Raises InvalidValue for a person without
     an e-mail address.
     """
-    user = key.user
+    user = keys.owner_of(key)
     if not user.email:
         raise InvalidValue(
             "This person has no e-mail address that a link could be sent to.", "method"
@@ -151,7 +151,7 @@ def ask_again(activation: Activation, services: Services) -> None:
     for account in admins:
         outbox.queue(
             Template.LINK_REQUESTED,
-            account.email,
+            str(account.email),
             vault=services.vault,
             user=user,
             key=activation.key,

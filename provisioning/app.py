@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel
@@ -20,7 +18,7 @@ from flask_wtf.csrf import CSRFProtect
 import enrollment
 import scim.routes
 
-from . import audit, headers, pages, times
+from . import audit, headers, logs, pages, times
 from .db import database, open_database
 from .errors import ConfigurationError
 from .health import blueprint as health
@@ -79,10 +77,11 @@ def create_app(services: Services) -> Flask:
     @app.before_request
     def connect() -> ResponseReturnValue | None:
         database.connect(reuse_if_open=True)
-        if settings.is_local and request.host.startswith("127.0.0.1") and request.method == "GET":
-            # WebAuthn knows no IP address as RP ID; machines that call an API stay where they are.
-            if not request.path.startswith(("/scim/", "/station/", "/healthz")):
-                return redirect(settings.base_url + request.full_path.rstrip("?"))
+        # WebAuthn knows no IP address as RP ID; machines that call an API stay where they are.
+        by_address = settings.is_local and request.host.startswith("127.0.0.1")
+        for_people = not request.path.startswith(("/scim/", "/station/", "/healthz"))
+        if by_address and for_people and request.method == "GET":
+            return redirect(settings.base_url + request.full_path.rstrip("?"))
         return None
 
     app.register_blueprint(health)
@@ -95,27 +94,15 @@ def create_app(services: Services) -> Flask:
 
 def web_app() -> Flask:
     """Make the app from the environment alone, for a WSGI server: `provisioning.app:web_app`."""
-    configure_logging()
+    logs.configure()
     return create_app(open_services())
-
-
-def configure_logging() -> None:
-    """One JSON line per event; control characters leave escaped (T17)."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
 
 
 def _freeze_rp_id(settings: Settings) -> None:
     """Refuse to start with another RP ID than the one that keys were made for."""
-    row, made = Setting.get_or_create(name="rp_id", defaults={"value": settings.rp_id})
-    if not made and row.value != settings.rp_id:
+    Setting.insert(name="rp_id", value=settings.rp_id).on_conflict_ignore().execute()
+    row = Setting.get(Setting.name == "rp_id")
+    if row.value != settings.rp_id:
         raise ConfigurationError(
             f"KEYWRIGHT_RP_ID: this database's keys were made for {row.value!r} and work nowhere "
             f"else; {settings.rp_id!r} would lock everybody out."
@@ -129,4 +116,3 @@ def _hosts(settings: Settings) -> list[str]:
 
 def _locale() -> str:
     return request.accept_languages.best_match(["en"]) or "en"
-

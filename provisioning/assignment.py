@@ -13,7 +13,7 @@ from . import activations, audit, jobs, keys, outbox, pins
 from .audit import Actor, Event
 from .errors import InvalidValue, WrongState
 from .jobs import Op, PinMode
-from .lifecycle import JobState, KeyState, Reason
+from .lifecycle import JobState, KeyState, LinkState, Reason
 from .mail import Template
 from .models import Activation, Job, SecurityKey, User
 from .services import Services
@@ -50,11 +50,12 @@ def complete(job: Job, services: Services, actor: Actor) -> None:
 
     Raises LinkDead when the link died while the card was being written.
     """
-    key, user = job.key, job.user
+    key = jobs.key_of(job)
+    user = keys.owner_of(key)
     session = job.session
     if session is not None and session.activation is not None:
         activations.use(session.activation, actor)
-    activations.end_for_key(key, activations.LinkState.SUPERSEDED)
+    activations.end_for_key(key, LinkState.SUPERSEDED)
     keys.activate(key, actor)
     _hand_over(job, key, user, services, actor)
 
@@ -65,7 +66,7 @@ def complete_in_browser(
     """Finish a key that the person made in the browser, whose own dialog asked for the PIN."""
     activations.use(activation, actor)
     keys.activate(key, actor)
-    _tell_added(key, key.user, services)
+    _tell_added(key, keys.owner_of(key), services)
 
 
 def release_card(key: SecurityKey, actor: Actor) -> bool:
@@ -85,7 +86,11 @@ def release_card(key: SecurityKey, actor: Actor) -> bool:
 
 def reveal_pin(job: Job, services: Services, actor: Actor) -> str:
     """Return the PIN of a finished enrolment once, and forget it (`pin_delivery=reveal_once`)."""
-    if job.sealed_pin is None or job.state != JobState.DONE or job.key.state != KeyState.ACTIVE:
+    if (
+        job.sealed_pin is None
+        or job.state != JobState.DONE
+        or jobs.key_of(job).state != KeyState.ACTIVE
+    ):
         raise WrongState("The PIN was shown already, or there is none.")
     pin = pins.unseal(services.vault, job)
     pins.erase(job)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,8 +20,9 @@ from typing import ParamSpec
 
 import click
 
-from . import access, audit, directory, stations, tokens
-from .app import KEYS, configure_logging, create_app, open_services
+from . import access, audit, directory, logs, stations, supervisor, tokens
+from .app import KEYS, create_app, open_services
+from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
 from .errors import KeywrightError, NotFound
 from .lifecycle import Reason
@@ -31,6 +33,7 @@ from .naming import fold
 from .services import Services
 from .settings import ENV_FILE, PREFIX, load
 from .vault import Vault
+from .worker import Hook, Worker
 
 P = ParamSpec("P")
 
@@ -111,8 +114,6 @@ def migrate(data: Path) -> None:
 @refusing
 def serve(data: Path, no_worker: bool) -> None:
     """Serve the panel, SCIM and the stations, with one worker unless told otherwise."""
-    from . import supervisor
-
     services = _open(data)
     click.echo(f"Keywright on {services.settings.base_url} (Ctrl-C stops it)")
     children = [supervisor.web(services.settings)]
@@ -127,14 +128,14 @@ def serve(data: Path, no_worker: bool) -> None:
 @refusing
 def worker(data: Path) -> None:
     """Send mail and do what is due, until stopped."""
-    from . import worker as loop
-
-    configure_logging()
+    logs.configure()
     services = _open(data)
+    grace = services.settings.leaver_grace_hours * HOUR
+    leavers = Hook("finish_leavers", MINUTE, lambda: directory.finish_leavers(grace))
     stop = threading.Event()
-    loop.stop_on_signals(stop)
-    with create_app(services).app_context():
-        loop.Worker(services).run(stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    Worker(create_app(services), services, [leavers]).run(stop)
 
 
 @main.command("owner-link")

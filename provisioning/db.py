@@ -16,9 +16,10 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from peewee import Database, DatabaseProxy, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, DatabaseProxy, ModelSelect, PostgresqlDatabase, SqliteDatabase
 
 from .errors import ConfigurationError
 
@@ -82,6 +83,11 @@ def open_database(url: str) -> Database:
         )
     database.initialize(opened)
     return opened
+
+
+def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
+    """Run a query of columns and stream its rows as tuples, without making models of them."""
+    return iter(query.tuples())
 
 
 @contextlib.contextmanager

@@ -160,10 +160,11 @@ def _credential(
         )
     except CeremonyRefused as refused:
         audit.record(actor, Event.KEY_REFUSED, user=job.user, key=job.key, reason=refused.reason)
-        fault = "attestation_refused" if refused.is_attestation else "refused"
+        proof = refused.reason.startswith(("attestation_", "model_"))
+        fault = "attestation_refused" if proof else "refused"
         return _stop(job, fault, actor, str(refused))
     jobs.step_to(job, JobStep.CREDENTIAL_MADE)
-    keys.register(job.key, verified, services.settings.rp_id, actor)
+    keys.register(jobs.key_of(job), verified, services.settings.rp_id, actor)
     jobs.step_to(job, JobStep.REGISTERED)
     return GO
 
@@ -174,8 +175,9 @@ def _change_forced(job: Job, body: Body, services: Services, actor: Actor) -> Re
     forced = body.get("forced") is True
     if services.settings.require_forced_pin_change and not forced:
         return _stop(job, "cannot_force_change", actor)
-    job.key.pin_change_forced = forced
-    job.key.save()
+    key = jobs.key_of(job)
+    key.pin_change_forced = forced
+    key.save()
     jobs.step_to(job, JobStep.CHANGE_FORCED)
     return GO
 
@@ -188,18 +190,19 @@ def _done(job: Job, services: Services, actor: Actor) -> Reply:
             raise WrongState("The card is not finished yet.")
         jobs.step_to(job, JobStep.DONE)
         jobs.finish(job, actor)
-        if job.key.state == KeyState.PENDING:
+        if jobs.key_of(job).state == KeyState.PENDING:
             assignment.complete(job, services, actor)
         return GO
     if job.op == Op.ASSERT:
         raise WrongState("A sign-in ends with its assertion.")
+    key = jobs.key_of(job)
     jobs.finish(job, actor)
     if job.op == Op.RESET:
-        keys.was_reset(job.key, actor)
+        keys.was_reset(key, actor)
     else:
-        job.key.pin_change_forced = False
-        job.key.save()
-        audit.record(actor, Event.PIN_CHANGED, user=job.user, key=job.key, name=job.key.name)
+        key.pin_change_forced = False
+        key.save()
+        audit.record(actor, Event.PIN_CHANGED, user=job.user, key=key, name=key.name)
     return GO
 
 

@@ -151,7 +151,7 @@ def get_user(resource_id: str, connection: Connection | None = None) -> User:
     query = User.select().where(User.resource_id == resource_id, User.deleted_at.is_null())
     if connection is not None:
         query = query.where(User.connection == connection)
-    user = query.first()
+    user: User | None = query.first()
     if user is None:
         raise NotFound(f"There is no user {resource_id}.")
     return user

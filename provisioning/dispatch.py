@@ -13,7 +13,7 @@ from . import audit, ceremony, jobs, keys, pins, tickets
 from .clock import SECOND, now_ms
 from .jobs import Op, PinMode
 from .lifecycle import JobState, JobStep
-from .models import Credential, Job, Station
+from .models import Credential, Job, PanelCredential, Station
 from .services import Services
 from .vault import SealBroken
 
@@ -92,12 +92,13 @@ def _options(job: Job, services: Services) -> dict[str, object] | None:
     )
     binding = jobs.binding_of(job)
     if job.op == Op.ENROL:
-        person = _shown_person(job) or job.key.name
+        key = jobs.key_of(job)
+        person = _shown_person(job) or key.name
         text = ceremony.registration_options(
             party,
             purpose=ENROL,
             binding=binding,
-            user_handle=bytes(job.key.user_handle),
+            user_handle=bytes(key.user_handle),
             user_name=job.user.user_name if job.user is not None else person,
             display_name=person,
             exclude=keys.credential_ids(job.user),
@@ -105,12 +106,13 @@ def _options(job: Job, services: Services) -> dict[str, object] | None:
             attachment="cross-platform",
             attestation="direct",
             user=job.user,
-            key=job.key,
+            key=key,
         )
     elif job.op == Op.ASSERT:
         allow = None
         if job.account is not None:
-            allow = [bytes(row.credential_id) for row in job.account.credentials]
+            mine = PanelCredential.select().where(PanelCredential.account == job.account)
+            allow = [bytes(row.credential_id) for row in mine]
         text = ceremony.authentication_options(
             party, purpose=job.purpose, binding=binding, allow=allow, user=job.user
         )

@@ -18,6 +18,7 @@ from peewee import IntegrityError, chunked
 from . import audit
 from .audit import Actor, Event
 from .clock import now_ms
+from .db import tuples
 from .errors import InvalidValue, NotFound, Taken
 from .models import Connection, Group, Member, User
 from .naming import fold
@@ -96,7 +97,7 @@ def get_group(resource_id: str, connection: Connection | None = None) -> Group:
     query = Group.select().where(Group.resource_id == resource_id, Group.deleted_at.is_null())
     if connection is not None:
         query = query.where(Group.connection == connection)
-    group = query.first()
+    group: Group | None = query.first()
     if group is None:
         raise NotFound(f"There is no group {resource_id}.")
     return group
@@ -144,7 +145,7 @@ def replace_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
     old = Member.select(Member.id, Member.user, Member.subgroup).where(Member.group == group)
     gone = [
         row_id
-        for row_id, user, subgroup in old.tuples()
+        for row_id, user, subgroup in tuples(old)
         if user not in users and subgroup not in groups
     ]
     for batch in chunked(gone, _CHUNK):
@@ -165,10 +166,8 @@ def members(group: Group) -> Iterator[MemberRef]:
         .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))
         .where(Member.group == group)
         .order_by(Member.id)
-        .tuples()
-        .iterator()
     )
-    for user_id, user_name, group_id, group_name in rows:
+    for user_id, user_name, group_id, group_name in rows.tuples().iterator():
         if user_id is not None:
             yield MemberRef(user_id, "User", user_name)
         else:
@@ -186,18 +185,16 @@ def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
     if not users:
         return {}
     holders: dict[int, set[int]] = {}
-    rows = Member.select(Member.user, Member.group).where(Member.user.in_(list(found))).tuples()
-    for user_id, group_id in rows:
+    direct = Member.select(Member.user, Member.group).where(Member.user.in_(list(found)))
+    for user_id, group_id in tuples(direct):
         found[user_id][group_id] = "direct"
         holders.setdefault(group_id, set()).add(user_id)
     for _ in range(MAX_NESTING):
-        rows = (
-            Member.select(Member.subgroup, Member.group)
-            .where(Member.subgroup.in_(list(holders)))
-            .tuples()
+        rows = Member.select(Member.subgroup, Member.group).where(
+            Member.subgroup.in_(list(holders))
         )
         above: dict[int, set[int]] = {}
-        for child, parent in rows if holders else ():
+        for child, parent in tuples(rows) if holders else ():
             for user_id in holders[child]:
                 if parent not in found[user_id]:
                     found[user_id][parent] = "indirect"
@@ -269,7 +266,8 @@ def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:
             Event.MEMBERS_CHANGED,
             group=group.resource_id,
             display_name=group.display_name,
-            **{verb: count},
+            change=verb,
+            members=count,
         )
     return count
 
@@ -286,7 +284,7 @@ def _resolve(ids: Sequence[str], connection: Connection | None) -> tuple[set[int
             )
             if connection is not None:
                 query = query.where(table.connection == connection)
-            found.update(query.tuples())
+            found.update(dict(tuples(query)))
     for resource_id in wanted:
         if resource_id not in users and resource_id not in groups:
             raise InvalidValue(f"There is no user or group {resource_id}.", "members")
@@ -315,8 +313,8 @@ def _levels(start: set[int], *, up: bool) -> list[set[int]]:
     known, come = (Member.subgroup, Member.group) if up else (Member.group, Member.subgroup)
     levels, seen = [start], set(start)
     while len(levels) <= MAX_NESTING:
-        rows = Member.select(come).where(known.in_(list(levels[-1])), come.is_null(False)).tuples()
-        following = {row[0] for row in rows} - seen
+        rows = Member.select(come).where(known.in_(list(levels[-1])), come.is_null(False))
+        following = {row[0] for row in tuples(rows)} - seen
         if not following:
             break
         seen |= following

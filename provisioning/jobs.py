@@ -247,6 +247,13 @@ def of_key(key: SecurityKey, op: Op) -> Job | None:
     return found
 
 
+def key_of(job: Job) -> SecurityKey:
+    """Return the key that a job is for; raises WrongState for a job without one."""
+    if job.key is None:
+        raise WrongState("This job is for no key.")
+    return job.key
+
+
 def card_of(job: Job) -> dict[str, object]:
     """Return what the station told of the card."""
     told: dict[str, object] = json.loads(job.card)

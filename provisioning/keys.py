@@ -16,7 +16,8 @@ from . import audit
 from .audit import Actor, Event
 from .ceremony import VerifiedAuthentication, VerifiedRegistration
 from .clock import now_ms
-from .errors import InvalidValue, NotFound, Taken
+from .db import tuples
+from .errors import InvalidValue, NotFound, Taken, WrongState
 from .lifecycle import (
     KEY,
     KeyKind,
@@ -219,6 +220,13 @@ def used(key: SecurityKey, credential: Credential, verified: VerifiedAuthenticat
     User.update(last_activity_at=now).where(User.id == key.user_id).execute()
 
 
+def owner_of(key: SecurityKey) -> User:
+    """Return whose key this is; raises WrongState for a draft, which is nobody's yet."""
+    if key.user is None:
+        raise WrongState("This key is not assigned to anybody yet.")
+    return key.user
+
+
 def get_key(resource_id: str) -> SecurityKey:
     """Return a key; raises NotFound."""
     key = SecurityKey.get_or_none(SecurityKey.resource_id == resource_id)
@@ -244,9 +252,8 @@ def credential_ids(user: User | None) -> list[bytes]:
         Credential.select(Credential.credential_id)
         .join(SecurityKey)
         .where(SecurityKey.user == user, SecurityKey.state.in_(LIVING))
-        .tuples()
     )
-    return [bytes(row[0]) for row in rows]
+    return [bytes(row[0]) for row in tuples(rows)]
 
 
 def status_of(user: User) -> UserStatus:
@@ -255,7 +262,7 @@ def status_of(user: User) -> UserStatus:
         return user_status(active=user.active, key_states=frozenset())
     states = SecurityKey.select(SecurityKey.state).where(SecurityKey.user == user).distinct()
     return user_status(
-        active=user.active, key_states=frozenset(KeyState(row[0]) for row in states.tuples())
+        active=user.active, key_states=frozenset(KeyState(row[0]) for row in tuples(states))
     )
 
 
@@ -271,7 +278,7 @@ def _refresh(key: SecurityKey) -> None:
 
 
 def _owner(key: SecurityKey) -> Actor:
-    user = key.user
+    user = owner_of(key)
     return Actor("user", user.resource_id, user.display_name)
 
 

@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from . import errors
+from .logs import kind_and_place
 
 log = structlog.get_logger()
 
@@ -52,8 +53,13 @@ def _core(error: errors.KeywrightError) -> ResponseReturnValue:
 
 
 def _csrf(error: CSRFError) -> ResponseReturnValue:
-    return _answer(400, _("This form was open for too long or came from elsewhere. Go back, "
-                          "reload the page and send it again: what you typed is still there."))
+    return _answer(
+        400,
+        _(
+            "This form was open for too long or came from elsewhere. Go back, "
+            "reload the page and send it again: what you typed is still there."
+        ),
+    )
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:
@@ -61,7 +67,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _last(error: Exception) -> ResponseReturnValue:
-    log.error("unexpected error", path=request.path, kind=type(error).__name__, exc_info=True)
+    log.error("unexpected error", path=request.path, **kind_and_place(error))
     return _answer(500, None)
 
 
@@ -80,6 +86,8 @@ def _here() -> str:
     if request.method == "GET":
         return request.full_path.rstrip("?")
     referrer = request.referrer or ""
-    return referrer.removeprefix(request.host_url.rstrip("/")) if referrer.startswith(
-        request.host_url
-    ) else "/"
+    return (
+        referrer.removeprefix(request.host_url.rstrip("/"))
+        if referrer.startswith(request.host_url)
+        else "/"
+    )

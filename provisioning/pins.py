@@ -9,7 +9,7 @@ import secrets
 from itertools import pairwise
 
 from .models import Job
-from .vault import Vault
+from .vault import SealBroken, Vault
 
 _COMMON = frozenset({"112233", "121314", "123321", "246810", "135790", "102030", "159753"})
 
@@ -43,6 +43,8 @@ def seal(vault: Vault, job: Job, pin: str) -> None:
 
 def unseal(vault: Vault, job: Job) -> str:
     """Return a job's PIN. Raises vault.SealBroken."""
+    if job.sealed_pin is None:
+        raise SealBroken("This job holds no PIN.")
     return vault.unseal(bytes(job.sealed_pin), bound_to=_bound(job)).decode()
 
 

@@ -35,7 +35,8 @@ def clock_time(ms: int) -> str:
 
 def ago(ms: int) -> str:
     """Return `3 minutes ago` or `in 2 hours` in the reader's language."""
-    return format_timedelta(_utc(ms) - _utc(now_ms()), add_direction=True, threshold=1.2)
+    told: str = format_timedelta(_utc(ms) - _utc(now_ms()), add_direction=True, threshold=1.2)
+    return told
 
 
 def _utc(ms: int) -> datetime:

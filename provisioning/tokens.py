@@ -72,7 +72,7 @@ def verify(authorization: str | None) -> Token:
     parts = text.strip().split("_")
     well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
     public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
-    token = (
+    token: Token | None = (
         Token.select(Token, Connection).join(Connection).where(Token.public_id == public_id).first()
     )
     expected = bytes(token.secret_hash) if token is not None else _NO_HASH

@@ -12,10 +12,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -27,6 +25,7 @@ from .audit import Event
 from .clock import HOUR, MINUTE, now_ms
 from .db import database, transaction
 from .lifecycle import LinkState
+from .logs import kind_and_place
 from .mail import MailPermanent, MailTemporary, MailUnreachable, Template
 from .models import Activation, Challenge, OutboxMail, RequestId
 from .outbox import MailState
@@ -167,20 +166,26 @@ def _note_failure(row: OutboxMail, error: MailTemporary | MailPermanent) -> None
         elif state is MailState.QUEUED and str(error) != row.last_error:  # once, not at each try
             _record(Event.MAIL_FAILED, row, error=str(error))
     log.warning(
-        "mail.failed", template=row.template, message_id=row.message_id, state=state,
-        attempts=row.attempts, error=str(error),
+        "mail.failed",
+        template=row.template,
+        message_id=row.message_id,
+        state=state,
+        attempts=row.attempts,
+        error=str(error),
     )
 
 
 def _record(event: Event, row: OutboxMail, **detail: object) -> None:
     audit.record(
-        audit.SYSTEM, event, user=row.user, key=row.key,
-        template=row.template, message_id=row.message_id, **detail,
+        audit.SYSTEM,
+        event,
+        user=row.user,
+        key=row.key,
+        template=row.template,
+        message_id=row.message_id,
+        **detail,
     )
 
 
 def _log_fault(task: str, error: Exception) -> None:
-    # An exception's text may repeat what it choked on, a PIN for one: say its kind and place.
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
-    log.error("worker.fault", task=task, fault=type(error).__name__, at=places)
+    log.error("worker.fault", task=task, **kind_and_place(error))

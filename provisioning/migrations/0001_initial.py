@@ -10,11 +10,13 @@ from peewee import (
     BlobField,
     BooleanField,
     CharField,
+    Database,
     ForeignKeyField,
     IntegerField,
     Model,
     TextField,
 )
+from playhouse.migrate import SchemaMigrator
 
 
 class Row(Model):
@@ -406,11 +408,11 @@ ALL = [
 ]
 
 
-def up(migrator, db):
+def up(migrator: SchemaMigrator, db: Database) -> None:
     with db.bind_ctx(ALL):
         db.create_tables(ALL, safe=False)
 
 
-def down(migrator, db):
+def down(migrator: SchemaMigrator, db: Database) -> None:
     with db.bind_ctx(ALL):
         db.drop_tables(ALL)
