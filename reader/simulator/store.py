@@ -50,6 +50,8 @@ def from_dict(state: Json) -> SoftwareCard:
     """:raises NotACard:"""
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise NotACard("This is not a software card.")
+    if not set(state.get("profile", ())) <= {field.name for field in fields(Profile)}:
+        raise NotACard("This software card comes from a newer simulator.")
     try:
         state = json.loads(json.dumps(state), object_hook=_read_bytes)
         memory = dict(state["memory"])
@@ -87,9 +89,6 @@ def load(path: Path) -> SoftwareCard:
 
 def _profile_values(values: Json) -> Json:
     """JSON has no tuples and no AAGUID type; a frozen Profile has both."""
-    known = {field.name for field in fields(Profile)}
-    if not values.keys() <= known:
-        raise NotACard("This software card comes from a newer simulator.")
     read = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return read | {"aaguid": Aaguid(values["aaguid"])}
 

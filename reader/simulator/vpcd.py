@@ -82,6 +82,9 @@ class VpcdCard:
     def _serve(self, link: socket.socket) -> None:
         try:
             while (frame := _receive(link)) is not None:
+                # Frames that arrived before the removal must not power the card up after it.
+                if self._socket is not link:
+                    break
                 answer = self._answer(frame)
                 if answer is not None:
                     link.sendall(len(answer).to_bytes(2, "big") + answer)

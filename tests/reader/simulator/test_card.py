@@ -203,7 +203,7 @@ COMMANDS = st.one_of(
 
 
 @given(PROFILES, st.lists(COMMANDS, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_comes_the_card_answers_with_a_status_word(
     profile: Profile, apdus: list[bytes]
 ) -> None:
@@ -228,7 +228,7 @@ VALUES = st.recursive(
     st.integers(0, 255),
     st.dictionaries(st.integers(0, 12), st.one_of(VALUES, st.integers(0, 10)), max_size=8),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_cbor_comes_the_authenticator_answers_a_known_status(
     command: int, members: dict[int, object]
 ) -> None:
