@@ -22,7 +22,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime as format_rfc5322
-from email.utils import parseaddr
+from email.utils import getaddresses
 from enum import StrEnum, unique
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -180,10 +180,7 @@ def send(settings: Settings, recipient: str, rendered: Rendered, message_id: str
     same Message-ID.
     """
     _check_recipient(recipient)
-    name, sender = parseaddr(settings.mail_sender)
-    message = _Message(
-        rendered, message_id, recipient, Address(name or settings.organisation, addr_spec=sender)
-    )
+    message = _Message(rendered, message_id, recipient, _sender(settings))
     with contextlib.ExitStack() as stack:
         try:
             connection = stack.enter_context(_Connection(settings))
@@ -211,6 +208,14 @@ def _check_recipient(recipient: str) -> None:
         raise MailPermanent(str(error)) from None
 
 
+def _sender(settings: Settings) -> Address:
+    try:
+        [(name, address)] = getaddresses([settings.mail_sender])
+        return Address(name or settings.organisation, addr_spec=check_address(address))
+    except (ValueError, InvalidValue):  # ValueError: more than one, or none
+        raise MailUnreachable("KEYWRIGHT_MAIL_SENDER is not one mail address.") from None
+
+
 def _refused(what: str, code: int, reply: bytes | str, *, quote: bool) -> KeywrightError:
     text = f"The mail server refused the {what}: {_reply(code, reply, quote=quote)}"
     return MailPermanent(text) if code >= 500 else MailTemporary(text)
@@ -234,7 +239,7 @@ def _why_unreachable(error: OSError | UnicodeError) -> str:
         case smtplib.SMTPResponseException():
             return f"The mail server turned us away ({error.smtp_code})."
         case smtplib.SMTPException():
-            return "The mail server closed the connection at once."
+            return "The mail server closed the connection or fell silent before it took a mail."
         case ssl.SSLCertVerificationError():
             return f"The mail server's certificate is not trusted: {error.verify_message}."
         case ssl.SSLError():
