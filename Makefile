@@ -1,0 +1,73 @@
+# Keywright: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PORT ?= 8080
+DATA ?= data
+BOOT := .cache/uv
+UV := $(BOOT)/bin/uv
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
+RUN := .venv/bin/python -m
+
+# What the lanes of the test suite need from the system, beside Python.
+PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium
+
+.PHONY: help setup run tour test test-unit system dev lint types format clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Keywright needs Python 3.11 or newer (PYTHON=...)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory system PACKAGES=python3-venv
+	$(PYTHON) -m venv $(BOOT)
+	$(BOOT)/bin/python -m pip install --quiet 'uv>=0.9,<1'
+
+setup: $(UV) ## Install the product into .venv
+	$(UV) sync --quiet --locked --no-dev --extra demo --inexact
+	@echo "Installed: .venv/bin/keywright, .venv/bin/keywright-reader"
+
+run: setup ## Start the whole product on this machine (demo mode)
+	@exec .venv/bin/keywright demo --data $(DATA) --port $(PORT)
+
+tour: setup ## Run the main job once, narrated in this terminal
+	@exec .venv/bin/keywright tour
+
+dev: $(UV) system
+	@$(UV) sync --quiet --locked --all-extras
+
+system: # Debian packages that the device and e2e lanes need; `make test` installs them itself
+	@missing=""; \
+	for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(AS_ROOT) true 2>/dev/null || { echo "These Debian packages are missing and need root to install:$$missing" >&2; exit 1; }; \
+	  echo "Installing$$missing"; \
+	  $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	fi
+
+test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Chromium)
+	@$(RUN) pytest tests $(ARGS)
+
+test-unit: $(UV) ## Run the unit lane only
+	@$(UV) sync --quiet --locked --extra demo
+	@$(RUN) pytest tests -m "not device and not e2e" $(ARGS)
+
+lint: $(UV) ## Check style
+	@$(UV) sync --quiet --locked --all-extras --inexact
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+types: $(UV) ## Check types, strictly
+	@$(UV) sync --quiet --locked --all-extras --inexact
+	@$(RUN) mypy
+
+format: ## Put the code in shape
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+clean: ## Remove what the targets above made, the demo's data folder excepted
+	rm -rf .venv .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

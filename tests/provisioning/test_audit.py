@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+import pytest
+
+from provisioning import audit
+from provisioning.audit import CLI, Event
+from provisioning.db import transaction
+from provisioning.models import AuditEvent, AuditHead
+from provisioning.services import Services
+
+pytestmark = pytest.mark.req("R26")
+
+
+def fill(count: int) -> None:
+    with transaction():
+        for number in range(count):
+            audit.record(CLI, Event.USER_CREATED, number=number)
+
+
+def test_an_untouched_log_is_whole(services: Services) -> None:
+    assert audit.verify().whole
+    fill(5)
+    verdict = audit.verify()
+    assert verdict.whole
+    assert verdict.rows == 5
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    harm=st.sampled_from(["edit", "delete", "reorder", "cut"]), row=st.integers(0, 5),
+    column=st.sampled_from(["detail", "actor_name", "event", "at", "actor_kind"]),
+)
+def test_whatever_is_done_to_a_row_is_found(
+    services: Services, harm: str, row: int, column: str
+) -> None:
+    AuditEvent.delete().execute()
+    AuditHead.delete().execute()
+    fill(6)
+    rows = list(AuditEvent.select().order_by(AuditEvent.id))
+    if harm == "edit":
+        changed = 7 if column == "at" else "something else"
+        AuditEvent.update({column: changed}).where(AuditEvent.id == rows[row].id).execute()
+    elif harm == "delete":
+        AuditEvent.delete().where(AuditEvent.id == rows[row].id).execute()
+    elif harm == "cut":
+        AuditEvent.delete().where(AuditEvent.id > rows[row].id - 1).execute()
+    else:
+        one, other = rows[row], rows[(row + 1) % 6]
+        AuditEvent.update(detail=other.detail, mac=other.mac).where(
+            AuditEvent.id == one.id
+        ).execute()
+        AuditEvent.update(detail=one.detail, mac=one.mac).where(
+            AuditEvent.id == other.id
+        ).execute()
+    assert not audit.verify().whole
+
+
+def test_another_key_does_not_verify_the_log(services: Services) -> None:
+    fill(2)
+    audit.use_key(b"k" * 32)
+    assert not audit.verify().whole
+
+
+def test_a_rolled_back_transaction_leaves_no_line(services: Services) -> None:
+    with pytest.raises(ZeroDivisionError), transaction():
+        audit.record(CLI, Event.USER_CREATED)
+        raise ZeroDivisionError
+    assert AuditEvent.select().count() == 0
+    assert audit.verify().whole
