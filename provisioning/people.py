@@ -194,4 +194,4 @@ def _lines(rows: list[tuple[Any, ...]]) -> list[Line]:
         living[user_id] += count
         if state == KeyState.PENDING:
             pending[user_id] += count
-    return [Line(*row[1:], keys=living[row[0]], pending=pending[row[0]]) for row in rows]
+    return [Line(*(*row[1:], living[row[0]], pending[row[0]])) for row in rows]
