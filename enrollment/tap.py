@@ -171,13 +171,13 @@ def _at_the_card(job: Job, station: str) -> tuple[str, str]:
 
 
 def _done(job: Job) -> str:
-    if job.op == Op.ENROL:
-        return _("The card is assigned")
-    if job.op == Op.CHANGE_PIN:
-        return _("The PIN is changed")
-    if job.op == Op.RESET:
-        return _("The card is empty again")
-    return _("The key was accepted")
+    words = {
+        Op.ENROL: _("The card is assigned"),
+        Op.CHANGE_PIN: _("The PIN is changed"),
+        Op.RESET: _("The card is empty again"),
+        Op.ASSERT: _("The key was accepted"),
+    }
+    return str(words[Op(job.op)])
 
 
 def _steps(job: Job, phase: str) -> list[dict[str, str]]:
@@ -206,7 +206,7 @@ def _seconds_left(job: Job) -> int:
 
 
 def _sentence(step: Next) -> str:
-    return {
+    words = {
         Next.TRY_AGAIN: _("Try again, with the card lying still on the reader."),
         Next.OTHER_CARD: _("Use another card."),
         Next.RESET: _("Reset this card. That wipes the sign-ins of every site on it."),
@@ -214,7 +214,8 @@ def _sentence(step: Next) -> str:
         Next.MEND_STATION: _(
             "Look at the station's computer: “keywright-reader doctor” says what is wrong there."
         ),
-    }[step]
+    }
+    return str(words[step])
 
 
 def _actions(steps: tuple[Next, ...], links: Links) -> list[dict[str, object]]:

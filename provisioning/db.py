@@ -85,6 +85,11 @@ def open_database(url: str) -> Database:
     return opened
 
 
+def is_sqlite() -> bool:
+    """Say whether the database that is open is SQLite."""
+    return _queue is not None
+
+
 def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
     """Run a query of columns and stream its rows as tuples, without making models of them."""
     return iter(query.tuples())

@@ -23,6 +23,7 @@ from .errors import CeremonyRefused, InvalidValue, KeywrightError, WrongState
 from .jobs import Op
 from .lifecycle import JobState, JobStep, KeyState, reached
 from .models import Credential, Job, SecurityKey
+from .refusals import Refusal
 from .services import Services
 
 Body = Mapping[str, object]
@@ -71,10 +72,13 @@ def handle(
 ) -> Reply:
     """Apply one event in the caller's transaction. Raises InvalidValue for one it cannot read."""
     actor = Actor("station", job.station.resource_id, job.station.name)
+    jobs.heard(job)
     if event == "fault":
         return _fault(job, body, actor)
     if event == "waiting":
-        jobs.tell(job, at="waiting", since=now_ms())
+        # Said again every few seconds, also while a PIN is typed: only the first one is news.
+        if "at" not in jobs.card_of(job):
+            jobs.tell(job, at="waiting", since=now_ms())
         return GO
     if event == "card":
         return _card(job, body, services, actor)
@@ -96,6 +100,12 @@ def handle(
     raise InvalidValue(f"There is no event {event[:32]!r} in a job of the kind {job.op}.", "event")
 
 
+def link_died(job: Job) -> Reply:
+    """Stop a job whose activation link ended while its card was written; a new link resumes it."""
+    actor = Actor("station", job.station.resource_id, job.station.name)
+    return _stop(job, "link_dead", actor)
+
+
 def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     facts = {name: body[name] for name in _CARD_FACTS if name in body}
     if len(str(facts)) > 2_000:
@@ -105,7 +115,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     if job.op == Op.ENROL:
         jobs.step_to(job, JobStep.TAPPED)
         audit.record(actor, Event.JOB_TAPPED, user=job.user, key=job.key, op=job.op)
-        if services.settings.require_forced_pin_change and not body.get("can_force_change"):
+        if _must_force(job, services) and not body.get("can_force_change"):
             return _stop(job, "cannot_force_change", actor)
         return _whose(job, known, actor)
     if job.op in (Op.CHANGE_PIN, Op.RESET) and job.key is not None:
@@ -173,7 +183,7 @@ def _change_forced(job: Job, body: Body, services: Services, actor: Actor) -> Re
     if not _is_registered(job):
         raise WrongState("The credential comes before the forced change.")
     forced = body.get("forced") is True
-    if services.settings.require_forced_pin_change and not forced:
+    if _must_force(job, services) and not forced:
         return _stop(job, "cannot_force_change", actor)
     key = jobs.key_of(job)
     key.pin_change_forced = forced
@@ -224,6 +234,8 @@ def _assertion(
     except KeywrightError as refused:
         reason = getattr(refused, "reason", "refused")
         audit.record(actor, Event.SIGN_IN_REFUSED, reason=reason, station=job.station.name)
+        if reason == Refusal.SIGN_COUNT_REGRESSED:
+            sign_in.lock_regressed(response, actor)
         return _stop(job, "refused", actor, str(refused))
     jobs.finish(job, actor)
     return GO
@@ -242,6 +254,12 @@ def _stop(job: Job, word: str, actor: Actor, message: str = "") -> Reply:
         jobs.tell(job, said=message)
         jobs.interrupt(job, word, actor)
     return Reply(False, word, message or str(faults.of(word).sentence))
+
+
+def _must_force(job: Job, services: Services) -> bool:
+    # A PIN that its holder chose needs no change.
+    own = job.pin_mode == jobs.PinMode.OWN
+    return services.settings.require_forced_pin_change and not own
 
 
 def _is_registered(job: Job) -> bool:

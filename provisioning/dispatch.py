@@ -11,6 +11,7 @@ import uuid
 
 from . import audit, ceremony, jobs, keys, pins, tickets
 from .clock import SECOND, now_ms
+from .db import tuples
 from .jobs import Op, PinMode
 from .lifecycle import JobState, JobStep
 from .models import Credential, Job, PanelCredential, Station
@@ -18,6 +19,7 @@ from .services import Services
 from .vault import SealBroken
 
 ENROL = "enrol"
+_QUIET = 3 * SECOND
 
 
 def next_ticket(station: Station, services: Services) -> str | None:
@@ -50,9 +52,33 @@ def next_ticket(station: Station, services: Services) -> str | None:
     return tickets.sign_ticket(services.vault, claims, jobs.TICKET_S)
 
 
-def has_work(station: Station) -> bool:
-    """Say cheaply whether a job waits for this station."""
-    return Job.select().where(Job.station == station, Job.state == JobState.QUEUED).exists()
+def stations_with_work() -> frozenset[int]:
+    """Return the row ids of the stations that a job waits for and that are not at work."""
+    open_jobs = list(
+        tuples(
+            Job.select(Job.station, Job.state).where(
+                Job.finished_at.is_null(), Job.state.in_((JobState.QUEUED, JobState.RUNNING))
+            )
+        )
+    )
+    busy = {station for station, state in open_jobs if state == JobState.RUNNING}
+    return frozenset(station for station, _ in open_jobs if station not in busy)
+
+
+def take_back(station: Station) -> None:
+    """Let go of a job that the station does not have, though its ticket went out.
+
+    Called when a station asks for work: it runs one job at a time and asks only between two. A
+    ticket whose answer was lost on the way is given out anew; a job that broke off (the station
+    restarted, or could not tell its end) is interrupted at once instead of minutes later.
+    """
+    out = Job.get_or_none(Job.station == station, Job.state == JobState.RUNNING)
+    # It may ask on two connections at once, so a ticket of this very moment says nothing.
+    if out is None or now_ms() - jobs.heard_at(out) < _QUIET:
+        return
+    jobs.interrupt(out, "station_gone", audit.SYSTEM)
+    if "at" not in jobs.card_of(out):
+        jobs.requeue(out, audit.SYSTEM)
 
 
 def _claims(job: Job, station: Station, services: Services) -> dict[str, object]:

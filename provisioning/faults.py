@@ -179,6 +179,13 @@ FAULTS: dict[str, Fault] = dict(
             Next.TRY_AGAIN,
         ),
         _fault("cancelled_at_desk", _l("Somebody cancelled at the desk."), Next.TRY_AGAIN),
+        _fault(
+            "link_dead",
+            _l(
+                "The activation link ended while the card was being written. Keep the card: "
+                "with a new link it goes on from here."
+            ),
+        ),
         _fault("server_gone", _l("The station lost its connection to Keywright."), Next.TRY_AGAIN),
         _fault(
             "station_gone", _l("The station stopped answering."), Next.MEND_STATION, Next.TRY_AGAIN

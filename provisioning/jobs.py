@@ -25,7 +25,7 @@ from .settings import PinDelivery
 
 TICKET_S = 120
 TAP_S = 60
-_GRACE = 60 * SECOND  # an event that was on its way when the ticket ran out
+_GRACE = 60 * SECOND  # after the ticket's time or the station's last word; it speaks every 3 s
 _QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
 
 OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
@@ -65,20 +65,25 @@ def queue_enrolment(
     """Queue the enrolment of a drafted or pending key; its PIN is sealed here, before any tap.
 
     An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
-    carry it already.
+    carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
     """
     if key.state not in (KeyState.DRAFT, KeyState.PENDING):
         raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
     job = of_key(key, Op.ENROL)
     if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
         raise WrongState("This card is being assigned already.")
-    if job is not None and job.state == JobState.DONE:
+    # A pending key with a finished enrolment had its card reset: it is enrolled anew.
+    if job is not None and job.state == JobState.DONE and key.state == KeyState.DRAFT:
         raise WrongState("A card is assigned already.")
-    if job is not None and job.state == JobState.INTERRUPTED:
-        return requeue(job, actor, station)
     own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
+    mode = PinMode.OWN if own else PinMode.SERVER
+    if job is not None and job.state == JobState.INTERRUPTED:
+        if card_touched(job) or job.pin_mode == mode:
+            job.session = session
+            return requeue(job, actor, station)
+        cancel(job, actor)
     job = _new(Op.ENROL, station, actor, key=key, user=key.user, session=session)
-    job.pin_mode = PinMode.OWN if own else PinMode.SERVER
+    job.pin_mode = mode
     if not own:
         pins.seal(services.vault, job, pins.make(services.settings.pin_length))
     job.save()
@@ -161,7 +166,7 @@ def interrupt(job: Job, fault: str, actor: Actor) -> None:
 def finish(job: Job, actor: Actor) -> None:
     """End a job well."""
     job.state = advance(JOB, JobState(job.state), JobState.DONE, "job")
-    job.ticket_id = job.fault = None
+    job.fault = None  # the ticket's id stays: its last event may come twice
     job.finished_at = now_ms()
     save(job)
     audit.record(
@@ -224,6 +229,20 @@ def is_out(job: Job, ticket_id: str) -> bool:
         and job.ticket_id == ticket_id
         and now_ms() <= (job.ticket_expires_at or 0) + _GRACE
     )
+
+
+def heard(job: Job) -> None:
+    """Note that the station is at this job; from its last word on it has `_GRACE` to go on.
+
+    Its first word makes the ticket's own time irrelevant. `updated_at` stays: nothing to show.
+    """
+    job.ticket_expires_at = now_ms()
+    Job.update(ticket_expires_at=job.ticket_expires_at).where(Job.id == job.id).execute()
+
+
+def heard_at(job: Job) -> int:
+    """Return when something was last heard of a running job, or its ticket went out."""
+    return min(job.ticket_expires_at or 0, now_ms()) if "at" in card_of(job) else job.updated_at
 
 
 def get(resource_id: str) -> Job:

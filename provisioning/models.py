@@ -397,6 +397,10 @@ class Job(Row):
         indexes = ((("station", "state"), False), (("key", "state"), False))
 
 
+# What the watcher of waiting stations asks for many times a second.
+Job.add_index(Job.state, where=Job.finished_at.is_null(), name="job_open_state")
+
+
 class WizardDraft(Row):
     """A New User wizard under way: nothing typed is lost to a reload or a lost session."""
 

@@ -49,6 +49,7 @@ def user_key_by(response: object, taken: TakenChallenge | None, services: Servic
         public_key=bytes(credential.public_key),
         sign_count=credential.sign_count,
         user_handle=bytes(key.user_handle),
+        need_user_handle=True,
     )
     keys.used(key, credential, verified)
     audit.record(

@@ -20,6 +20,7 @@ from .vault import Vault
 CODE_LIFETIME = 10 * MINUTE
 CODE_TRIES = 5
 OFFLINE_AFTER = 40 * SECOND  # a poll holds at most 25 s
+_TOUCH_EVERY = 10 * SECOND
 MAX_NAME = 64
 STATES = ("no_reader", "no_card", "card", "busy")
 
@@ -108,6 +109,14 @@ def seen(station: Station, *, state: str, reader: str, version: str) -> None:
     Station.update(
         state=state, reader_name=reader, version=version[:32], last_seen_at=now_ms()
     ).where(Station.id == station.id).execute()
+
+
+def at_work(station: Station) -> None:
+    """Note that a station speaks of its job: it asks for no other work meanwhile."""
+    if station.last_seen_at is None or now_ms() - station.last_seen_at > _TOUCH_EVERY:
+        Station.update(state="busy", last_seen_at=now_ms()).where(
+            Station.id == station.id
+        ).execute()
 
 
 def shown_state(station: Station) -> str:

@@ -340,6 +340,9 @@ class Job(Row):
         indexes = ((("station", "state"), False), (("key", "state"), False))
 
 
+Job.add_index(Job.state, where=Job.finished_at.is_null(), name="job_open_state")
+
+
 class WizardDraft(Row):
     resource_id = CharField(unique=True)
     account = ForeignKeyField(PanelAccount, on_delete="CASCADE")

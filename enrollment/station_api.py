@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The stations' door: pair once, then poll for tickets and tell what happens at the card.
+
+JSON in and out, no cookies: every request is signed by the station's own key (`tickets`), for
+the address that is configured and not for the one in the Host header.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from importlib import metadata
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from werkzeug.exceptions import HTTPException
+
+from provisioning import ceremony, desk_events, dispatch, errors, jobs, stations, tickets
+from provisioning.clock import SECOND, now_ms
+from provisioning.db import transaction
+from provisioning.desk_events import Reply
+from provisioning.errors import InvalidValue, KeywrightError, LinkDead, NotFound, Unauthenticated
+from provisioning.lifecycle import JobState
+from provisioning.models import Job, Station
+from provisioning.services import EXTENSION, services
+from provisioning.tickets import ClockSkew
+from provisioning.watch import Watch
+
+BODY_LIMIT = 64 * 1024
+LONGEST_WAIT = 25
+HINT_S = 2  # when to come back if all places are taken
+_WATCH = "keywright.watch"
+
+Body = dict[str, object]
+
+blueprint = Blueprint("station_api", __name__, url_prefix="/station/v1")
+
+
+class Revoked(Unauthenticated):
+    """The signature is right, and the station was ended. 410."""
+
+
+class NotOut(KeywrightError):
+    """The ticket is not the one that is out at the station. 409."""
+
+
+_ANSWERS: dict[type[KeywrightError], tuple[int, str]] = {
+    Revoked: (410, "revoked"),
+    NotOut: (409, "ticket"),
+    InvalidValue: (400, "invalid"),
+    errors.Unauthenticated: (401, "signature"),
+    errors.Forbidden: (403, "forbidden"),
+    errors.NotFound: (404, "not_found"),
+    errors.Taken: (409, "state"),
+    errors.WrongState: (409, "state"),
+    errors.LinkDead: (409, "state"),
+}
+
+
+@blueprint.record_once
+def _open(state: BlueprintSetupState) -> None:
+    threads = state.app.extensions[EXTENSION].settings.web_threads
+    state.app.extensions[_WATCH] = Watch(max(1, threads // 2))
+
+
+@blueprint.before_request
+def _limit() -> None:
+    request.max_content_length = BODY_LIMIT
+
+
+@blueprint.post("/pair")
+def pair() -> ResponseReturnValue:
+    """Trade a one-time code for a station id; the request is signed by the key that it brings."""
+    body = _body()
+    signing, sealing = _raw(body, "signing_key"), _raw(body, "sealing_key")
+    tickets.seal_pin("", sealing, "")  # some 32 bytes are no X25519 key: said now, not at a tap
+    _verify(lambda kid: signing if kid == "pairing" else b"")
+    given = services()
+    with transaction():
+        # A wrong code is a try, and is committed as one.
+        station = stations.pair(
+            given.vault,
+            _text(body, "code"),
+            name=_text(body, "name"),
+            signing_key=signing,
+            sealing_key=sealing,
+            version=_text(body, "version"),
+        )
+    if station is None:
+        sentence = _("This pairing code is wrong, was used or is too old. Ask for a new one.")
+        return jsonify(error="pairing_code", message=sentence), 403
+    settings = given.settings
+    return jsonify(
+        station_id=station.resource_id,
+        name=station.name,
+        server_key=_encoded(given.vault.signing_key.public_key().public_bytes_raw()),
+        rp_id=settings.rp_id,
+        origin=settings.origin,
+        organisation=settings.organisation,
+        version=metadata.version("keywright"),
+    ), 201
+
+
+@blueprint.post("/poll")
+def poll() -> ResponseReturnValue:
+    """Hear how the station is, and answer with its next ticket: at once, or as soon as there is."""
+    station, taken = _signed()
+    body = _body()
+    with transaction():
+        stations.take_request(station, taken.jti, taken.expires_at)
+        stations.seen(
+            station,
+            state=_text(body, "state"),
+            reader=_text(body, "reader"),
+            version=_text(body, "version"),
+        )
+        dispatch.take_back(station)
+        ticket = dispatch.next_ticket(station, services())
+    if ticket is not None:
+        return jsonify(ticket=ticket)
+    seconds = _seconds(body)
+    if not seconds:
+        return _nothing()
+    watch: Watch = current_app.extensions[_WATCH]
+    with watch.place() as mine:
+        if not mine:
+            return _nothing(HINT_S)
+        for _wake in watch.wakes(station.id, seconds):
+            with transaction():
+                ticket = dispatch.next_ticket(_living(station.resource_id), services())
+            if ticket is not None:
+                return jsonify(ticket=ticket)
+    return _nothing()
+
+
+@blueprint.post("/jobs/<job_id>/events")
+def events(job_id: str) -> ResponseReturnValue:
+    """Take one event of the job whose ticket is out at this station."""
+    station, signed = _signed()
+    body = _body()
+    event, ticket = _text(body, "event"), _text(body, "ticket")
+    with transaction():
+        # What may be used once is used up before the event itself can fail and roll back.
+        stations.take_request(station, signed.jti, signed.expires_at)
+        stations.at_work(station)
+        job = _job_of(station, job_id)
+        purpose = desk_events.challenge_purpose(job, event) if jobs.is_out(job, ticket) else None
+        taken = ceremony.take_challenge(purpose, jobs.binding_of(job)) if purpose else None
+    try:
+        with transaction():
+            job = _job_of(station, job_id)
+            reply = _before(job, event, ticket) or desk_events.handle(
+                job, event, body, services(), taken
+            )
+    except LinkDead:
+        with transaction():
+            reply = desk_events.link_died(_job_of(station, job_id))
+    if reply.go:
+        return jsonify(go=True)
+    return jsonify(go=False, reason=reply.reason, message=reply.message)
+
+
+def _before(job: Job, event: str, ticket: str) -> Reply | None:
+    """Answer for a job that has ended; None for one whose ticket is out. Raises NotOut."""
+    if job.state == JobState.CANCELLED:
+        return Reply(False, "cancelled", _("This was cancelled on the page."))
+    if job.state == JobState.DONE and job.ticket_id == ticket and event in ("done", "assertion"):
+        return desk_events.GO  # said again, because the answer was lost on the way
+    if not jobs.is_out(job, ticket):
+        raise NotOut(_("This job has stopped. Start it again on the page."))
+    return None
+
+
+def _job_of(station: Station, job_id: str) -> Job:
+    job = jobs.get(job_id)
+    if job.station_id != station.id:
+        raise NotFound(_("There is no such job."))
+    return job
+
+
+def _signed() -> tuple[Station, tickets.StationRequest]:
+    """Return who signed this request; raises Unauthenticated, ClockSkew, Revoked."""
+    taken = _verify(lambda kid: bytes(_known(kid).signing_key))
+    return _living(taken.station_id), taken
+
+
+def _known(station_id: str) -> Station:
+    station: Station | None = Station.get_or_none(Station.resource_id == station_id)
+    if station is None:
+        raise NotFound("There is no such station.")
+    return station
+
+
+def _living(station_id: str) -> Station:
+    station = _known(station_id)
+    if station.revoked_at is not None:
+        raise Revoked(_("This station was revoked. Pair it again."))
+    return station
+
+
+def _verify(key_for: Callable[[str], bytes]) -> tickets.StationRequest:
+    return tickets.verify_station_request(
+        request.headers.get("Authorization", ""),
+        method=request.method,
+        url=services().settings.base_url + request.path,
+        body=request.get_data(),
+        key_for=key_for,
+        now=now_ms(),
+    )
+
+
+def _body() -> Body:
+    """Return the request's JSON object; raises InvalidValue for anything else."""
+    unreadable = InvalidValue("The request is not a JSON object in UTF-8.", "body")
+    try:
+        body = json.loads(request.get_data().decode(), parse_constant=_no_constant)
+        text = json.dumps(body, ensure_ascii=False)
+        text.encode()  # a lone surrogate is no text
+    except (ValueError, RecursionError):
+        raise unreadable from None
+    if not isinstance(body, dict) or "\\u0000" in text:
+        raise unreadable
+    return body
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _text(body: Body, name: str) -> str:
+    value = body.get(name, "")
+    if not isinstance(value, str) or len(value) > 256:
+        raise InvalidValue(f"{name} is a text of at most 256 characters.", name)
+    return value
+
+
+def _raw(body: Body, name: str) -> bytes:
+    try:
+        key = base64.urlsafe_b64decode(_text(body, name) + "==")
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise InvalidValue(f"{name} is 32 bytes in base64url.", name)
+    return key
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _seconds(body: Body) -> float:
+    wait = body.get("wait", 0)
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not math.isfinite(wait):
+        raise InvalidValue("wait is a number of seconds.", "wait")
+    return min(max(float(wait), 0.0), LONGEST_WAIT)
+
+
+def _nothing(retry_after: int | None = None) -> Response:
+    response = Response(status=204)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+@blueprint.errorhandler(KeywrightError)
+def _refuse(error: KeywrightError) -> ResponseReturnValue:
+    if isinstance(error, ClockSkew):
+        return jsonify(error="clock", message=str(error), server_time=now_ms() // SECOND), 401
+    kinds = (kind for kind in type(error).__mro__ if kind in _ANSWERS)
+    status, word = _ANSWERS.get(next(kinds, KeywrightError), (400, "refused"))
+    return jsonify(error=word, message=str(error)), status
+
+
+@blueprint.errorhandler(HTTPException)
+def _http(error: HTTPException) -> ResponseReturnValue:
+    words = {413: "too_large", 429: "slow_down"}
+    status = error.code or 500
+    kept = {n: v for n, v in error.get_headers() if n in ("Allow", "Retry-After")}
+    return jsonify(error=words.get(status, "refused"), message=error.name), status, kept
