@@ -73,6 +73,7 @@ def queue(
     InvalidValue(field="emails") for an address that is not safe to send to.
     """
     check_context(template, context, secret)
+    now = now_ms()
     # A Message-ID of its own that every try repeats, so that a twin can be told as one.
     message_id = f"<{uuid.uuid4()}@{urlsplit(str(context['base_url'])).hostname}>"
     sealed = vault.seal(secret.encode(), bound_to=message_id) if secret is not None else None
@@ -86,6 +87,8 @@ def queue(
         user=user,
         key=key,
         state=MailState.HELD if held else MailState.QUEUED,
+        created_at=now,
+        due_at=now,
     )
 
 
