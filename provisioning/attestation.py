@@ -40,11 +40,11 @@ _PLATFORM_FORMATS = frozenset({"tpm", "apple", "android-key"})
 
 @dataclass(frozen=True)
 class Model:
-    """A model of key. `name` is set only when the maker's root vouches for it (`verified`)."""
+    """A model of key. Only a pinned `anchor` vouches for it; without one it has no name."""
 
     aaguid: str
     name: str | None = None
-    verified: bool = False
+    anchor: x509.Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _check(
     if _extension(chain[0]) is None and _is_shared(path[-1], model.aaguid, policy):
         raise refused(Refusal.ATTESTATION_AAGUID)
     _verify_signature(attestation, client_data_hash)
-    return Model(model.aaguid, policy.name_of(model.aaguid), verified=True)
+    return Model(model.aaguid, policy.name_of(model.aaguid), path[-1])
 
 
 def _certificates(x5c: object) -> list[x509.Certificate]:

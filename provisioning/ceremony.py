@@ -19,6 +19,7 @@ from typing import Literal
 
 import webauthn
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
 from fido2.webauthn import AttestationObject, AuthenticatorData
 from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
@@ -209,13 +210,10 @@ def verify_registration(
     if policy.device_bound and data.is_backup_eligible():
         raise refused(Refusal.BACKUP_ELIGIBLE)
     model = attestation.check(parsed, hashlib.sha256(client_data).digest(), policy)
-    # The second opinion. It gets the roots only of a model that has some: without, it would take
-    # any chain, and so it did not decide.
-    roots = [
-        root.public_bytes(Encoding.PEM)
-        for root in policy.roots.get(model.aaguid, ())
-        if model.verified and root.issuer == root.subject  # it cannot anchor on anything else
-    ]
+    # The second opinion, under the same anchor. Two cases it cannot judge, and lets pass: no
+    # anchor at all, and one that did not sign itself.
+    anchor = model.anchor
+    roots = [anchor.public_bytes(Encoding.PEM)] if anchor and _is_self_issued(anchor) else []
     with refusing(Refusal.ATTESTATION_INVALID, WebAuthnException):
         verified = webauthn.verify_registration_response(
             credential=RegistrationCredential(
@@ -331,6 +329,10 @@ def _check_algorithm(public_key: dict[int, object]) -> None:
         isinstance(modulus, bytes) and len(modulus.lstrip(b"\0")) >= _MIN_RSA_BYTES
     ):
         raise refused(Refusal.ALGORITHM_NOT_ALLOWED)
+
+
+def _is_self_issued(certificate: Certificate) -> bool:
+    return certificate.issuer == certificate.subject
 
 
 def _is_known(credential_id: bytes) -> bool:

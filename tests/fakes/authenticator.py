@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +116,8 @@ class Maker:
         issuer = issuer or self.issuer
         key = ec.generate_private_key(ec.SECP256R1())
         given = {"ca": True, "aaguid": None, **certificate}
-        made = certify(subject("Test Maker line", unit=None), key, issuer=issuer, **given)
+        name = subject(f"Test Maker line {len(issuer.above) + 1} {os.urandom(4).hex()}", unit=None)
+        made = certify(name, key, issuer=issuer, **given)
         above = (
             issuer.above
             if issuer.certificate == self.root
@@ -312,8 +313,3 @@ class Authenticator:
     def _data(self, flags: int, rp_id: str | None) -> bytes:
         rp_id_hash = hashlib.sha256((rp_id or self.rp_id).encode()).digest()
         return rp_id_hash + struct.pack(">BI", flags, self.count)
-
-
-def with_der(batch: Batch, chain: Sequence[x509.Certificate]) -> Batch:
-    """The same key under another chain."""
-    return Batch(batch.key, tuple(chain))
