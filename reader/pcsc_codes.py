@@ -49,9 +49,10 @@ _STATUS_WORDS: Mapping[int, Fault] = {
     0x6982: Fault.NOT_ALLOWED,
     0x6985: Fault.NOT_ALLOWED,
     0x6A81: Fault.UNSUPPORTED,
-    0x6A82: Fault.NOT_FIDO,
-    0x6D00: Fault.UNSUPPORTED,
-    0x6E00: Fault.UNSUPPORTED,
+    # The application did answer before, so it is not selected any more: the card was away for a
+    # moment that the reader did not see.
+    0x6D00: Fault.CARD_REMOVED,
+    0x6E00: Fault.CARD_REMOVED,
 }
 
 

@@ -212,7 +212,7 @@ class Server:
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         if self._connection is None:
-            self._connection = _connection(urlsplit(self._base))
+            self._connection = connection_to(urlsplit(self._base))
             self._connection.connect()
         if self._interrupted.is_set():
             raise ServerGone("interrupted")
@@ -227,7 +227,8 @@ class Server:
         return url if through and parts.scheme == "http" else parts.path
 
 
-def _connection(base: SplitResult) -> http.client.HTTPConnection:
+def connection_to(base: SplitResult) -> http.client.HTTPConnection:
+    """Unconnected; by the office's proxy where there is one, certificates verified."""
     host, secure = base.hostname or "", base.scheme == "https"
     port = base.port or (443 if secure else 80)
     through = _proxy(base)
