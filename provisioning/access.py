@@ -69,7 +69,7 @@ def open_session(
     """Make a session and return it with the cookie's secret, which is stored only hashed."""
     secret = secrets.token_urlsafe(32)
     session = Session.create(
-        secret_hash=_hash(secret),
+        secret_hash=hash_secret(secret),
         kind=kind,
         account=account,
         user=user,
@@ -89,7 +89,7 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
     session = None
     if secret:
         session = Session.get_or_none(
-            Session.secret_hash == _hash(secret), Session.kind == kind, Session.ended_at.is_null()
+            Session.secret_hash == hash_secret(secret), Session.kind == kind, Session.ended_at.is_null()
         )
     now = now_ms()
     if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
@@ -146,6 +146,21 @@ def require_role(session: Session, role: Role) -> None:
         raise Forbidden(f"This needs the role {role}; you are {held}.")
 
 
+def check_may_activate(account: PanelAccount, user: User | None) -> None:
+    """Raise Forbidden if `account` would activate a key for itself or for a higher role (R25).
+
+    Also what shows a user's link or PIN to an admin asks here: it is the same power (T4).
+    """
+    if user is None or user.id is None:
+        return
+    theirs = PanelAccount.select().where(PanelAccount.user == user)
+    for other in theirs:
+        if other.id == account.id:
+            raise Forbidden("Nobody activates a key for themselves: ask another admin.")
+        if RANK.index(Role(other.role)) > RANK.index(Role(account.role)):
+            raise Forbidden(f"This person has the role {other.role}, which is above yours.")
+
+
 def actor_of(session: Session) -> Actor:
     """Return who acts in this session."""
     if session.account is not None:
@@ -155,28 +170,31 @@ def actor_of(session: Session) -> Actor:
     raise Unauthenticated("Please sign in.")
 
 
+def has_owner() -> bool:
+    """Say whether somebody can sign in as an owner."""
+    owners = PanelAccount.select().where(
+        PanelAccount.role == Role.OWNER, PanelAccount.state == "active"
+    )
+    return owners.exists()
+
+
 def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
     """Return the one-time token that makes the first owner (15 minutes).
 
     Refused while an owner exists unless `recover` says so (T25); the latest link wins.
     """
-    exists = (
-        PanelAccount.select()
-        .where(PanelAccount.role == Role.OWNER, PanelAccount.state == "active")
-        .exists()
-    )
-    if exists and not recover:
+    if has_owner() and not recover:
         raise Forbidden("There is an owner already. Use --recover if no owner can sign in.")
     OwnerLink.update(used_at=now_ms()).where(OwnerLink.used_at.is_null()).execute()
     token = secrets.token_urlsafe(32)
-    OwnerLink.create(token_hash=_hash(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK)
+    OwnerLink.create(token_hash=hash_secret(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK)
     audit.record(actor, Event.OWNER_LINK_MADE, recover=recover)
     return token
 
 
 def find_owner_link(token: str) -> OwnerLink:
     """Return a live owner link; raises LinkDead for any other token."""
-    link = OwnerLink.get_or_none(OwnerLink.token_hash == _hash(token))
+    link = OwnerLink.get_or_none(OwnerLink.token_hash == hash_secret(token))
     if link is None or link.used_at is not None or link.expires_at <= now_ms():
         raise LinkDead("This link was used, has expired or was replaced by a newer one.")
     return link
@@ -193,13 +211,19 @@ def use_owner_link(link: OwnerLink) -> None:
         raise LinkDead("This link was used already.")
 
 
-def create_account(name: str, role: Role, actor: Actor, email: str | None = None) -> PanelAccount:
+def create_account(
+    name: str,
+    role: Role,
+    actor: Actor,
+    email: str | None = None,
+    user_handle: bytes | None = None,
+) -> PanelAccount:
     """Make a panel account with its own WebAuthn user handle."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= 64:
         raise InvalidValue("A name has 1 to 64 characters.", "name")
     account = PanelAccount.create(
-        name=name, role=role, email=email, user_handle=secrets.token_bytes(64)
+        name=name, role=role, email=email, user_handle=user_handle or secrets.token_bytes(64)
     )
     audit.record(actor, Event.ACCOUNT_CREATED, account=account.name, role=role)
     return account
@@ -231,5 +255,6 @@ def _only_owner_left(user: User) -> bool:
     return not others
 
 
-def _hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
+    """Return what the database keeps of a secret of 256 random bits."""
     return hashlib.sha256(secret.encode()).digest()
