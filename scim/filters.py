@@ -11,11 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scim2_filter_parser import ast  # type: ignore[import-untyped]
-from scim2_filter_parser.parser import (  # type: ignore[import-untyped]
-    SCIMParser,
-    SCIMParserError,
-)
+from scim2_filter_parser import ast
+from scim2_filter_parser.parser import SCIMParser, SCIMParserError
 
 from .errors import InvalidFilter
 from .expressions import And, Comparison, Element, Expression, Never, Not, Operator, Or, Present

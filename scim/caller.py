@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Who asks: the connection behind a token, its dialect, and what it may write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from peewee import EXCLUDED
+
+from provisioning.audit import Actor
+from provisioning.errors import Forbidden, Stale
+from provisioning.models import Connection, UnknownAttribute
+
+from .quirks import PROFILES, Dialect
+from .resource_types import USER
+from .resources import etag_matches
+from .schema import ResourceType
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One request's connection. `base` is the address that locations start with."""
+
+    connection: Connection
+    base: str
+    dialect: Dialect = field(compare=False)
+
+    @property
+    def actor(self) -> Actor:
+        """Whom the audit log names."""
+        return Actor("connection", str(self.connection.id), self.connection.name)
+
+    def check_may_write(self, type_: ResourceType) -> None:
+        """Raise Forbidden unless the connection's scope lets it write this type."""
+        scope = self.connection.scope
+        if scope == "read":
+            raise Forbidden("This connection may only read.")
+        if scope == "users" and type_ is not USER:
+            raise Forbidden("This connection may write users only.")
+
+    def note_unknown(self) -> None:
+        """Count what no schema knows, by name (R9): one statement, in the caller's transaction."""
+        rows = [{"connection": self.connection.id, "name": name, "seen": seen}
+                for name, seen in self.dialect.unknown.items()]
+        if rows:
+            (
+                UnknownAttribute.insert_many(rows)
+                .on_conflict(
+                    conflict_target=[UnknownAttribute.connection, UnknownAttribute.name],
+                    update={UnknownAttribute.seen: UnknownAttribute.seen + EXCLUDED.seen},
+                )
+                .execute()
+            )
+
+
+def make_caller(connection: Connection, base: str) -> Caller:
+    """Return the caller for a connection; an unknown profile is read as the tolerant one."""
+    profile = PROFILES.get(connection.profile, PROFILES["tolerant"])
+    return Caller(connection, base, Dialect(profile))
+
+
+def check_version(if_match: str | None, version: int) -> None:
+    """Raise Stale unless the If-Match header, if any, allows a write (RFC 7644 §3.14)."""
+    if if_match is not None and not etag_matches(if_match, version):
+        raise Stale("The resource has changed since: read it again.")

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""ServiceProviderConfig, ResourceTypes and Schemas (RFC 7643 §5–7): what works, and no more."""
+
+from __future__ import annotations
+
+from .listing import MAX_COUNT
+from .resource_types import ALL, SCHEMAS
+from .schema import Attribute, ResourceType, Schema, Type
+
+_CORE = "urn:ietf:params:scim:schemas:core:2.0:"
+
+Json = dict[str, object]
+
+
+def service_provider_config(base: str) -> Json:
+    """Return what the service supports."""
+    return {
+        "schemas": [_CORE + "ServiceProviderConfig"],
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": MAX_COUNT},
+        "changePassword": {"supported": False},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "Bearer token",
+            "description": "A token issued for this connection in the panel (RFC 6750).",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": True,
+        }],
+        "meta": {"resourceType": "ServiceProviderConfig",
+                 "location": f"{base}/ServiceProviderConfig"},
+    }
+
+
+def resource_types(base: str) -> list[Json]:
+    """Return every resource type."""
+    return [_resource_type(type_, base) for type_ in ALL]
+
+
+def schemas(base: str) -> list[Json]:
+    """Return every schema, with all characteristics of its attributes and no nulls (Entra)."""
+    return [_schema(schema, base) for schema in SCHEMAS]
+
+
+def find(listed: list[Json], wanted: str) -> Json | None:
+    """Return the one whose id this is, in any case, or None."""
+    return next((each for each in listed if str(each["id"]).lower() == wanted.lower()), None)
+
+
+def _resource_type(type_: ResourceType, base: str) -> Json:
+    body: Json = {
+        "schemas": [_CORE + "ResourceType"],
+        "id": type_.name,
+        "name": type_.name,
+        "endpoint": type_.endpoint,
+        "description": type_.description,
+        "schema": type_.schema.urn,
+    }
+    if type_.extensions:
+        body["schemaExtensions"] = [
+            {"schema": schema.urn, "required": False} for schema in type_.extensions
+        ]
+    body["meta"] = {"resourceType": "ResourceType",
+                    "location": f"{base}/ResourceTypes/{type_.name}"}
+    return body
+
+
+def _schema(schema: Schema, base: str) -> Json:
+    return {
+        "schemas": [_CORE + "Schema"],
+        "id": schema.urn,
+        "name": schema.name,
+        "description": schema.description,
+        "attributes": [_attribute(attribute) for attribute in schema.attributes],
+        "meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.urn}"},
+    }
+
+
+def _attribute(attribute: Attribute) -> Json:
+    body: Json = {
+        "name": attribute.name,
+        "type": str(attribute.type),
+        "multiValued": attribute.multi_valued,
+        "description": attribute.description,
+        "required": attribute.required,
+        "mutability": str(attribute.mutability),
+        "returned": str(attribute.returned),
+        "uniqueness": str(attribute.uniqueness),
+    }
+    if attribute.type in (Type.STRING, Type.REFERENCE, Type.BINARY):
+        body["caseExact"] = attribute.case_exact
+    if attribute.canonical_values:
+        body["canonicalValues"] = list(attribute.canonical_values)
+    if attribute.reference_types:
+        body["referenceTypes"] = list(attribute.reference_types)
+    if attribute.sub_attributes:
+        body["subAttributes"] = [_attribute(sub) for sub in attribute.sub_attributes]
+    return body

@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""PATCH, pure: a document and operations make a new document (RFC 7644 §3.5.2).
+
+All or nothing: the given document is never touched. Operations on a group's members are not
+applied here but returned, because members are rows that nobody loads.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provisioning.errors import InvalidValue
+
+from .errors import Immutable, NoTarget
+from .expressions import And, Comparison, Expression, Operator
+from .matching import element_matches
+from .members import MemberChange, member_change
+from .operations import Op, Operation
+from .paths import Target
+from .quirks import Dialect, Quirk
+from .resource_types import GROUP
+from .schema import Attribute, ResourceType
+from .values import Json, clean, clean_element, merge_twins, twin_key
+
+
+@dataclass(frozen=True)
+class Patched:
+    """The new document, and what is to happen to the members, in order."""
+
+    document: Json
+    members: tuple[MemberChange, ...] = ()
+
+
+def apply(
+    type_: ResourceType, document: Json, operations: Sequence[Operation], dialect: Dialect
+) -> Patched:
+    """Apply operations one after the other. Raises what is wrong with the first wrong one."""
+    patch = _Patch(copy.deepcopy(document), dialect)
+    members: list[MemberChange] = []
+    for operation in operations:
+        attribute = operation.target.attribute
+        if type_ is GROUP and attribute is not None and attribute.name == "members":
+            members.append(member_change(operation, dialect))
+        else:
+            patch.apply(operation)
+    return Patched(patch.document, tuple(members))
+
+
+class _Patch:
+    """A document being changed."""
+
+    def __init__(self, document: Json, dialect: Dialect) -> None:
+        self.document = document
+        self._dialect = dialect
+
+    def apply(self, operation: Operation) -> None:
+        target, attribute = operation.target, operation.target.attribute
+        if target.read_only:
+            raise Immutable(f"{target} is read-only.")
+        if attribute is None:
+            self._extension(operation)
+            return
+        holder = self._holder(target)
+        if attribute.multi_valued:
+            found = self._multi_valued(operation, attribute, holder.get(attribute.name))
+        elif operation.op is Op.REMOVE:
+            found = self._without(target, attribute, holder.get(attribute.name))
+        else:
+            found = self._written(operation, attribute, holder.get(attribute.name))
+        if found is None and attribute.required:
+            raise Immutable(f"{attribute.name} is required.")
+        _put(holder, attribute.name, found)
+        self._keep(target, holder)
+
+    def _extension(self, operation: Operation) -> None:
+        """Remove a whole extension; values for one come here attribute by attribute."""
+        if operation.target.extension is not None:
+            self.document.pop(operation.target.extension.urn, None)
+
+    def _holder(self, target: Target) -> Json:
+        if target.extension is None:
+            return self.document
+        holder = self.document.get(target.extension.urn)
+        return holder if isinstance(holder, dict) else {}
+
+    def _keep(self, target: Target, holder: Json) -> None:
+        """Keep `schemas` true: an extension is there exactly when it holds something (S12)."""
+        if target.extension is not None:
+            _put(self.document, target.extension.urn, holder or None)
+
+    def _without(self, target: Target, attribute: Attribute, old: object) -> object:
+        if target.sub is None or not isinstance(old, dict):
+            return None
+        return {name: part for name, part in old.items() if name != target.sub.name} or None
+
+    def _written(self, operation: Operation, attribute: Attribute, old: object) -> object:
+        """Return a single-valued attribute after an add or replace: parts merge (§3.5.2.3)."""
+        sub = operation.target.sub
+        given = {sub.name: operation.value} if sub else operation.value
+        new = clean(attribute, given, self._dialect)
+        if sub is not None and new is None:
+            return self._without(operation.target, attribute, old)
+        if new is None:
+            return old if operation.op is Op.ADD else None
+        if isinstance(new, dict) and isinstance(old, dict):
+            return {**old, **new}
+        return new
+
+    def _multi_valued(self, operation: Operation, attribute: Attribute, old: object) -> object:
+        elements = list(old) if isinstance(old, list) else []
+        target = operation.target
+        if target.where is not None or target.sub is not None:
+            return self._selected(operation, attribute, elements)
+        if operation.op is Op.REMOVE:
+            return None
+        given = operation.value if isinstance(operation.value, list) else [operation.value]
+        new = clean(attribute, given, self._dialect)
+        if operation.op is Op.REPLACE:
+            return new
+        return self._joined(attribute, elements, new if isinstance(new, list) else [])
+
+    def _joined(self, attribute: Attribute, old: list[object], new: list[object]) -> object:
+        """Return the elements after an add: one that is there already is not added again."""
+        there = {twin_key(attribute, element): place for place, element in enumerate(old)}
+        touched: list[int] = []
+        for element in new:
+            place = there.get(twin_key(attribute, element))
+            if place is None:
+                old.append(element)
+                touched.append(len(old) - 1)
+            else:
+                twin = old[place]
+                if isinstance(twin, dict) and isinstance(element, dict):
+                    old[place] = {**twin, **element}
+                touched.append(place)
+        return self._settled(attribute, old, touched)
+
+    def _selected(
+        self, operation: Operation, attribute: Attribute, elements: list[object]
+    ) -> object:
+        """Work on the elements that a path's filter selects, or on a part of every element."""
+        target = operation.target
+        places = [
+            place for place, element in enumerate(elements)
+            if target.where is None or element_matches(target.where, element)
+        ]
+        if operation.op is Op.REMOVE:
+            return self._removed(target, elements, places)
+        if not places:
+            element = self._described(operation, attribute)
+            return self._joined(attribute, elements, [element] if element is not None else [])
+        given = {target.sub.name: operation.value} if target.sub else operation.value
+        new = clean_element(attribute, given, self._dialect)
+        if new is None:
+            return self._removed(target, elements, places)
+        for place in places:
+            old = elements[place]
+            both = isinstance(old, dict) and isinstance(new, dict)
+            elements[place] = {**old, **new} if both else new  # type: ignore[dict-item]
+        return self._settled(attribute, elements, places if _makes_primary(new) else [])
+
+    def _removed(self, target: Target, elements: list[object], places: list[int]) -> object:
+        if target.sub is None:
+            return [e for place, e in enumerate(elements) if place not in places] or None
+        kept: list[object] = []
+        for place, element in enumerate(elements):
+            if place in places and isinstance(element, dict):
+                element = {n: part for n, part in element.items() if n != target.sub.name}
+                if not element.keys() - _LABELS:
+                    continue  # a label without a value is nothing
+            kept.append(element)
+        return kept or None
+
+    def _described(self, operation: Operation, attribute: Attribute) -> object:
+        """Make the element that an unmatched filter describes (Entra relies on it).
+
+        Only `eq` terms joined by `and` describe one. Raises NoTarget otherwise.
+        """
+        target = operation.target
+        parts: Json = {}
+        if target.where is not None:
+            may = operation.op is Op.ADD or self._dialect.allows(Quirk.UPSERT_ON_REPLACE)
+            described = _equalities(target.where) if may else None
+            if described is None:
+                raise NoTarget(f"{target} selects nothing.")
+            parts = described
+        given = {target.sub.name: operation.value} if target.sub else operation.value
+        new = clean_element(attribute, given, self._dialect)
+        if new is None:
+            return None  # nothing was to be cleared
+        if not isinstance(new, dict):
+            raise InvalidValue(f"{attribute.name} is an object.", attribute.name)
+        element = clean_element(attribute, {**parts, **new}, self._dialect)
+        if target.where is not None and not element_matches(target.where, element):
+            raise InvalidValue(f"The value contradicts the filter of {target}.", attribute.name)
+        return element
+
+    def _settled(
+        self, attribute: Attribute, elements: list[object], touched: list[int]
+    ) -> object:
+        """Let the element that was just made primary be the only one (§3.5.2)."""
+        marked = [place for place in touched if _makes_primary(elements[place])]
+        if marked:
+            for place, element in enumerate(elements):
+                if place not in marked and isinstance(element, dict) and _makes_primary(element):
+                    elements[place] = {**element, "primary": False}
+        return merge_twins(attribute, elements, self._dialect) or None
+
+
+_LABELS = frozenset({"type", "primary", "display"})
+
+
+def _makes_primary(element: object) -> bool:
+    return isinstance(element, dict) and element.get("primary") is True
+
+
+def _put(holder: Json, name: str, value: object) -> None:
+    if value is None:
+        holder.pop(name, None)
+    else:
+        holder[name] = value
+
+
+def _equalities(where: Expression) -> Json | None:
+    """Return the parts that `eq` terms joined by `and` give, or None if it says more."""
+    terms = where.terms if isinstance(where, And) else (where,)
+    parts: Json = {}
+    for term in terms:
+        if not isinstance(term, Comparison) or term.op is not Operator.EQ:
+            return None
+        parts[term.path.leaf.name] = term.value
+    return parts
+
+

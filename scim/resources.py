@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rows to JSON (RFC 7643 §3).
+
+A whole resource is its stored document with what is derived joined on as text; the document is
+parsed only when a projection or a filter asks for parts of it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from provisioning.models import Connection
+
+from .memberships import Elements, groups_of, keys_of, member_counts, members_of
+from .projection import Projection
+from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
+from .rows import Row
+from .schema import ResourceType
+from .timestamps import iso
+
+# A page of groups ends early once it holds this many members: fewer resources than asked for
+# are allowed (RFC 7644 §3.4.2.4), a page that fills the memory is not.
+MAX_MEMBERS_PER_PAGE = 100_000
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource as it is sent."""
+
+    body: bytes
+    location: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What other rows say of the resources at hand, by row id."""
+
+    groups: Elements
+    keys: Elements
+    members: Elements
+
+
+def location(type_: ResourceType, resource_id: str, base: str) -> str:
+    """Return the address of a resource."""
+    return f"{base}{type_.endpoint}/{resource_id}"
+
+
+def render(
+    type_: ResourceType, rows: Sequence[Row], projection: Projection, connection: Connection,
+    base: str,
+) -> list[Resource]:
+    """Return resources as they are sent, in order; fewer if their members are too many."""
+    rows = _cut(rows) if type_ is GROUP and projection.wants("members") else rows
+    derived = derive(type_, rows, projection, connection, base)
+    return [_render(type_, row, derived, projection, base) for row in rows]
+
+
+def derive(
+    type_: ResourceType, rows: Sequence[Row], projection: Projection, connection: Connection,
+    base: str,
+) -> Derived:
+    """Load what a projection needs beside the documents, and nothing else."""
+    pks = [row.pk for row in rows]
+    groups: Elements = {}
+    keys: Elements = {}
+    members: Elements = {}
+    if pks and type_ is USER and projection.wants("groups"):
+        groups = groups_of(pks, connection, base)
+    if pks and type_ is USER and projection.wants("securityKeys", KEYWRIGHT_USER):
+        keys = keys_of(pks, base)
+    if pks and type_ is GROUP and projection.wants("members"):
+        members = members_of(pks, base)
+    return Derived(groups, keys, members)
+
+
+def as_dict(type_: ResourceType, row: Row, derived: Derived, base: str) -> dict[str, object]:
+    """Return a whole resource as a document, for filters, sorting and projections."""
+    resource: dict[str, object] = orjson.loads(_text(type_, row, derived, base)[0])
+    return resource
+
+
+def etag_matches(header: str, version: int) -> bool:
+    """Say whether an If-Match header allows a write to this version (RFC 7644 §3.14).
+
+    The part of a tag behind the dot covers what is derived and no write depends on.
+    """
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
+    return "*" in tags or str(version) in [tag.partition(".")[0] for tag in tags]
+
+
+def _render(
+    type_: ResourceType, row: Row, derived: Derived, projection: Projection, base: str
+) -> Resource:
+    body, version = _text(type_, row, derived, base)
+    if not projection.is_whole:
+        body = orjson.dumps(projection.apply(orjson.loads(body)))
+    return Resource(body, location(type_, row.resource_id, base), version)
+
+
+def _text(type_: ResourceType, row: Row, derived: Derived, base: str) -> tuple[bytes, str]:
+    added: dict[str, object] = {}
+    urns = [type_.schema.urn]
+    urns += [each.urn for each in type_.extensions if f'"{each.urn}":' in row.document]
+    if derived.groups.get(row.pk):
+        added["groups"] = derived.groups[row.pk]
+    if derived.members.get(row.pk):
+        added["members"] = derived.members[row.pk]
+    if derived.keys.get(row.pk):
+        added[KEYWRIGHT_USER] = {"securityKeys": derived.keys[row.pk]}
+        urns.append(KEYWRIGHT_USER)
+    version = f'W/"{row.version}"'
+    if added and type_ is USER:
+        # Groups and keys change without the user's own version, and a client that asks
+        # "changed since?" must hear of a revoked key.
+        version = f'W/"{row.version}.{zlib.crc32(orjson.dumps(added)):x}"'
+    head = {"schemas": urns, "id": row.resource_id}
+    added["meta"] = {
+        "resourceType": type_.name, "created": iso(row.created_at),
+        "lastModified": iso(row.updated_at),
+        "location": location(type_, row.resource_id, base), "version": version,
+    }
+    document = row.document.encode()
+    if type_ is SECURITY_KEY:
+        document = _with_reference(row, base)
+    parts = (orjson.dumps(head)[1:-1], document[1:-1], orjson.dumps(added)[1:-1])
+    return b"{" + b",".join(part for part in parts if part) + b"}", version
+
+
+def _with_reference(row: Row, base: str) -> bytes:
+    document = orjson.loads(row.document)
+    document["user"]["$ref"] = location(USER, document["user"]["value"], base)
+    return orjson.dumps(document)
+
+
+def _cut(rows: Sequence[Row]) -> Sequence[Row]:
+    counts = member_counts(row.pk for row in rows)
+    total = 0
+    for place, row in enumerate(rows):
+        total += counts.get(row.pk, 0)
+        if total > MAX_MEMBERS_PER_PAGE and place > 0:
+            return rows[:place]
+    return rows

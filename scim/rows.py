@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rows as SCIM reads them: what a connection may see of users, groups and security keys.
+
+Read as tuples, not as models: a page of 200 must cost little.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, NamedTuple
+
+import orjson
+from peewee import ModelSelect
+
+from provisioning.db import database
+from provisioning.lifecycle import KeyState
+from provisioning.models import Connection, Group, SecurityKey, User
+
+from .resource_types import GROUP, SECURITY_KEY, USER
+from .schema import ResourceType
+from .timestamps import iso
+
+
+class Row(NamedTuple):
+    """One resource: its document is JSON text without id, meta and what is derived."""
+
+    pk: int
+    resource_id: str
+    version: int
+    created_at: int
+    updated_at: int
+    document: str
+
+
+_TABLES: dict[str, Any] = {
+    USER.name: User, GROUP.name: Group, SECURITY_KEY.name: SecurityKey,
+}
+
+
+def select(type_: ResourceType, connection: Connection, *conditions: Any) -> ModelSelect[Any]:
+    """Return the query for the living resources that this connection provisioned."""
+    query: ModelSelect[Any]
+    if type_ is USER:
+        query = User.select(User.id, User.resource_id, User.version, User.created_at,
+                            User.updated_at, User.document).where(*_own(User, connection))
+    elif type_ is GROUP:
+        query = Group.select(Group.id, Group.resource_id, Group.version, Group.created_at,
+                             Group.updated_at, Group.document).where(*_own(Group, connection))
+    else:
+        key = SecurityKey
+        query = (
+            key.select(key.id, key.resource_id, key.created_at, User.resource_id,
+                       User.display_name, key.name, key.kind, key.state, key.reason, key.model,
+                       key.aaguid, key.activated_at, key.confirmed_at, key.suspended_at,
+                       key.revoked_at, key.last_used_at)
+            .join(User)
+            .where(*_own(User, connection), key.state != KeyState.DRAFT)
+        )
+    return query.where(*conditions) if conditions else query
+
+
+def primary_key(type_: ResourceType) -> Any:
+    """Return the column that pages go by."""
+    return _TABLES[type_.name].id
+
+
+def resource_id(type_: ResourceType) -> Any:
+    """Return the column of the resource's id."""
+    return _TABLES[type_.name].resource_id
+
+
+def read(type_: ResourceType, query: ModelSelect[Any]) -> list[Row]:
+    """Run a query made by `select`."""
+    rows: Any = query.tuples()
+    return [_key_row(*row) for row in rows] if type_ is SECURITY_KEY else [Row(*r) for r in rows]
+
+
+def find(type_: ResourceType, connection: Connection, wanted: str) -> Row | None:
+    """Return one resource by its id, or None if this connection has none."""
+    query = select(type_, connection, resource_id(type_) == wanted)
+    return next(iter(read(type_, query)), None)
+
+
+def lock(type_: ResourceType, wanted: str) -> None:
+    """Keep others from writing a resource until the transaction ends.
+
+    SQLite lets one writer in at a time anyway; PostgreSQL would lose one of two updates.
+    """
+    if getattr(database, "for_update", False):
+        table = _TABLES[type_.name]
+        query = table.select(table.id).where(table.resource_id == wanted).for_update()
+        query.tuples().first()
+
+
+def of_user(user: User) -> Row:
+    """Return the row of a user at hand."""
+    return Row(user.id, user.resource_id, user.version, user.created_at, user.updated_at,
+               user.document)
+
+
+def of_group(group: Group) -> Row:
+    """Return the row of a group at hand."""
+    return Row(group.id, group.resource_id, group.version, group.created_at, group.updated_at,
+               group.document)
+
+
+def _own(table: type[User] | type[Group], connection: Connection) -> tuple[Any, Any]:
+    return table.connection == connection.id, table.deleted_at.is_null()
+
+
+def _key_row(
+    pk: int, key_id: str, created_at: int, user_id: str, user_name: str, name: str, kind: str,
+    state: str, reason: str | None, model: str | None, aaguid: str | None,
+    activated_at: int | None, confirmed_at: int | None, suspended_at: int | None,
+    revoked_at: int | None, last_used_at: int | None,
+) -> Row:
+    dates = {
+        "activatedAt": activated_at, "confirmedAt": confirmed_at, "suspendedAt": suspended_at,
+        "revokedAt": revoked_at, "lastUsedAt": last_used_at,
+    }
+    document: dict[str, object] = {
+        "displayName": name, "user": {"value": user_id, "display": user_name}, "kind": kind,
+        "state": state, "reason": reason, "model": model, "aaguid": aaguid,
+        **{label: iso(at) if at is not None else None for label, at in dates.items()},
+    }
+    text = orjson.dumps({label: part for label, part in document.items() if part is not None})
+    # A use is no change of the key; a table of keys has no column for its last change.
+    changes = [at for label, at in dates.items() if at is not None and label != "lastUsedAt"]
+    return Row(pk, key_id, zlib.crc32(text), created_at, max([created_at, *changes]),
+               text.decode())

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What SCIM may do to users. The caller holds the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from provisioning import directory
+from provisioning.models import User
+
+from . import patch as patching
+from . import rows
+from .caller import Caller, check_version
+from .errors import Immutable
+from .operations import parse_operations
+from .resource_types import USER
+from .rows import Row
+from .values import Json, clean_document
+
+Body = Mapping[str, object]
+
+
+def create(caller: Caller, body: Body) -> Row:
+    """Make a user. Raises Taken (a retry after an unknown result makes no twin), InvalidValue."""
+    document = _tidy(clean_document(USER, body, caller.dialect))
+    document.setdefault("active", True)
+    user = directory.create_user(document, connection=caller.connection, actor=caller.actor)
+    return rows.of_user(user)
+
+
+def replace(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
+    """Replace what the client may write; what it leaves out is cleared (RFC 7644 §3.5.1)."""
+    user = _open(caller, resource_id, if_match)
+    check_id(body, resource_id)
+    return _store(caller, user, clean_document(USER, body, caller.dialect))
+
+
+def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
+    """Apply a PatchOp message, all of it or nothing."""
+    user = _open(caller, resource_id, if_match)
+    operations = parse_operations(USER, body, resource_id, caller.dialect)
+    document = directory.document_of(user)
+    patched = patching.apply(USER, document, operations, caller.dialect)
+    return _store(caller, user, patched.document)
+
+
+def delete(caller: Caller, resource_id: str, if_match: str | None) -> None:
+    """Run the cascade and leave a tombstone."""
+    directory.delete_user(_open(caller, resource_id, if_match), caller.actor)
+
+
+def check_id(body: Body, resource_id: str) -> None:
+    """Raise Immutable when a body has another id than its address (R9)."""
+    for name, value in body.items():
+        if name.lower() == "id" and value is not None and value != resource_id:
+            raise Immutable("id is read-only.")
+
+
+def _open(caller: Caller, resource_id: str, if_match: str | None) -> User:
+    rows.lock(USER, resource_id)
+    user = directory.get_user(resource_id, caller.connection)
+    check_version(if_match, user.version)
+    return user
+
+
+def _store(caller: Caller, user: User, document: Json) -> Row:
+    # Left out or null never reactivates anybody, nor does it end anybody's access (R8).
+    document.setdefault("active", user.active)
+    directory.replace_user(user, _tidy(document), actor=caller.actor)
+    return rows.of_user(user)
+
+
+def _tidy(document: Json) -> Json:
+    """Store the name without outer blanks: it is unique without them (R7)."""
+    name = document.get("userName")
+    return {**document, "userName": name.strip()} if isinstance(name, str) else document
