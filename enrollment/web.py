@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 from urllib.parse import urlsplit
 
-from flask import Response, g, request
+from flask import Response, flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from provisioning import access
 from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
 from provisioning.db import transaction
+from provisioning.errors import Forbidden, StepUpNeeded
 from provisioning.models import Session
 
 P = ParamSpec("P")
@@ -30,11 +33,15 @@ COOKIE = {
 WAIT_COOKIE = "__Host-kw_wait"  # the browser that waits for a sign-in at a desk
 
 
-def session_of(kind: SessionKind) -> Session:
-    """Return the request's live session of this kind; raises Unauthenticated."""
+def session_of(kind: SessionKind, *, quiet: bool = False) -> Session:
+    """Return the request's live session of this kind; raises Unauthenticated.
+
+    `quiet` for what a page asks by itself: an unattended screen does not keep a session alive.
+    """
     session = access.find_session(request.cookies.get(COOKIE[kind]), kind)
-    with transaction():
-        access.touch(session)
+    if not quiet:
+        with transaction():
+            access.touch(session)
     return session
 
 
@@ -51,7 +58,7 @@ def actor() -> Actor:
 
 
 def panel_page(
-    role: Role = Role.AUDITOR, *, step_up: bool = False
+    role: Role = Role.AUDITOR, *, step_up: bool = False, quiet: bool = False
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
     """Let a view run for a signed-in panel account of at least this role.
 
@@ -61,7 +68,7 @@ def panel_page(
     def wrap(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            g.panel_session = session_of(SessionKind.PANEL)
+            g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
             access.require_role(g.panel_session, role)
             if step_up:
                 access.require_step_up(g.panel_session)
@@ -70,6 +77,38 @@ def panel_page(
         return guarded
 
     return wrap
+
+
+def step_up_first(back: str) -> ResponseReturnValue | None:
+    """Return the way to the step-up page, from where `back` goes on, or None if it is not needed.
+
+    For posts: the browser tells no referrer, so the view names the page that holds the button.
+    """
+    try:
+        access.require_step_up(panel_session())
+    except StepUpNeeded:
+        flash(_("Confirm with your key, then press the button again."), "info")
+        return redirect(url_for("sign_in.step_up", next=back))
+    return None
+
+
+def may(role: Role) -> bool:
+    """Say whether the signed-in account may do what this role may: a page shows only that."""
+    try:
+        access.require_role(panel_session(), role)
+    except Forbidden:
+        return False
+    return True
+
+
+def browser_binding(waiting: str) -> str:
+    """Return the name under which a challenge waits for this browser (its wait cookie's secret)."""
+    return f"browser:{hashlib.sha256(waiting.encode()).hexdigest()}"
+
+
+def session_binding(session: Session) -> str:
+    """Return the name under which a challenge or job waits for this session."""
+    return f"session:{session.id}"
 
 
 def set_cookie(response: Response, name: str, value: str, max_age: int | None = None) -> None:

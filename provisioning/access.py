@@ -110,6 +110,14 @@ def touch(session: Session) -> bool:
     return True
 
 
+def renew(session: Session) -> str:
+    """Give a session a new secret and return it: what was known of the old one is worth nothing."""
+    secret = secrets.token_urlsafe(32)
+    session.secret_hash = _hash(secret)
+    session.save()
+    return secret
+
+
 def end_session(session: Session) -> None:
     """End one session."""
     Session.update(ended_at=now_ms()).where(Session.id == session.id).execute()

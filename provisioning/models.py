@@ -268,6 +268,7 @@ class PanelCredential(WebAuthnCredential):
 
     account = ForeignKeyField(PanelAccount, backref="credentials", on_delete="CASCADE")
     label = CharField(default="")
+    locked_at = BigIntegerField(null=True)  # its counter went backwards (R15)
 
 
 class Activation(Row):

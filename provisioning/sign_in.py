@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import audit, ceremony, keys
 from .audit import Actor, Event
-from .ceremony import RelyingParty, TakenChallenge
+from .ceremony import RelyingParty, TakenChallenge, VerifiedRegistration
 from .clock import now_ms
 from .errors import CeremonyRefused
 from .lifecycle import KeyState, Reason
@@ -72,6 +72,8 @@ def account_by(response: object, taken: TakenChallenge | None, services: Service
     account: PanelAccount = credential.account
     if account.state != "active":
         raise _refused("account_suspended")
+    if credential.locked_at is not None:
+        raise _refused("key_locked")
     verified = ceremony.verify_authentication(
         response,
         taken,
@@ -86,11 +88,53 @@ def account_by(response: object, taken: TakenChallenge | None, services: Service
     return account
 
 
-def lock_regressed(response: object, actor: Actor) -> None:
-    """Suspend the key whose counter went backwards: a copy of it may be in use (R15)."""
-    credential = Credential.get_or_none(
-        Credential.credential_id == ceremony.credential_id_of(response)
+def add_panel_key(
+    account: PanelAccount, verified: VerifiedRegistration, label: str, services: Services
+) -> PanelCredential:
+    """Store a panel account's key."""
+    credential = PanelCredential.create(
+        account=account,
+        label=label,
+        rp_id=services.settings.rp_id,
+        credential_id=verified.credential_id,
+        public_key=verified.public_key,
+        sign_count=verified.sign_count,
+        aaguid=verified.aaguid,
+        transports=" ".join(verified.transports),
+        attestation_format=verified.fmt,
+        attestation_object=verified.attestation_object,
+        backup_eligible=verified.backup_eligible,
+        backed_up=verified.backed_up,
     )
+    audit.record(
+        Actor("account", str(account.id), account.name),
+        Event.KEY_REGISTERED,
+        name=label,
+        account=account.name,
+        aaguid=verified.aaguid,
+        attestation=verified.fmt,
+    )
+    return credential
+
+
+def lock_regressed(response: object, actor: Actor) -> None:
+    """Stop the key whose counter went backwards: a copy of it may be in use (R15).
+
+    A panel key stays locked until an owner or the command line gives its account another.
+    """
+    credential_id = ceremony.credential_id_of(response)
+    panel = PanelCredential.get_or_none(PanelCredential.credential_id == credential_id)
+    if panel is not None and panel.locked_at is None:
+        panel.locked_at = now_ms()
+        panel.save()
+        audit.record(
+            actor,
+            Event.KEY_SUSPENDED,
+            name=panel.label,
+            account=panel.account.name,
+            reason=Reason.COUNTER_REGRESSED,
+        )
+    credential = Credential.get_or_none(Credential.credential_id == credential_id)
     if credential is not None and credential.key.state == KeyState.ACTIVE:
         keys.suspend(credential.key, Reason.COUNTER_REGRESSED, actor)
 

@@ -227,6 +227,7 @@ class Credential(WebAuthnCredential):
 class PanelCredential(WebAuthnCredential):
     account = ForeignKeyField(PanelAccount, on_delete="CASCADE")
     label = CharField(default="")
+    locked_at = BigIntegerField(null=True)
 
 
 class Activation(Row):

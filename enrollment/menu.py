@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What every page is given: the menu, who is signed in, and whose installation this is."""
+
+from __future__ import annotations
+
+from flask import Flask, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from provisioning import access
+from provisioning.models import PanelAccount, Session
+from provisioning.services import services
+
+
+def register(app: Flask) -> None:
+    """Give templates their surroundings and `/` its page."""
+    app.jinja_env.globals["get_locale"] = get_locale
+    app.context_processor(_surroundings)
+    app.add_url_rule("/", "home", _home)
+
+
+def _home() -> ResponseReturnValue:
+    return redirect(url_for("users.users"))
+
+
+def _surroundings() -> dict[str, object]:
+    settings = services().settings
+    given: dict[str, object] = {
+        "organisation": settings.organisation,
+        "demo": settings.demo,
+        "theme": None,
+    }
+    session = g.get("panel_session")
+    if isinstance(session, Session) and session.account is not None:
+        given.update(
+            menu=_menu(),
+            account=_shown(session.account),
+            sign_out_url=url_for("sign_in.sign_out"),
+            home_url=url_for("home"),
+        )
+    return given
+
+
+def _shown(account: PanelAccount) -> dict[str, str]:
+    names = {
+        access.Role.OWNER: _("Owner"),
+        access.Role.OFFICER: _("Officer"),
+        access.Role.OPERATOR: _("Operator"),
+        access.Role.AUDITOR: _("Auditor"),
+    }
+    return {"name": account.name, "role": names[access.Role(account.role)]}
+
+
+def _menu() -> list[dict[str, object]]:
+    sections = [
+        (
+            _("Security Key Management"),
+            [
+                ("users.users", _("Users"), "users"),
+                ("groups.groups", _("Groups"), "users-round"),
+                ("keys.keys", _("Security keys"), "key-round"),
+                ("stations.stations", _("Stations"), "router"),
+            ],
+        ),
+        (
+            _("System"),
+            [
+                ("directories.directories", _("Directories"), "folder-sync"),
+                ("activity.activity", _("Activity"), "activity"),
+            ],
+        ),
+    ]
+    return [
+        {
+            "label": label,
+            "entries": [_entry(*entry) for entry in entries if entry[0] in _pages()],
+        }
+        for label, entries in sections
+    ]
+
+
+def _entry(endpoint: str, label: str, icon: str) -> dict[str, object]:
+    here = _SECTION.get(request.blueprint or "", request.blueprint)
+    return {
+        "label": label,
+        "url": url_for(endpoint),
+        "icon": icon,
+        "current": endpoint.partition(".")[0] == here,
+    }
+
+
+def _pages() -> dict[str, object]:
+    return dict(current_app.view_functions)
+
+
+# Pages that belong to another one's menu entry.
+_SECTION = {"wizard": "users"}

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The audit log in words: one sentence, picture and tone for each kind of event."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from provisioning.audit import Event
+from provisioning.models import AuditEvent
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An event as a timeline shows it; `at` in ms."""
+
+    text: str
+    by: str
+    at: int
+    icon: str
+    tone: str
+
+
+# Sentences name what stands in the event's detail; what is missing there reads as "…".
+_WORDS: dict[Event, tuple[object, str, str]] = {
+    Event.USER_CREATED: (_l("Added"), "user-plus", ""),
+    Event.USER_CHANGED: (_l("Details changed"), "pencil", ""),
+    Event.USER_DEACTIVATED: (
+        _l("Suspended: %(keys)s keys, %(sessions)s sign-ins and %(links)s links stopped at once"),
+        "circle-pause",
+        "bad",
+    ),
+    Event.USER_REACTIVATED: (_l("Active again; suspended keys stay so"), "circle-play", "ok"),
+    Event.USER_DELETED: (_l("Deleted"), "trash-2", "bad"),
+    Event.USER_SIGNED_IN: (_l("Signed in with “%(name)s”"), "key-round", "ok"),
+    Event.USER_SIGNED_OUT: (_l("Signed out"), "log-out", ""),
+    Event.SIGN_IN_REFUSED: (_l("Sign-in refused (%(reason)s)"), "circle-alert", "bad"),
+    Event.GROUP_CREATED: (_l("Group “%(display_name)s” made"), "users-round", ""),
+    Event.GROUP_CHANGED: (_l("Group “%(display_name)s” changed"), "users-round", ""),
+    Event.GROUP_DELETED: (_l("Group “%(display_name)s” deleted"), "trash-2", "bad"),
+    Event.MEMBERS_CHANGED: (_l("Members of “%(display_name)s” changed"), "users-round", ""),
+    Event.KEY_DRAFTED: (_l("“%(name)s” prepared"), "key-round", ""),
+    Event.KEY_ASSIGNED: (_l("“%(name)s” assigned"), "key-round", ""),
+    Event.KEY_REGISTERED: (_l("“%(name)s” registered"), "nfc", ""),
+    Event.KEY_ACTIVATED: (_l("“%(name)s” activated"), "circle-check", "ok"),
+    Event.KEY_CONFIRMED: (_l("“%(name)s” used for the first time"), "shield-check", "ok"),
+    Event.KEY_SUSPENDED: (_l("“%(name)s” suspended (%(reason)s)"), "circle-pause", "warn"),
+    Event.KEY_RESUMED: (_l("“%(name)s” resumed"), "circle-play", "ok"),
+    Event.KEY_REVOKED: (_l("“%(name)s” revoked (%(reason)s)"), "ban", "bad"),
+    Event.KEY_RENAMED: (_l("“%(old)s” is now called “%(name)s”"), "pencil", ""),
+    Event.KEY_NEEDS_RESET: (_l("“%(name)s” needs a reset: %(why)s"), "rotate-ccw", "bad"),
+    Event.KEY_REFUSED: (_l("A key was refused (%(reason)s)"), "circle-alert", "bad"),
+    Event.LINK_ISSUED: (_l("Registration link sent to %(address)s"), "send", ""),
+    Event.LINK_OPENED: (_l("Registration link opened"), "external-link", ""),
+    Event.LINK_USED: (_l("Registration link used"), "link", "ok"),
+    Event.LINK_CANCELLED: (_l("Registration link cancelled"), "x", "warn"),
+    Event.LINK_REQUESTED: (_l("Asked for a new registration link"), "circle-help", "warn"),
+    Event.JOB_QUEUED: (_l("Reader %(station)s asked (%(op)s)"), "router", ""),
+    Event.JOB_TAPPED: (_l("Card tapped"), "nfc", ""),
+    Event.JOB_INTERRUPTED: (_l("Interrupted at the reader (%(fault)s)"), "triangle-alert", "warn"),
+    Event.JOB_DONE: (_l("Finished at the reader %(station)s (%(op)s)"), "circle-check", "ok"),
+    Event.JOB_CANCELLED: (_l("Cancelled at the reader (%(op)s)"), "x", "warn"),
+    Event.PIN_CHANGED: (_l("PIN of “%(name)s” changed"), "lock", "ok"),
+    Event.PIN_RELEASED: (_l("PIN mail written"), "mail", ""),
+    Event.PIN_REVEALED: (_l("PIN shown once"), "lock", "warn"),
+    Event.PIN_CANCELLED: (_l("PIN erased unsent"), "mail-x", "warn"),
+    Event.MAIL_SENT: (_l("Mail delivered to the mail server (%(template)s)"), "mail-check", "ok"),
+    Event.MAIL_FAILED: (_l("Mail not delivered yet (%(template)s)"), "mail-x", "warn"),
+    Event.MAIL_DEAD: (_l("Mail given up (%(template)s)"), "mail-x", "bad"),
+    Event.MAIL_CANCELLED: (_l("Mail cancelled (%(template)s)"), "mail-x", ""),
+    Event.STATION_PAIRED: (_l("Station %(station)s paired"), "router", "ok"),
+    Event.STATION_RENAMED: (_l("Station %(old)s is now called %(station)s"), "router", ""),
+    Event.STATION_REVOKED: (_l("Station %(station)s revoked"), "ban", "bad"),
+    Event.CONNECTION_CREATED: (_l("Directory %(connection)s connected"), "folder-sync", ""),
+    Event.TOKEN_CREATED: (_l("Token made for %(connection)s"), "key-round", ""),
+    Event.TOKEN_REVOKED: (_l("Token of %(connection)s revoked"), "ban", "bad"),
+    Event.OWNER_LINK_MADE: (_l("Owner link made at the command line"), "terminal", "warn"),
+    Event.ACCOUNT_CREATED: (_l("Panel account %(account)s made (%(role)s)"), "circle-user", ""),
+    Event.ACCOUNT_SIGNED_IN: (_l("Signed in to the panel"), "circle-user", ""),
+    Event.ACCOUNT_SIGNED_OUT: (_l("Signed out of the panel"), "log-out", ""),
+    Event.ACCOUNT_STEPPED_UP: (_l("Confirmed with the key"), "shield-check", ""),
+    Event.ACCOUNT_SUSPENDED: (_l("Panel account %(account)s suspended"), "circle-pause", "bad"),
+    Event.ACCOUNT_HELD: (
+        _l("Panel account %(account)s kept: it is the last owner's"),
+        "triangle-alert",
+        "warn",
+    ),
+}
+
+# Kept in the log for machines; a person's timeline reads better without them.
+NOISE = (
+    Event.KEY_DRAFTED,
+    Event.JOB_QUEUED,
+    Event.JOB_TAPPED,
+    Event.JOB_DONE,
+    Event.PIN_RELEASED,
+)
+
+
+def detail_of(row: AuditEvent) -> dict[str, object]:
+    """Return what the event's line tells besides who and when."""
+    told: dict[str, object] = json.loads(row.detail)
+    return told
+
+
+def words_of(row: AuditEvent) -> tuple[str, str, str]:
+    """Return the event's sentence, icon and tone."""
+    sentence, icon, tone = _WORDS[Event(row.event)]
+    told: defaultdict[str, object] = defaultdict(lambda: "…")
+    told.update(
+        (name, str(value).replace("_", " ") if name in _WORDY else value)
+        for name, value in detail_of(row).items()
+    )
+    return str(sentence) % told, icon, tone
+
+
+def moment(row: AuditEvent) -> Moment:
+    """Return an event for a person's timeline."""
+    text, icon, tone = words_of(row)
+    by = _("by Keywright itself") if row.actor_kind == "system" else row.actor_name
+    return Moment(text, by, row.at, icon, tone)
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Return the areas that the log can be filtered by, with their labels."""
+    return [
+        ("user", _("Users")),
+        ("group", _("Groups")),
+        ("key", _("Security keys")),
+        ("link", _("Registration links")),
+        ("pin", _("PINs")),
+        ("mail", _("Mail")),
+        ("job", _("Jobs at readers")),
+        ("station", _("Stations")),
+        ("token", _("Tokens")),
+        ("account", _("Panel accounts")),
+        ("sign_in", _("Refused sign-ins")),
+    ]
+
+
+_WORDY = ("reason", "fault", "op", "template")
