@@ -7,7 +7,7 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provisioning.addresses import check_address
@@ -79,6 +79,7 @@ def test_an_ordinary_address_becomes_its_envelope_form(address: str, envelope: s
 
 
 @pytest.mark.req("R28")
+@settings(deadline=None)
 @given(
     st.one_of(
         st.text(max_size=60),
