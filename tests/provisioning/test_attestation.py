@@ -14,11 +14,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
-from fido2.webauthn import AttestationObject
+from fido2.client import DefaultClientDataCollector, Fido2Client, UserInteraction
+from fido2.webauthn import AttestationObject, PublicKeyCredentialCreationOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning import attestation
 from provisioning.attestation import (
     SIMULATOR_AAGUID,
     Model,
@@ -39,6 +39,8 @@ from provisioning.errors import CeremonyRefused, ConfigurationError
 from provisioning.models import ALL, Credential
 from provisioning.refusals import SENTENCES, Refusal
 from provisioning.settings import load
+from reader.simulator import SIMULATOR_AAGUID as REAL_SIMULATOR_AAGUID
+from reader.simulator import Faults, Profile, SoftwareCard, SoftwareDevice, root_pem
 from tests.fakes.authenticator import (
     AAGUID,
     NOW,
@@ -593,7 +595,57 @@ def test_the_software_card_is_refused_outside_demo_mode(folder: Path) -> None:
     assert made.model == "Software card (demonstration)"
 
 
-def test_the_software_cards_model_is_the_one_that_is_refused() -> None:
-    from reader.simulator.profile import SIMULATOR_AAGUID as REAL
+# The product's software card, which shares nothing with the authenticator above
 
-    assert str(REAL) == attestation.SIMULATOR_AAGUID
+SOFTWARE_ROOT = x509.load_pem_x509_certificate(root_pem())
+DEMO = Policy(roots={SIMULATOR_AAGUID: (SOFTWARE_ROOT,)})
+
+
+class _TypedPin(UserInteraction):
+    def request_pin(self, permissions: object, rp_id: str | None) -> str:
+        return "482915"
+
+
+def tap(policy: Policy, profile: Profile | None = None, **faults: bool) -> VerifiedRegistration:
+    card = SoftwareCard(profile or Profile(pin="482915"), Faults(**faults))
+    collector = DefaultClientDataCollector(PARTY.origin)
+    client = Fido2Client(SoftwareDevice(card), collector, _TypedPin())
+    options = registration_options(
+        PARTY, purpose="enrol", binding="job", user_handle=b"h" * 64, user_name="ada",
+        display_name="Ada", exclude=[], attachment="cross-platform",
+    )  # fmt: skip
+    made = client.make_credential(PublicKeyCredentialCreationOptions.from_dict(json.loads(options)))
+    taken = take_challenge("enrol", "job")
+    return verify_registration(json.dumps(dict(made)), taken, policy=policy, party=PARTY)
+
+
+def test_the_software_cards_model_is_the_one_that_is_refused() -> None:
+    assert str(REAL_SIMULATOR_AAGUID) == SIMULATOR_AAGUID
+
+
+def test_the_software_card_registers_under_its_root() -> None:
+    assert tap(DEMO).model == "Software card (demonstration)"
+
+
+@pytest.mark.req("R14")
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [
+        ({"foreign_root": True}, "attestation_chain"),
+        ({"bad_signature": True}, "attestation_signature"),
+        ({"wrong_aaguid": True}, "attestation_aaguid"),
+        ({"no_uv": True}, "user_not_verified"),
+    ],
+    ids=str,
+)
+def test_a_faulty_software_card_is_refused(faults: dict[str, bool], reason: str) -> None:
+    assert refusal_of(lambda: tap(DEMO, **faults)) == reason
+
+
+@pytest.mark.req("R14")
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("self", "attestation_self"), ("none", "attestation_missing")]
+)
+def test_a_software_card_without_a_certificate_is_refused(kind: Any, reason: str) -> None:
+    profile = Profile(pin="482915", attestation=kind)
+    assert refusal_of(lambda: tap(DEMO, profile)) == reason
