@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 
 from provisioning import audit
 from provisioning.app import KEYS, create_app
@@ -21,6 +25,12 @@ from provisioning.settings import load
 from provisioning.vault import Vault
 
 BASE_URL = "http://localhost:5005"
+LANES = ("unit", "device", "e2e")
+_MEMORY = Path("/dev/shm")
+
+# A busy machine is slow, not wrong.
+hypothesis_settings.register_profile("keywright", deadline=None)
+hypothesis_settings.load_profile("keywright")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,11 +38,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # Unit tests open no sockets, apart from those that say which hosts they talk to.
+        if lane_of(item) == "unit" and item.get_closest_marker("allow_hosts") is None:
+            item.add_marker(pytest.mark.disable_socket)
     wanted = config.getoption("--req")
     if wanted:
         held = [i for i in items if any(wanted in m.args for m in i.iter_markers("req"))]
         config.hook.pytest_deselected(items=[item for item in items if item not in held])
         items[:] = held
+    # The quick lane first: who broke something hears of it in seconds.
+    items.sort(key=lambda item: LANES.index(lane_of(item)))
+    config.stash[_lanes] = {item.nodeid: lane_of(item) for item in items}
+
+
+def lane_of(item: pytest.Item) -> str:
+    """Return the lane that a test runs in."""
+    return next((lane for lane in LANES[1:] if item.get_closest_marker(lane)), "unit")
+
+
+_lanes = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many tests ran in each lane: a lane that did not run must not go unseen."""
+    lanes = config.stash.get(_lanes, {})
+    ran = Counter(
+        lanes.get(report.nodeid, "unit")
+        for report in terminalreporter.stats.get("passed", [])
+        if report.when == "call"
+    )
+    told = ", ".join(f"{lane} {ran[lane]}" for lane in LANES)
+    terminalreporter.write_line(f"passed in each lane: {told}")
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +80,16 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
 
 
 @pytest.fixture
-def services(tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    settings = load(tmp_path, base_url=BASE_URL, organisation="Example Hospital", demo=True)
+def data() -> Iterator[Path]:
+    """A data folder; in memory where the system has such a place, as sync costs most of a test."""
+    folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def services(data: Path, vault: Vault) -> Iterator[Services]:
+    settings = load(data, base_url=BASE_URL, organisation="Example Hospital", demo=True)
     opened = open_database(settings.database_url)
     migrate(opened)
     audit.use_key(vault.audit_key)

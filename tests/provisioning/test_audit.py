@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-import pytest
 
 from provisioning import audit
 from provisioning.audit import CLI, Event
@@ -32,7 +32,8 @@ def test_an_untouched_log_is_whole(services: Services) -> None:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    harm=st.sampled_from(["edit", "delete", "reorder", "cut"]), row=st.integers(0, 5),
+    harm=st.sampled_from(["edit", "delete", "reorder", "cut"]),
+    row=st.integers(0, 5),
     column=st.sampled_from(["detail", "actor_name", "event", "at", "actor_kind"]),
 )
 def test_whatever_is_done_to_a_row_is_found(
@@ -54,9 +55,7 @@ def test_whatever_is_done_to_a_row_is_found(
         AuditEvent.update(detail=other.detail, mac=other.mac).where(
             AuditEvent.id == one.id
         ).execute()
-        AuditEvent.update(detail=one.detail, mac=one.mac).where(
-            AuditEvent.id == other.id
-        ).execute()
+        AuditEvent.update(detail=one.detail, mac=one.mac).where(AuditEvent.id == other.id).execute()
     assert not audit.verify().whole
 
 
@@ -68,7 +67,6 @@ def test_another_key_does_not_verify_the_log(services: Services) -> None:
 
 def test_a_rolled_back_transaction_leaves_no_line(services: Services) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
-        audit.record(CLI, Event.USER_CREATED)
-        raise ZeroDivisionError
+        raise ZeroDivisionError(audit.record(CLI, Event.USER_CREATED))
     assert AuditEvent.select().count() == 0
     assert audit.verify().whole

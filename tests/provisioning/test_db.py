@@ -38,9 +38,10 @@ def _count_up(url: str, times: int) -> None:
 @pytest.mark.req("R27")
 def test_processes_that_read_and_write_the_same_row_lose_no_update(services: Services) -> None:
     Setting.create(name="counter", value="0")
-    spawn = multiprocessing.get_context("spawn")
+    database.close()  # a SQLite connection must not cross a fork
+    forked = multiprocessing.get_context("fork")
     writers = [
-        spawn.Process(target=_count_up, args=(services.settings.database_url, 25))
+        forked.Process(target=_count_up, args=(services.settings.database_url, 25))
         for _ in range(3)
     ]
     for writer in writers:
@@ -55,8 +56,7 @@ def test_a_nested_transaction_that_fails_leaves_the_outer_one(services: Services
     with transaction():
         Setting.create(name="outer", value="1")
         with pytest.raises(ZeroDivisionError), transaction():
-            Setting.create(name="inner", value="1")
-            raise ZeroDivisionError
+            raise ZeroDivisionError(Setting.create(name="inner", value="1"))
     assert {row.name for row in Setting.select()} == {"outer"}
 
 

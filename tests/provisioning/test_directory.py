@@ -42,8 +42,9 @@ def test_the_cascade_ends_everything_that_lets_a_person_in(services: Services) -
     with transaction():
         _session, secret = access.open_session(SessionKind.USER, user=user, key=key)
         activations.issue(waiting, services, CLI)
-        Challenge.create(binding="session:1", purpose="user.sign_in", user=user,
-                         challenge=b"c", expires_at=2**60)
+        Challenge.create(
+            binding="session:1", purpose="user.sign_in", user=user, challenge=b"c", expires_at=2**60
+        )
     people.tapped(services, mailed, desk)
     with transaction():
         assignment.complete(Job.get(Job.key == mailed), services, CLI)
@@ -124,8 +125,13 @@ def test_nothing_happens_when_the_audit_row_cannot_be_written(
 @pytest.mark.req("R7")
 @pytest.mark.parametrize(
     "twin",
-    ["ÉMILIE", "ｅ́milie".replace("ｅ", "e"), unicodedata.normalize("NFD", "émilie"), " émilie ",
-     "ｅmilie".replace("ｅ", "é")],
+    [
+        "ÉMILIE",
+        "ｅ́milie".replace("ｅ", "e"),
+        unicodedata.normalize("NFD", "émilie"),
+        " émilie ",
+        "ｅmilie".replace("ｅ", "é"),
+    ],
 )
 def test_a_user_name_that_people_cannot_tell_apart_is_taken(services: Services, twin: str) -> None:
     people.person("émilie")
@@ -241,5 +247,3 @@ def test_status_and_keys_follow_active_whatever_the_order(
     stored = people.again(user)
     assert stored.active == (active[-1] if active else True)
     assert stored.status == (UserStatus.SUSPENDED if ever_left else UserStatus.ACTIVE)
-
-

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-import pytest
 
 from provisioning import groups
 from provisioning.audit import CLI
@@ -53,7 +55,7 @@ def test_an_unknown_member_is_named_and_nothing_is_added(services: Services) -> 
 def test_a_group_can_not_contain_itself_however_far_down(services: Services) -> None:
     chain = [make(f"G{n}") for n in range(4)]
     with transaction():
-        for outer, inner in zip(chain, chain[1:], strict=False):
+        for outer, inner in pairwise(chain):
             groups.add_members(outer, [inner.resource_id], actor=CLI)
     for inner in (chain[0], chain[1]):
         with pytest.raises(InvalidValue, match="member of itself"), transaction():
@@ -64,7 +66,7 @@ def test_a_group_can_not_contain_itself_however_far_down(services: Services) -> 
 def test_groups_nest_eight_deep_and_no_deeper(services: Services) -> None:
     chain = [make(f"G{n}") for n in range(9)]
     with transaction():
-        for outer, inner in zip(chain[:7], chain[1:8], strict=True):
+        for outer, inner in pairwise(chain[:8]):
             groups.add_members(outer, [inner.resource_id], actor=CLI)
     with pytest.raises(InvalidValue, match="at most 8"), transaction():
         groups.add_members(chain[7], [chain[8].resource_id], actor=CLI)
@@ -77,7 +79,8 @@ def test_a_user_sees_direct_and_indirect_groups(services: Services) -> None:
         groups.add_members(ward, [ada.resource_id], actor=CLI)
         groups.add_members(hospital, [ward.resource_id], actor=CLI)
     assert [(g.display, g.type) for g in groups.groups_of(ada)] == [
-        ("Ward 3", "direct"), ("Hospital", "indirect"),
+        ("Ward 3", "direct"),
+        ("Hospital", "indirect"),
     ]
 
 
@@ -91,7 +94,8 @@ def test_a_page_of_users_asks_for_groups_in_a_bounded_number_of_queries(
     asked: list[str] = []
     run = type(database.obj).execute_sql
     monkeypatch.setattr(
-        type(database.obj), "execute_sql",
+        type(database.obj),
+        "execute_sql",
         lambda self, sql, *more: asked.append(sql) or run(self, sql, *more),
     )
     found = groups.groups_of_many(crowd)
@@ -123,8 +127,9 @@ def test_a_deleted_group_is_gone_with_its_memberships(services: Services) -> Non
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["add", "remove", "replace"]),
-                  st.lists(st.integers(0, 4), max_size=5)),
+        st.tuples(
+            st.sampled_from(["add", "remove", "replace"]), st.lists(st.integers(0, 4), max_size=5)
+        ),
         max_size=8,
     )
 )
@@ -144,9 +149,7 @@ def test_member_operations_agree_with_a_set(
                 assert groups.remove_members(group, chosen, actor=CLI) == len(set(chosen) & model)
                 model -= set(chosen)
             else:
-                assert groups.replace_members(group, chosen, actor=CLI) == len(
-                    set(chosen) ^ model
-                )
+                assert groups.replace_members(group, chosen, actor=CLI) == len(set(chosen) ^ model)
                 model = set(chosen)
         assert set(ids(group)) == model
 

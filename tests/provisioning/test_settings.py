@@ -70,7 +70,7 @@ def test_the_environment_wins_over_the_folders_file(
 
 def test_an_rp_id_must_be_the_host_or_above_it(tmp_path: Path) -> None:
     assert load(tmp_path, base_url="https://a.b.example", rp_id="b.example").rp_id == "b.example"
-    with pytest.raises(ConfigurationError, match="rp_id 'c.example'"):
+    with pytest.raises(ConfigurationError, match=r"rp_id 'c\.example'"):
         load(tmp_path, base_url="https://a.b.example", rp_id="c.example")
 
 

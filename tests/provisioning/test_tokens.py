@@ -56,7 +56,7 @@ def test_the_secret_is_nowhere_in_the_database(
 def test_anything_but_the_token_is_refused_with_the_same_words(
     issued: tuple[Token, str], spoil: object
 ) -> None:
-    with pytest.raises(Unauthenticated, match="^This needs a valid bearer token.$"):
+    with pytest.raises(Unauthenticated, match=r"^This needs a valid bearer token\.$"):
         tokens.verify(spoil(issued[1]))  # type: ignore[operator]
 
 
@@ -76,9 +76,10 @@ def test_an_expired_token_is_refused(issued: tuple[Token, str]) -> None:
 def test_two_tokens_live_side_by_side_for_rotation(issued: tuple[Token, str]) -> None:
     with transaction():
         _token, second = tokens.create(Connection.get(), 30, CLI)
-    assert tokens.verify(f"Bearer {issued[1]}").connection == tokens.verify(
-        f"bearer {second}"
-    ).connection
+    assert (
+        tokens.verify(f"Bearer {issued[1]}").connection
+        == tokens.verify(f"bearer {second}").connection
+    )
 
 
 def test_a_token_lives_at_most_a_year(services: Services) -> None:
