@@ -10,6 +10,7 @@ import secrets
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response as AnyResponse
 
 from provisioning import access, audit, ceremony, owners, sign_in
 from provisioning.access import SessionKind
@@ -70,8 +71,7 @@ def sign_in_finish() -> ResponseReturnValue:
 def step_up() -> ResponseReturnValue:
     """Ask for the key once more."""
     back = web.safe_next("/")
-    session = panel_session()
-    demo = services().settings.demo and not session.account.credentials.exists()
+    demo = services().settings.demo
     return render_template(
         "panel/step_up.html",
         reason=None,
@@ -79,7 +79,7 @@ def step_up() -> ResponseReturnValue:
         finish_url=url_for(".step_up_finish", next=back),
         back_url=back,
         desk_url=url_for("at_reader.choose", next=back),
-        demo_url=url_for(".step_up_demo", next=back) if demo else None,
+        demo_url=url_for("at_reader.ask", next=back) if demo else None,
     )
 
 
@@ -93,7 +93,7 @@ def step_up_options() -> ResponseReturnValue:
             sign_in.party(services()),
             purpose=sign_in.STEP_UP,
             binding=web.session_binding(session),
-            allow=[bytes(row.credential_id) for row in session.account.credentials],
+            allow=sign_in.panel_keys(web.panel_account()),
         )
     return Response(text, mimetype="application/json")
 
@@ -104,7 +104,7 @@ def step_up_finish() -> ResponseReturnValue:
     """Note that the key was used again; the session gets a new id."""
     session = panel_session()
     account = _account_that_answers(sign_in.STEP_UP, web.session_binding(session))
-    if account != session.account:
+    if account != web.panel_account():
         raise CeremonyRefused("This is not your key.", "foreign_credential")
     response = jsonify(location=web.safe_next("/"))
     with transaction():
@@ -112,18 +112,6 @@ def step_up_finish() -> ResponseReturnValue:
         secret = access.renew(session)
     web.set_cookie(response, web.COOKIE[SessionKind.PANEL], secret)
     return response
-
-
-@blueprint.post("/step-up/demo")
-@panel_page()
-def step_up_demo() -> ResponseReturnValue:
-    """Demonstration only, for its owner, who has no key."""
-    session = panel_session()
-    if not services().settings.demo or session.account.credentials.exists():
-        raise InvalidValue("Use your security key.")
-    with transaction():
-        access.stepped_up(session)
-    return redirect(web.safe_next("/"))
 
 
 @blueprint.get("/owner")
@@ -214,7 +202,9 @@ def _account_that_answers(purpose: str, binding: str) -> PanelAccount:
         raise
 
 
-def _open_session(response: Response, account: PanelAccount, *, stepped_up: bool = False) -> None:
+def _open_session(
+    response: AnyResponse, account: PanelAccount, *, stepped_up: bool = False
+) -> None:
     with transaction():
         with contextlib.suppress(Unauthenticated):
             access.end_session(web.session_of(SessionKind.PANEL, quiet=True))

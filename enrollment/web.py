@@ -11,16 +11,17 @@ from functools import wraps
 from typing import ParamSpec
 from urllib.parse import urlsplit
 
-from flask import Response, flash, g, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from provisioning import access
 from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
 from provisioning.db import transaction
 from provisioning.errors import Forbidden, StepUpNeeded
-from provisioning.models import Session
+from provisioning.models import PanelAccount, Session
 
 P = ParamSpec("P")
 
@@ -50,6 +51,13 @@ def panel_session() -> Session:
     session = g.panel_session
     assert isinstance(session, Session)  # noqa: S101 - only called inside a panel page
     return session
+
+
+def panel_account() -> PanelAccount:
+    """Return the account that is signed in to the panel."""
+    account = panel_session().account
+    assert account is not None  # noqa: S101 - a panel session has one
+    return account
 
 
 def actor() -> Actor:
@@ -111,14 +119,14 @@ def session_binding(session: Session) -> str:
     return f"session:{session.id}"
 
 
-def set_cookie(response: Response, name: str, value: str, max_age: int | None = None) -> None:
+def set_cookie(response: AnyResponse, name: str, value: str, max_age: int | None = None) -> None:
     """Set a `__Host-` cookie that scripts cannot read."""
     response.set_cookie(
         name, value, secure=True, httponly=True, samesite="Strict", path="/", max_age=max_age
     )
 
 
-def drop_cookie(response: Response, name: str) -> None:
+def drop_cookie(response: AnyResponse, name: str) -> None:
     """Take a cookie back."""
     response.delete_cookie(name, secure=True, httponly=True, samesite="Strict", path="/")
 

@@ -36,7 +36,7 @@ def options(link: OwnerLink, name: str, services: Services) -> str:
         user_handle=_handle(link),
         user_name=shown,
         display_name=shown,
-        exclude=[bytes(row.credential_id) for row in account.credentials] if account else [],
+        exclude=sign_in.panel_keys(account) if account is not None else [],
         attestation="none",
     )
 

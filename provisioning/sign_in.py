@@ -9,6 +9,7 @@ from . import audit, ceremony, keys
 from .audit import Actor, Event
 from .ceremony import RelyingParty, TakenChallenge, VerifiedRegistration
 from .clock import now_ms
+from .db import tuples
 from .errors import CeremonyRefused
 from .lifecycle import KeyState, Reason
 from .models import Credential, PanelAccount, PanelCredential, SecurityKey
@@ -86,6 +87,14 @@ def account_by(response: object, taken: TakenChallenge | None, services: Service
     credential.last_used_at = now_ms()
     credential.save()
     return account
+
+
+def panel_keys(account: PanelAccount) -> list[bytes]:
+    """Return the credential ids of an account's keys."""
+    rows = PanelCredential.select(PanelCredential.credential_id).where(
+        PanelCredential.account == account, PanelCredential.locked_at.is_null()
+    )
+    return [bytes(row[0]) for row in tuples(rows)]
 
 
 def add_panel_key(

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The panel's forms: what may be typed, and the sentence beside the field when it may not."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    Field,
+    IntegerField,
+    RadioField,
+    SelectField,
+    StringField,
+    ValidationError,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from provisioning import directory, tokens
+from provisioning.addresses import check_address
+from provisioning.errors import InvalidValue, Taken
+from provisioning.lifecycle import KeyKind
+from provisioning.models import User
+
+
+def _one_line(_form: object, field: Field) -> None:
+    if any(not character.isprintable() for character in field.data or ""):
+        raise ValidationError(_("Use letters, digits and signs only, on one line."))
+
+
+def _address(_form: object, field: Field) -> None:
+    if field.data and field.data.strip():
+        try:
+            check_address(field.data.strip())
+        except InvalidValue as error:
+            raise ValidationError(str(error)) from error
+
+
+def _text(label: object, longest: int = 128, *more: object) -> StringField:
+    return StringField(label, [*more, Length(max=longest), _one_line])  # type: ignore[arg-type]
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """Base: shows a core error beside the field that it names."""
+
+    def blame(self, error: InvalidValue | Taken, default: str) -> None:
+        """Put the error's sentence beside its field, or beside `default`."""
+        field = self._fields.get(error.field or "", self._fields[default])
+        field.errors = [*field.errors, str(error)]
+
+
+class OwnerForm(Form):
+    """Who the first owner is."""
+
+    name = _text(_l("Your name"), 64, InputRequired())
+    email = _text(_l("Email"), 254, Optional(), _address)
+
+
+class UserInformation(Form):
+    """Step 1 of the wizard. Field names are the draft's; the document is made from them."""
+
+    user_name = _text(_l("User name"), directory.MAX_NAME)
+    email = _text(_l("Email"), 254, _address)
+    given_name = _text(_l("First name"))
+    family_name = _text(_l("Last name"))
+    display_name = _text(_l("Display name"), directory.MAX_NAME)
+    phone = _text(_l("Phone"), 64)
+    title = _text(_l("Title"))
+    department = _text(_l("Department"))
+    employee_number = _text(_l("Employee number"), 64)
+
+    def validate_user_name(self, field: StringField) -> None:
+        """Required, and nobody else's."""
+        sentence = user_name_fault(field.data or "")
+        if sentence:
+            raise ValidationError(sentence)
+
+    def validate_given_name(self, field: StringField) -> None:
+        """Some name is needed, whichever a person has."""
+        named = (field, self.family_name, self.display_name)
+        if not any((part.data or "").strip() for part in named):
+            raise ValidationError(_("Give a first name, a last name or a display name."))
+
+
+def user_name_fault(user_name: str, besides: User | None = None) -> str:
+    """Return why this userName cannot be had, or nothing."""
+    if not user_name.strip():
+        return str(_("A user name is needed."))
+    if directory.is_taken(user_name, besides):
+        return str(_("%(name)s is taken. Choose another user name.", name=user_name.strip()))
+    return ""
+
+
+class SecurityKeyForm(Form):
+    """Step 3 of the wizard."""
+
+    assign_key = BooleanField(_l("Assign a security key"))
+    kind = SelectField(
+        _l("Security Key Device"),
+        choices=[
+            (KeyKind.CONTACTLESS_CARD, _l("Contactless Card")),
+            (KeyKind.USB_KEY, _l("USB security key")),
+            (KeyKind.PASSKEY, _l("Passkey on phone or computer")),
+        ],
+    )
+    key_name = _text(_l("Name"), 64)
+    method = RadioField(
+        _l("How to activate"),
+        choices=[
+            ("admin", _l("Activate now as an admin")),
+            ("user", _l("Activate by user")),
+        ],
+    )
+    station = SelectField(_l("Reader"), choices=[], validate_choice=False)
+
+
+class StationForm(Form):
+    """Which reader."""
+
+    station = SelectField(_l("Reader"), choices=[], validate_choice=False)
+
+
+class NameForm(Form):
+    """One name: of a key, a group or a station."""
+
+    name = _text(_l("Name"), 64, InputRequired())
+
+
+class GroupForm(Form):
+    """A group made by hand."""
+
+    name = _text(_l("Name"), 256, InputRequired())
+
+
+class ConnectionForm(Form):
+    """A new directory."""
+
+    name = _text(_l("Name"), 64, InputRequired())
+    scope = SelectField(
+        _l("It may"),
+        choices=[
+            ("write", _l("Write users and groups")),
+            ("users", _l("Write users only")),
+            ("read", _l("Read only")),
+        ],
+    )
+    days = IntegerField(_l("Token lives for days"), [NumberRange(1, tokens.MAX_DAYS)], default=180)

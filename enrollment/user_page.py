@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One person's page as the template wants it: facts, groups, timeline, and what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from provisioning import directory, groups, keys
+from provisioning.access import Role
+from provisioning.lifecycle import KeyState
+from provisioning.models import AuditEvent, Group, User
+
+from . import timeline
+from .key_items import Action, Ask
+from .web import may
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+_EVENTS = 30
+
+
+def head(user: User) -> dict[str, object]:
+    """Return who it is, with the facts of the document."""
+    pending = sum(1 for key in keys.of_user(user) if key.state == KeyState.PENDING)
+    source = user.connection.name if user.connection is not None else None
+    return {
+        "name": user.display_name,
+        "user_name": user.user_name,
+        "email": user.email,
+        "status": user.status,
+        "pending_count": pending,
+        "source": source,
+        "managed": source is not None,
+        "facts": facts(directory.document_of(user)),
+    }
+
+
+def facts(document: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return an RFC 7643 document as labels and values; what is empty stays empty."""
+    name = _part(document, "name")
+    work = _part(document, ENTERPRISE)
+    return [
+        (_("User name"), _text(document, "userName")),
+        (_("First name"), _text(name, "givenName")),
+        (_("Last name"), _text(name, "familyName")),
+        (_("Display name"), _text(document, "displayName")),
+        (_("Email"), directory.mail_address(document) or ""),
+        (_("Phone"), _first(document, "phoneNumbers")),
+        (_("Title"), _text(document, "title")),
+        (_("Department"), _text(work, "department")),
+        (_("Employee number"), _text(work, "employeeNumber")),
+    ]
+
+
+def groups_of(user: User) -> list[dict[str, object]]:
+    """Return the person's groups; those of a directory carry its name."""
+    refs = groups.groups_of(user)
+    wanted = [ref.resource_id for ref in refs]
+    rows = Group.select().where(Group.resource_id.in_(wanted)) if wanted else []
+    sources = {
+        row.resource_id: row.connection.name if row.connection is not None else None for row in rows
+    }
+    return [
+        {
+            "name": ref.display,
+            "url": url_for("groups.group", group_id=ref.resource_id),
+            "source": sources.get(ref.resource_id),
+            "indirect": ref.type == "indirect",
+        }
+        for ref in refs
+    ]
+
+
+def events(user: User) -> list[timeline.Moment]:
+    """Return what happened to the person, the newest first."""
+    rows = (
+        AuditEvent.select()
+        .where(AuditEvent.user == user, AuditEvent.event.not_in(timeline.NOISE))
+        .order_by(AuditEvent.id.desc())
+        .limit(_EVENTS)
+    )
+    return [timeline.moment(row) for row in rows]
+
+
+def actions(user: User) -> list[Action]:
+    """Return what may be done with the person as a whole."""
+    if not may(Role.OPERATOR):
+        return []
+    if not user.active:
+        return [
+            Action(
+                _("Reactivate"),
+                url_for("users.reactivate", user_id=user.resource_id),
+                "circle-play",
+                ask=Ask(
+                    _("Let %(name)s in again?", name=user.display_name),
+                    [
+                        _("The account is active again at once."),
+                        _("No key resumes by itself: an officer resumes each one."),
+                    ],
+                    _("Reactivate"),
+                    "primary",
+                ),
+            )
+        ]
+    living = [key for key in keys.of_user(user) if key.state in (KeyState.ACTIVE, KeyState.PENDING)]
+    return [
+        Action(
+            _("Suspend user"),
+            url_for("users.suspend", user_id=user.resource_id),
+            "circle-pause",
+            "danger-quiet",
+            ask=Ask(
+                _("Suspend %(name)s?", name=user.display_name),
+                [
+                    ngettext(
+                        "One key stops working at once.",
+                        "%(num)s keys stop working at once.",
+                        len(living),
+                    ),
+                    _("Every sign-in of this person ends and open links die."),
+                    _("A PIN mail that has not left is cancelled."),
+                    _(
+                        "After the grace time the keys are revoked for ever, unless the person is "
+                        "reactivated before."
+                    ),
+                ],
+                _("Suspend user"),
+            ),
+        )
+    ]
+
+
+def _part(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(document: Mapping[str, object], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _first(document: Mapping[str, object], name: str) -> str:
+    values = document.get(name)
+    for element in values if isinstance(values, list) else []:
+        if isinstance(element, Mapping) and element.get("value"):
+            return str(element["value"])
+    return ""

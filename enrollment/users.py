@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Users: the list, one person's page, suspend and reactivate."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from provisioning import directory, keys, people
+from provisioning.access import Role
+from provisioning.db import transaction
+from provisioning.lifecycle import KeyState, Reason
+
+from . import key_items, user_page, user_table, web
+from .web import panel_page
+
+blueprint = Blueprint("users", __name__, url_prefix="/users")
+
+
+@blueprint.get("")
+@panel_page()
+def users() -> ResponseReturnValue:
+    """Show the list by the URL's filters."""
+    wanted = user_table.wanted(request.args)
+    counts = people.counts()
+    page = people.page(wanted)
+    shown = counts[wanted.status] if wanted.status is not None else sum(counts.values())
+    operator = web.may(Role.OPERATOR)
+    return render_template(
+        "panel/users.html",
+        tabs=user_table.tabs(wanted, counts),
+        rows=user_table.rows(page),
+        columns=user_table.columns(wanted),
+        pager=user_table.pager(wanted, page, shown),
+        search_text=wanted.search,
+        status_filter=wanted.status,
+        list_url=url_for(".users"),
+        new_url=url_for("wizard.new") if operator else None,
+        export_url=user_table.address(wanted, "users.export"),
+        total=sum(counts.values()),
+        directories_url=url_for("directories.directories") if web.may(Role.OWNER) else None,
+    )
+
+
+@blueprint.get("/export.csv")
+@panel_page()
+def export() -> ResponseReturnValue:
+    """Send the whole filtered list as CSV."""
+    lines = people.export(user_table.wanted(request.args))
+    response = Response("".join(user_table.as_csv(lines)), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="users.csv"'
+    return response
+
+
+@blueprint.get("/<user_id>")
+@panel_page()
+def user(user_id: str) -> ResponseReturnValue:
+    """Show one person."""
+    person = directory.get_user(user_id)
+    assign = person.active and web.may(Role.OPERATOR)
+    return render_template(
+        "panel/user.html",
+        user=user_page.head(person),
+        groups=user_page.groups_of(person),
+        keys=[key_items.item(key) for key in keys.of_user(person)],
+        events=user_page.events(person),
+        events_url=url_for("activity.activity", person=person.resource_id),
+        actions=user_page.actions(person),
+        assign_url=url_for("wizard.assign_key", user_id=user_id) if assign else None,
+        users_url=url_for(".users"),
+    )
+
+
+@blueprint.post("/<user_id>/suspend")
+@panel_page(Role.OPERATOR)
+def suspend(user_id: str) -> ResponseReturnValue:
+    """Run the cascade."""
+    person = directory.get_user(user_id)
+    with transaction():
+        document = {**directory.document_of(person), "active": False}
+        if not directory.replace_user(person, document, actor=web.actor()):
+            directory.deactivate(person, Reason.LEFT, web.actor())
+    flash(_("%(name)s is suspended, with every key.", name=person.display_name), "success")
+    return redirect(url_for(".user", user_id=user_id))
+
+
+@blueprint.post("/<user_id>/reactivate")
+@panel_page(Role.OPERATOR)
+def reactivate(user_id: str) -> ResponseReturnValue:
+    """Let the person in again; keys stay suspended until an officer resumes them."""
+    person = directory.get_user(user_id)
+    with transaction():
+        document = {**directory.document_of(person), "active": True}
+        if not directory.replace_user(person, document, actor=web.actor()) and not person.active:
+            directory.reactivate(person, web.actor())
+    stopped = sum(1 for key in keys.of_user(person) if key.state == KeyState.SUSPENDED)
+    flash(_("%(name)s is active again.", name=person.display_name), "success")
+    if stopped:
+        flash(
+            ngettext(
+                "One key is still suspended: an officer resumes it.",
+                "%(num)s keys are still suspended: an officer resumes each one.",
+                stopped,
+            )
+        )
+    return redirect(url_for(".user", user_id=user_id))
