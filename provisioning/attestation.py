@@ -192,10 +192,11 @@ def _certificates(x5c: object) -> list[x509.Certificate]:
 
 
 def _check_leaf(leaf: x509.Certificate, aaguid: bytes) -> None:
-    """WebAuthn L3 §8.2.1, certificate requirements for packed attestation statements."""
+    """WebAuthn L3 §8.2.1, certificate requirements for packed attestation statements.
+
+    Version 3 follows from Basic Constraints being there.
+    """
     with refusing(Refusal.ATTESTATION_CERTIFICATE):
-        if leaf.version != x509.Version.v3:
-            raise refused(Refusal.ATTESTATION_CERTIFICATE)
         constraints = certificates.basic_constraints(leaf)
         if constraints is None or constraints.ca:
             raise refused(Refusal.ATTESTATION_CA)
