@@ -31,8 +31,19 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     menu.register(app)
     csrf.exempt(station_api.blueprint)
     for module in (
-        sign_in, users, wizard, keys, groups, stations, activation, me, station_api,
+        sign_in,
+        users,
+        wizard,
+        keys,
+        groups,
+        stations,
+        activation,
+        me,
+        station_api,
     ):
         app.register_blueprint(module.blueprint)
     limiter.limit("30 per minute")(sign_in.blueprint)
     limiter.limit("60 per minute")(activation.blueprint)
+    # Beside the count of wrong codes: nobody may close the open code of an admin at leisure.
+    slowed = limiter.limit("10 per minute")(station_api.pair)
+    app.view_functions["station_api.pair"] = slowed

@@ -113,10 +113,9 @@ def seen(station: Station, *, state: str, reader: str, version: str) -> None:
 
 def at_work(station: Station) -> None:
     """Note that a station speaks of its job: it asks for no other work meanwhile."""
-    if station.last_seen_at is None or now_ms() - station.last_seen_at > _TOUCH_EVERY:
-        Station.update(state="busy", last_seen_at=now_ms()).where(
-            Station.id == station.id
-        ).execute()
+    now = now_ms()
+    if station.state != "busy" or now - (station.last_seen_at or 0) > _TOUCH_EVERY:
+        Station.update(state="busy", last_seen_at=now).where(Station.id == station.id).execute()
 
 
 def shown_state(station: Station) -> str:
