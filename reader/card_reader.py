@@ -64,8 +64,14 @@ class CardReader(Protocol):
         cannot be had.
         """
 
+    def presence(self) -> str:
+        """A name for the present tap: "" without a card, and another one after each tap."""
+
     def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
-        """True as soon as no card lies there, False when the time is over. Raises Cancelled."""
+        """True as soon as the card that lies there now has left, also for another one.
+
+        False when the time is over. Raises Cancelled.
+        """
 
 
 def is_random(uid: bytes | None) -> bool:

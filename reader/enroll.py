@@ -10,7 +10,6 @@ later run (`ticket.resume`) go on from there with the same PIN.
 
 from __future__ import annotations
 
-from reader.card_reader import is_random
 from reader.ceremony import Creation, Json
 from reader.desk import Step
 from reader.faults import CardFault, Fault
@@ -26,7 +25,6 @@ def run(job: Job) -> None:
     pin = "" if own else ticket.open_pin(job.identity)
     creation = Creation(dict(ticket.options), ticket.origin)
     with job.tap(f"Tap the card for {ticket.user or ticket.key} on the reader.") as tapped:
-        _check_resumed_card(job, tapped)
         if ticket.resume.registered:
             _check_credential(job, tapped)
         elif own:
@@ -40,17 +38,6 @@ def run(job: Job) -> None:
         job.tell("done")
         job.step = JobStep.DONE
     job.show(Step.DONE, "Done. Take the card off the reader.")
-
-
-def _check_resumed_card(job: Job, tapped: Tapped) -> None:
-    """A card that an earlier run wrote to must be the one that lies there now."""
-    before = job.ticket.resume.uid
-    if before is None or not job.ticket.resume.card_may_be_written:
-        return
-    now = tapped.session.uid
-    # A random UID tells nothing; the credential does, where there is one.
-    if now is not None and not is_random(before) and now != before:
-        raise CardFault(Fault.CARD_SWAPPED)
 
 
 def _check_credential(job: Job, tapped: Tapped) -> None:

@@ -77,6 +77,8 @@ class Job:
         self.reader = reader
         self.stop = stop
         self.step = JobStep.PREPARED
+        self.presence = ""
+        """The tap that this job got (`CardReader.presence`)."""
         self._server = server
         self._pulse_server = pulse_server
 
@@ -195,6 +197,7 @@ class Job:
         try:
             with self.waiting() as over:
                 session = self.reader.wait_for_card(seconds, over)
+                self.presence = self.reader.presence()
         except Stopped:
             if session is not None:
                 session.close()
@@ -206,6 +209,8 @@ class Job:
     def _meet(self, session: CardSession) -> Tapped:
         self.show(Step.WORKING, "Leave the card on the reader.")
         uid = session.uid.hex() if session.uid else None
+        # First of all: the server would take what it hears now for the card of the run before.
+        self._check_resumed(session.uid)
         try:
             card = Card(session.device)
             facts = card.facts(self.ticket.rp_id)
@@ -229,6 +234,15 @@ class Job:
             known=[b64url(one) for one in facts.known],
         )
         return Tapped(session, card, facts)
+
+    def _check_resumed(self, uid: bytes | None) -> None:
+        """A card that an earlier run wrote to must be the one that lies there now."""
+        before = self.ticket.resume.uid
+        # A random UID tells nothing; the credential does, where there is one.
+        if before is None or uid is None or is_random(before):
+            return
+        if self.ticket.resume.card_may_be_written and uid != before:
+            raise CardFault(Fault.CARD_SWAPPED)
 
 
 _NOTHING_KNOWN: Json = {

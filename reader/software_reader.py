@@ -35,6 +35,7 @@ class SoftwareReader:
     def __init__(self, name: str = "Software reader", seconds: float = APDU_SECONDS) -> None:
         self._tray = Tray(name)
         self._seconds = seconds
+        self._taps = 0
 
     @property
     def name(self) -> str:
@@ -45,6 +46,7 @@ class SoftwareReader:
         return self._tray.card
 
     def insert(self, card: SoftwareCard) -> None:
+        self._taps += 1
         self._tray.insert(card)
 
     def remove(self) -> None:
@@ -53,31 +55,36 @@ class SoftwareReader:
     def state(self) -> ReaderState:
         return ReaderState.NO_CARD if self._tray.card is None else ReaderState.CARD
 
+    def presence(self) -> str:
+        return "" if self._tray.card is None else str(self._taps)
+
     def wait_for_card(self, seconds: float, cancelled: Callable[[], bool]) -> SoftwareSession:
         until = time.monotonic() + seconds
-        while True:
-            if not self._wait(present=True, until=until, cancelled=cancelled):
-                raise CardFault(Fault.NO_CARD)
-            try:
-                return SoftwareSession(self._tray, self._seconds)
-            except CardFault as fault:
-                # Gone again before it was reached: wait for the next one.
-                if fault.word is not Fault.CARD_REMOVED or time.monotonic() > until:
-                    raise
-
-    def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
-        until = time.monotonic() + seconds
-        return self._wait(present=False, until=until, cancelled=cancelled)
-
-    def _wait(self, *, present: bool, until: float, cancelled: Callable[[], bool]) -> bool:
         while True:
             if cancelled():
                 raise Cancelled
             left = until - time.monotonic()
-            if self._tray.wait(present, max(min(left, _SLICE), 0.0)):
-                return True
+            if self._tray.wait(True, max(min(left, _SLICE), 0.0)):
+                try:
+                    return SoftwareSession(self._tray, self._seconds)
+                except CardFault as fault:
+                    # Gone again before it was reached: wait for the next one.
+                    if fault.word is not Fault.CARD_REMOVED:
+                        raise
+            if left <= 0:
+                raise CardFault(Fault.NO_CARD)
+
+    def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
+        until = time.monotonic() + seconds
+        present = self.presence()
+        while present and self.presence() == present:
+            if cancelled():
+                raise Cancelled
+            left = until - time.monotonic()
             if left <= 0:
                 return False
+            self._tray.wait(False, min(left, _SLICE))
+        return True
 
 
 class SoftwareSession:

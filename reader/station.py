@@ -84,7 +84,8 @@ class Station:
         self._revoked = False
         self._state = ReaderState.NO_READER
         self._shown: DeskState | None = None
-        self._spent: str | None = None
+        self._spent = ("", "")
+        """The enrolment that was done last, and the tap whose card it was."""
 
     def run(self, stop: threading.Event) -> None:
         """Once per object. Ends within a second of `stop`, or of the APDU under way.
@@ -125,8 +126,6 @@ class Station:
     def _look(self) -> None:
         """Show and tell what lies on the reader, when it is something else than before."""
         state = self._reader.state()
-        if state is not ReaderState.CARD:
-            self._spent = None
         self._show_idle(state)
         before, self._state = self._state, state
         if before is state or self._offline or not self._idle.is_set():
@@ -191,12 +190,11 @@ class Station:
     def _run(self, job: Job) -> None:
         """Whatever happens to a job, the station goes on to the next one."""
         try:
-            if job.ticket.op is Op.ENROL and self._spent not in (None, job.ticket.job):
+            if job.ticket.op is Op.ENROL:
                 self._clear_reader(job)
-            self._spent = None
             _RUN[job.ticket.op](job)
-            if job.ticket.op is Op.ENROL and job.step is JobStep.DONE:
-                self._spent = job.ticket.job
+            if job.ticket.op is Op.ENROL:
+                self._spent = (job.ticket.job, job.presence)
         except CardFault as fault:
             self._fault(job, fault)
         except TicketRefused as refused:
@@ -205,7 +203,7 @@ class Station:
             if stopped.reason == "station_stopped":
                 job.tell_fault(CardFault(Fault.CANCELLED_AT_DESK, "the station was stopped"))
             log.info("job %s: stopped, %s", job.ticket.job, stopped.reason)
-            job.show(Step.CANCELLED, f"Stopped: {stopped}.")
+            job.show(Step.CANCELLED, f"Stopped: {str(stopped).rstrip('.')}.")
         except Exception as error:  # noqa: BLE001 - the worker loop's last resort
             # A flaw of ours in one job must not end the desk's day. Its text may hold anything.
             log.error("job %s: %s", job.ticket.job, type(error).__name__)
@@ -213,6 +211,9 @@ class Station:
 
     def _clear_reader(self, job: Job) -> None:
         """The card of the enrolment before must not become the next person's."""
+        finished, tap = self._spent
+        if finished == job.ticket.job or not tap or self._reader.presence() != tap:
+            return
         seconds = job.ticket.tap_seconds
         job.show(Step.REMOVE, "Take the finished card off the reader first.", seconds)
         gone = False

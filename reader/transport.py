@@ -263,16 +263,26 @@ class PcscReader:
                 raise missing
             self._watch.wait(left)
 
+    def presence(self) -> str:
+        try:
+            states = self._states()
+        except CardFault:
+            return ""
+        # The upper half of a state counts the cards that came and went.
+        present = [name for name in states if states[name] & SCARD_STATE_PRESENT]
+        return " ".join(f"{name}:{states[name] >> 16 & 0xFFFF}" for name in present)
+
     def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
         until = time.monotonic() + seconds
-        while not cancelled():
-            if self.state() not in (ReaderState.CARD, ReaderState.BUSY):
-                return True
+        present = self.presence()
+        while present and self.presence() == present:
+            if cancelled():
+                raise Cancelled
             left = until - time.monotonic()
             if left <= 0:
                 return False
             self._watch.wait(left)
-        raise Cancelled
+        return True
 
     def _states(self) -> dict[str, int]:
         names = self.names()
