@@ -66,18 +66,22 @@ def environment(data: Path, base_url: str, *, smtp_port: int, site_url: str) -> 
     return {PREFIX + name: value for name, value in values.items()}
 
 
-def prepare(data: Path) -> Services:
-    """Make the folder if it is not there, bring the database up to date, open both.
+def refuse_real(data: Path) -> None:
+    """Raise ConfigurationError for a folder that is not a demo's.
 
-    Raises ConfigurationError for a folder that is not a demo's: real people's keys must not end
-    in demo mode.
+    Real people's keys must not end in demo mode.
     """
     marker = data / ENV_FILE
     if marker.exists() and read_env_file(marker).get(PREFIX + "DEMO") != "true":
         raise ConfigurationError(f"{data} is not a demo's folder: it holds a real installation.")
+
+
+def prepare(data: Path) -> Services:
+    """Make the folder if it is not there, bring the database up to date, open both."""
     if not (data / KEYS).exists():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         Vault.create(data / KEYS)
+        marker = data / ENV_FILE
         marker.write_text(f"{PREFIX}DEMO=true\n", encoding="utf-8")
         marker.chmod(0o600)
     roots = data / "roots"

@@ -94,6 +94,7 @@ def running(data: Path, port: int, stop: threading.Event) -> Iterator[Running]:
     Raises ConfigurationError when a port is taken or the server does not come up.
     """
     data = data.absolute()
+    folder.refuse_real(data)
     base_url = f"http://localhost:{port}"
     _check_free(port)
     smtp_port, site_port = _free_port(), _free_port(port + 1)

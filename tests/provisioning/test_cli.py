@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from provisioning import tokens
+from provisioning.cli import main
+from provisioning.db import database
+from provisioning.errors import Unauthenticated
+from provisioning.lifecycle import KeyState
+from provisioning.models import AuditEvent
+from tests.fakes import people
+
+
+def run(*words: object) -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture
+def folder(data: Path) -> Path:
+    made = run("init", "--data", data / "kw", "--base-url", "https://keys.example.org")
+    assert made.exit_code == 0, made.output
+    yield data / "kw"
+    database.close()
+
+
+def test_init_makes_a_folder_that_only_its_owner_reads(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o077 == 0
+    for path in (*(folder / "keys").iterdir(), folder / "keywright.env"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_init_refuses_a_folder_that_is_set_up_and_changes_nothing(folder: Path) -> None:
+    before = (folder / "keys" / "kek").read_bytes()
+    again = run("init", "--data", folder, "--base-url", "https://other.example.org")
+    assert again.exit_code == 1
+    assert "set up already" in again.output
+    assert (folder / "keys" / "kek").read_bytes() == before
+    assert "https://keys.example.org" in (folder / "keywright.env").read_text()
+
+
+@pytest.mark.req("R3")
+def test_init_refuses_http_for_a_real_host_and_makes_nothing(data: Path) -> None:
+    result = run("init", "--data", data / "x", "--base-url", "http://keys.example.org")
+    assert result.exit_code == 1
+    assert "KEYWRIGHT_BASE_URL: must be https" in result.output
+    assert not (data / "x").exists()
+
+
+@pytest.mark.req("R3")
+def test_a_key_file_that_others_can_read_stops_every_command(folder: Path) -> None:
+    (folder / "keys" / "kek").chmod(0o644)
+    result = run("token", "list", "--data", folder)
+    assert result.exit_code == 1
+    assert "kek" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_tokens_are_made_listed_without_their_secret_and_revoked(folder: Path) -> None:
+    made = run("token", "create", "--data", folder, "--connection", "Entra ID")
+    text = made.output.strip()
+    assert tokens.verify(f"Bearer {text}").connection.name == "Entra ID"
+    listed = run("token", "list", "--data", folder).output
+    _prefix, public_id, secret = text.split("_")
+    assert public_id in listed
+    assert secret not in listed
+    assert run("token", "revoke", "--data", folder, public_id).exit_code == 0
+    with pytest.raises(Unauthenticated):
+        tokens.verify(f"Bearer {text}")
+    assert "revoked" in run("token", "list", "--data", folder).output
+
+
+def test_revoking_a_token_that_is_not_there_says_so(folder: Path) -> None:
+    result = run("token", "revoke", "--data", folder, "feed")
+    assert result.exit_code == 1
+    assert result.output.strip() == "Error: There is no token feed."
+
+
+def test_the_owner_link_points_to_the_base_url_with_a_fragment(folder: Path) -> None:
+    result = run("owner-link", "--data", folder)
+    assert result.output.startswith("https://keys.example.org/owner#")
+    assert AuditEvent.get(AuditEvent.event == "owner_link.made").actor_kind == "cli"
+
+
+@pytest.mark.req("R16")
+def test_deactivating_at_the_shell_runs_the_cascade(folder: Path) -> None:
+    key = people.active_key(people.person("ada"))
+    result = run("user", "deactivate", "--data", folder, "ADA")
+    assert result.exit_code == 0
+    assert people.again(key).state == KeyState.SUSPENDED
+    assert run("user", "deactivate", "--data", folder, "nobody").exit_code == 1
+
+
+@pytest.mark.req("R26")
+def test_audit_verify_tells_a_whole_log_from_a_broken_one(folder: Path) -> None:
+    run("token", "create", "--data", folder, "--connection", "Okta")
+    assert "chain whole" in run("audit", "verify", "--data", folder).output
+    AuditEvent.update(actor_name="nobody").where(AuditEvent.id == 1).execute()
+    broken = run("audit", "verify", "--data", folder)
+    assert broken.exit_code == 1
+    assert "broken" in broken.output
+
+
+def test_migrate_says_when_there_is_nothing_to_do(folder: Path) -> None:
+    assert run("migrate", "--data", folder).output == "Nothing to apply.\n"
+
+
+def test_a_folder_that_is_not_there_is_a_line_and_not_a_trace(data: Path) -> None:
+    result = run("token", "list", "--data", data / "nowhere")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.req("R3")
+def test_a_demo_does_not_run_on_a_real_installation(folder: Path) -> None:
+    result = run("demo", "--data", folder, "--port", "18999")
+    assert result.exit_code == 1
+    assert "not a demo's folder" in result.output
