@@ -20,7 +20,7 @@ from typing import ParamSpec
 
 import click
 
-from . import access, audit, directory, logs, stations, supervisor, tokens
+from . import access, audit, directory, jobs, logs, stations, supervisor, tokens
 from .app import KEYS, create_app, open_services
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
@@ -132,10 +132,11 @@ def worker(data: Path) -> None:
     services = _open(data)
     grace = services.settings.leaver_grace_hours * HOUR
     leavers = Hook("finish_leavers", MINUTE, lambda: directory.finish_leavers(grace))
+    pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    Worker(create_app(services), services, [leavers]).run(stop)
+    Worker(create_app(services), services, [leavers, pins]).run(stop)
 
 
 @main.command("owner-link")

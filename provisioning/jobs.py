@@ -14,10 +14,10 @@ import secrets
 import uuid
 from enum import StrEnum, unique
 
-from . import audit, keys, pins
+from . import audit, keys, pins, stations
 from .audit import Actor, Event
-from .clock import MINUTE, SECOND, now_ms
-from .errors import NotFound, WrongState
+from .clock import HOUR, MINUTE, SECOND, now_ms
+from .errors import Forbidden, NotFound, WrongState
 from .lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
 from .models import Challenge, Job, PanelAccount, SecurityKey, Session, Station, User
 from .services import Services
@@ -25,6 +25,7 @@ from .settings import PinDelivery
 
 TICKET_S = 120
 TAP_S = 60
+_PIN_LIVES = 72 * HOUR
 _GRACE = 60 * SECOND  # after the ticket's time or the station's last word; it speaks every 3 s
 _QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
 
@@ -67,6 +68,7 @@ def queue_enrolment(
     An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
     carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
     """
+    _check_serves(station, key.user)
     if key.state not in (KeyState.DRAFT, KeyState.PENDING):
         raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
     job = of_key(key, Op.ENROL)
@@ -103,8 +105,7 @@ def queue_assertion(
 
     The short code is shown on the page and at the desk, and the person compares the two.
     """
-    for job in Job.select().where(Job.binding == binding, Job.state.in_(OPEN)):
-        cancel(job, actor)
+    cancel_bound(binding, actor)
     job = _new(Op.ASSERT, station, actor, account=account, session=session)
     job.purpose, job.binding = purpose, binding
     job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
@@ -117,6 +118,18 @@ def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
     if key.state != KeyState.ACTIVE:
         raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
     return _for_key(Op.CHANGE_PIN, station, key, actor)
+
+
+def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) -> Job:
+    """Queue a change of PIN for whoever holds the card: the tap will tell whose key it is.
+
+    A card that must change its PIN signs nobody in before, so nobody can be asked to sign in.
+    """
+    cancel_bound(binding, actor)
+    job = _new(Op.CHANGE_PIN, station, actor)
+    job.binding = binding
+    job.save()
+    return job
 
 
 def queue_reset(station: Station, key: SecurityKey, actor: Actor) -> Job:
@@ -196,12 +209,47 @@ def cancel(job: Job, actor: Actor) -> None:
         keys.need_reset(job.key, actor, "the assignment was cancelled after the tap")
 
 
+def cancel_bound(binding: str, actor: Actor) -> None:
+    """Cancel what a browser still waits for: it waits for one thing at a time."""
+    for job in Job.select().where(Job.binding == binding, Job.state.in_(OPEN)):
+        cancel(job, actor)
+
+
+def of_binding(binding: str) -> Job | None:
+    """Return the newest job that a browser waits for, or None."""
+    found: Job | None = (
+        Job.select().where(Job.binding == binding).order_by(Job.id.desc()).first()
+        if binding
+        else None
+    )
+    return found
+
+
 def cancel_for_user(user: User, actor: Actor) -> int:
     """Cancel a leaver's open jobs, as part of the cascade; return how many."""
     open_jobs = list(Job.select().where(Job.user == user, Job.state.in_(OPEN)))
     for job in open_jobs:
         cancel(job, actor)
     return len(open_jobs)
+
+
+def forget_old_pins() -> int:
+    """Erase PINs that nobody fetched for 72 hours (R19); return how many.
+
+    An open job ends with its PIN: a card that may carry it is flagged as one that needs a reset.
+    """
+    old = list(
+        Job.select()
+        .where(Job.sealed_pin.is_null(False), Job.updated_at < now_ms() - _PIN_LIVES)
+        .limit(100)
+    )
+    for job in old:
+        if job.state in OPEN:
+            cancel(job, audit.SYSTEM)
+        else:
+            pins.erase(job)
+            save(job)
+    return len(old)
 
 
 def settle(job: Job) -> Job:
@@ -308,7 +356,13 @@ def save(job: Job) -> None:
     job.save()
 
 
+def _check_serves(station: Station, user: User | None) -> None:
+    if not stations.serves(station, user):
+        raise Forbidden("This reader is somebody's own.")
+
+
 def _for_key(op: Op, station: Station, key: SecurityKey, actor: Actor) -> Job:
+    _check_serves(station, key.user)
     for job in Job.select().where(Job.key == key, Job.op == op, Job.state.in_(OPEN)):
         cancel(job, actor)
     return _new(op, station, actor, key=key, user=key.user)

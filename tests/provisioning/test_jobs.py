@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioning import activations, assignment, desk_events, dispatch, jobs, keys, pins
 from provisioning.audit import CLI
-from provisioning.clock import MINUTE, SECOND
+from provisioning.clock import HOUR, MINUTE, SECOND
 from provisioning.db import transaction
 from provisioning.errors import KeywrightError, WrongState
 from provisioning.faults import FAULTS
@@ -240,6 +240,21 @@ def test_a_job_that_nobody_fetched_is_not_a_surprise_later(
     with transaction():
         assert dispatch.next_ticket(desk, services) is None
     assert people.again(job).state == JobState.INTERRUPTED
+
+
+@pytest.mark.req("R19")
+def test_a_pin_that_nobody_fetched_is_forgotten_after_three_days(
+    services: Services, desk: Station, key: SecurityKey
+) -> None:
+    job = taken(services, desk, key)
+    tell(services, job, "pin_setting")
+    tell(services, job, "fault", fault="card_removed", step="tapped")
+    with transaction():
+        assert jobs.forget_old_pins() == 0
+        Job.update(updated_at=job.updated_at - 73 * HOUR).execute()
+        assert jobs.forget_old_pins() == 1
+    assert people.again(job).sealed_pin is None
+    assert people.again(key).state == KeyState.NEEDS_RESET
 
 
 def test_every_fault_word_of_the_protocol_has_its_own_sentence() -> None:
