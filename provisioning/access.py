@@ -89,7 +89,9 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
     session = None
     if secret:
         session = Session.get_or_none(
-            Session.secret_hash == hash_secret(secret), Session.kind == kind, Session.ended_at.is_null()
+            Session.secret_hash == hash_secret(secret),
+            Session.kind == kind,
+            Session.ended_at.is_null(),
         )
     now = now_ms()
     if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
@@ -98,6 +100,8 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
         raise Unauthenticated("This account is suspended.")
     if session.user is not None and (not session.user.active or session.user.deleted_at):
         raise Unauthenticated("Please sign in.")
+    if kind is SessionKind.USER and session.key is not None and session.key.state != "active":
+        raise Unauthenticated("The key that you signed in with was stopped.")
     return session
 
 
@@ -113,7 +117,7 @@ def touch(session: Session) -> bool:
 def renew(session: Session) -> str:
     """Give a session a new secret and return it: what was known of the old one is worth nothing."""
     secret = secrets.token_urlsafe(32)
-    session.secret_hash = _hash(secret)
+    session.secret_hash = hash_secret(secret)
     session.save()
     return secret
 
@@ -195,7 +199,9 @@ def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
         raise Forbidden("There is an owner already. Use --recover if no owner can sign in.")
     OwnerLink.update(used_at=now_ms()).where(OwnerLink.used_at.is_null()).execute()
     token = secrets.token_urlsafe(32)
-    OwnerLink.create(token_hash=hash_secret(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK)
+    OwnerLink.create(
+        token_hash=hash_secret(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK
+    )
     audit.record(actor, Event.OWNER_LINK_MADE, recover=recover)
     return token
 

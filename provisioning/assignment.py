@@ -66,6 +66,9 @@ def complete_in_browser(
     """Finish a key that the person made in the browser, whose own dialog asked for the PIN."""
     activations.use(activation, actor)
     keys.activate(key, actor)
+    job = jobs.of_key(key, Op.ENROL)
+    if job is not None and job.state in jobs.OPEN:
+        jobs.cancel(job, actor)  # begun at a reader and left there
     _tell_added(key, keys.owner_of(key), services)
 
 

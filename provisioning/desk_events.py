@@ -15,11 +15,11 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in
+from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in, stations
 from .audit import Actor, Event
 from .ceremony import TakenChallenge
 from .clock import now_ms
-from .errors import CeremonyRefused, InvalidValue, KeywrightError, WrongState
+from .errors import CeremonyRefused, Forbidden, InvalidValue, KeywrightError, WrongState
 from .jobs import Op
 from .lifecycle import JobState, JobStep, KeyState, reached
 from .models import Credential, Job, SecurityKey
@@ -118,6 +118,8 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         if _must_force(job, services) and not body.get("can_force_change"):
             return _stop(job, "cannot_force_change", actor)
         return _whose(job, known, actor)
+    if job.op == Op.CHANGE_PIN and job.key is None:
+        return _find_key(job, known, actor)
     if job.op in (Op.CHANGE_PIN, Op.RESET) and job.key is not None:
         mine = Credential.select().where(
             Credential.key == job.key, Credential.credential_id.in_(known)
@@ -126,6 +128,21 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
             return _stop(job, "no_credential", actor)
         if job.op == Op.RESET:
             return _whose(job, known, actor)
+    return GO
+
+
+def _find_key(job: Job, known: list[bytes], actor: Actor) -> Reply:
+    """Learn from the card whose PIN is to be changed: an active key of somebody served here."""
+    key = (
+        SecurityKey.select()
+        .join(Credential)
+        .where(Credential.credential_id.in_(known), SecurityKey.state == KeyState.ACTIVE)
+        .first()
+    )
+    if key is None or not stations.serves(job.station, key.user):
+        return _stop(job, "no_credential", actor)
+    job.key, job.user = key, key.user
+    jobs.save(job)
     return GO
 
 
@@ -223,6 +240,7 @@ def _assertion(
     if not isinstance(response, dict):
         raise InvalidValue("The authentication response is missing.", "response")
     try:
+        _check_own_station(job, response)
         if job.account is not None or job.purpose != sign_in.USER:
             account = sign_in.account_by(response, taken, services)
             if job.account is not None and account != job.account:
@@ -239,6 +257,15 @@ def _assertion(
         return _stop(job, "refused", actor, str(refused))
     jobs.finish(job, actor)
     return GO
+
+
+def _check_own_station(job: Job, response: object) -> None:
+    """Raise Forbidden where a person's own station answers for somebody else's key."""
+    if job.station.user_id is None:
+        return
+    used = Credential.get_or_none(Credential.credential_id == ceremony.credential_id_of(response))
+    if used is None or not stations.serves(job.station, used.key.user):
+        raise Forbidden("This reader is somebody's own.")
 
 
 def _fault(job: Job, body: Body, actor: Actor) -> Reply:

@@ -122,9 +122,7 @@ User.add_index(
     where=(User.deleted_at.is_null() & User.external_id.is_null(False)),
     name="user_living_external_id",
 )
-User.add_index(
-    User.display_name_key, User.id, where=User.deleted_at.is_null(), name="user_name_id"
-)
+User.add_index(User.display_name_key, User.id, where=User.deleted_at.is_null(), name="user_name_id")
 User.add_index(User.email_key, name="user_email_key_index")
 User.add_index(
     User.status,
@@ -343,6 +341,8 @@ class Station(Row):
     created_at = BigIntegerField(default=now_ms)
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)
+    # Paired by this person at home, for nobody else: a stranger's reader would see their PINs.
+    user = ForeignKeyField(User, null=True, backref="stations")
 
 
 class PairingCode(Row):
@@ -354,6 +354,7 @@ class PairingCode(Row):
     tries = IntegerField(default=0)
     used_at = BigIntegerField(null=True)
     station = ForeignKeyField(Station, null=True)
+    user = ForeignKeyField(User, null=True)  # whose own station this code makes
 
 
 class RequestId(Row):

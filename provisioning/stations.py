@@ -14,7 +14,7 @@ from . import audit
 from .audit import Actor, Event
 from .clock import MINUTE, SECOND, now_ms
 from .errors import Forbidden, InvalidValue, NotFound, Unauthenticated
-from .models import PairingCode, RequestId, Station
+from .models import PairingCode, RequestId, Station, User
 from .vault import Vault
 
 CODE_LIFETIME = 10 * MINUTE
@@ -25,12 +25,16 @@ MAX_NAME = 64
 STATES = ("no_reader", "no_card", "card", "busy")
 
 
-def make_code(vault: Vault, actor: Actor) -> tuple[PairingCode, str]:
-    """Return a pairing code of eight digits, ten minutes good, and its row (hash only)."""
+def make_code(vault: Vault, actor: Actor, user: User | None = None) -> tuple[PairingCode, str]:
+    """Return a pairing code of eight digits, ten minutes good, and its row (hash only).
+
+    With `user` it makes a station of that person's own, which serves nobody else.
+    """
     code = f"{secrets.randbelow(10**8):08d}"
     row = PairingCode.create(
         code_hash=vault.keyed_hash("pairing code", code.encode()),
         created_by=actor.name,
+        user=user,
         expires_at=now_ms() + CODE_LIFETIME,
     )
     return row, code
@@ -68,12 +72,14 @@ def pair(
         sealing_key=sealing_key,
         version=version[:32],
         last_seen_at=now,
+        user=row.user,
     )
     row.used_at, row.station = now, station
     row.save()
     audit.record(
         Actor("station", station.resource_id, name),
         Event.STATION_PAIRED,
+        user=row.user,
         station=name,
         code_made_by=row.created_by,
     )
@@ -91,6 +97,16 @@ def living(resource_id: str) -> Station:
 def all_living() -> list[Station]:
     """Return every station that is not revoked, by name."""
     return list(Station.select().where(Station.revoked_at.is_null()).order_by(Station.name))
+
+
+def serving(user: User | None) -> list[Station]:
+    """Return the stations that may work for this person: the shared ones and their own."""
+    return [station for station in all_living() if serves(station, user)]
+
+
+def serves(station: Station, user: User | None) -> bool:
+    """Say whether a station may work for this person (None: nobody known yet)."""
+    return station.user_id is None or (user is not None and station.user_id == user.id)
 
 
 def take_request(station: Station, jti: str, expires_at: int) -> None:

@@ -292,6 +292,7 @@ class Station(Row):
     created_at = BigIntegerField()
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)
+    user = ForeignKeyField(User, null=True)
 
 
 class PairingCode(Row):
@@ -301,6 +302,7 @@ class PairingCode(Row):
     tries = IntegerField(default=0)
     used_at = BigIntegerField(null=True)
     station = ForeignKeyField(Station, null=True)
+    user = ForeignKeyField(User, null=True)
 
 
 class RequestId(Row):
