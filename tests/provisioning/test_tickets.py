@@ -194,6 +194,11 @@ def test_a_signature_holds_for_its_own_request_only(changes: dict[str, Any]) -> 
         verify(signed(claims()), **changes)
 
 
+@pytest.mark.parametrize("length", [16, 128])
+def test_a_request_id_has_16_to_128_characters(length: int) -> None:
+    assert verify(signed(claims(jti="x" * length))).jti == "x" * length
+
+
 def test_the_query_is_no_part_of_the_signed_url() -> None:
     assert verify(signed(claims()), url=URL + "?wait=25#x").station_id == STATION
 

@@ -55,6 +55,14 @@ def test_create_never_overwrites_and_leaves_no_new_file(folder: Path, name: str)
     assert (folder / name).read_bytes() == b"precious"
 
 
+def test_create_writes_through_no_planted_link(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (folder / "kek").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="kek"):
+        Vault.create(folder)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_what_one_process_seals_another_opens(folder: Path, vault: Vault) -> None:
     again = Vault.open(folder)
     assert again.unseal(vault.seal(b"482915", "job:1"), "job:1") == b"482915"
