@@ -163,27 +163,31 @@ def _actions(key: SecurityKey) -> list[Action]:
         return []
     found: list[Action] = []
 
-    def offer(verb: str, label: str, icon: str, tone: str = "", **more: object) -> None:
+    def offer(verb: str, label: str, icon: str, tone: str = "", ask: Ask | None = None) -> None:
         url = url_for(f"keys.{verb}", key_id=key.resource_id)
-        found.append(Action(label, url, icon, tone, **more))  # type: ignore[arg-type]
+        found.append(Action(label, url, icon, tone, link=verb == "rename", ask=ask))
+
+    def at_reader(verb: str, label: str, icon: str) -> None:
+        url = url_for("key_reader.choose", key_id=key.resource_id, verb=verb)
+        found.append(Action(label, url, icon, link=True))
 
     state = KeyState(key.state)
     card = key.kind == KeyKind.CONTACTLESS_CARD
     officer = may(Role.OFFICER)
     if state is KeyState.ACTIVE:
         if card:
-            offer("change_pin", _("Change PIN"), "lock", link=True)
+            at_reader("change-pin", _("Change PIN"), "lock")
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))
     if state is KeyState.PENDING and activations.latest(key) is None:
         offer("resend", _("Send a registration link"), "send")
     if state is KeyState.PENDING and card:
-        offer("enrol", _("Assign Contactless Card"), "nfc", link=True)
+        at_reader("assign", _("Assign Contactless Card"), "nfc")
     if state is KeyState.SUSPENDED and officer:
         offer("resume", _("Resume"), "circle-play")
     if state is KeyState.NEEDS_RESET:
-        offer("reset", _("Reset card"), "rotate-ccw", link=True)
-    offer("rename_page", _("Rename"), "pencil", link=True)
+        at_reader("reset", _("Reset card"), "rotate-ccw")
+    offer("rename", _("Rename"), "pencil")
     if officer:
         offer("revoke", _("Revoke"), "ban", "danger-quiet", ask=_revoke(key))
     return found

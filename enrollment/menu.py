@@ -97,4 +97,4 @@ def _pages() -> dict[str, object]:
 
 
 # Pages that belong to another one's menu entry.
-_SECTION = {"wizard": "users"}
+_SECTION = {"wizard": "users", "wizard_card": "users", "key_reader": "users", "at_reader": ""}

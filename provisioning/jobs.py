@@ -225,6 +225,14 @@ def of_binding(binding: str) -> Job | None:
     return found
 
 
+def cancel_for_key(key: SecurityKey, actor: Actor) -> int:
+    """Cancel a key's open jobs; return how many."""
+    open_jobs = list(Job.select().where(Job.key == key, Job.state.in_(OPEN)))
+    for job in open_jobs:
+        cancel(job, actor)
+    return len(open_jobs)
+
+
 def cancel_for_user(user: User, actor: Actor) -> int:
     """Cancel a leaver's open jobs, as part of the cascade; return how many."""
     open_jobs = list(Job.select().where(Job.user == user, Job.state.in_(OPEN)))

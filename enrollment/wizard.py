@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The New User wizard, step by step, and its second half for a user who is there already.
+
+Every post keeps what was typed and moves on by a redirect, so that reload, Back and a second tab
+are harmless; Confirm happens once.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from werkzeug.exceptions import NotFound as NoSuchPage
+
+from provisioning import access, directory
+from provisioning.access import Role
+from provisioning.clock import MINUTE, now_ms
+from provisioning.db import transaction
+from provisioning.errors import Forbidden, WrongState
+from provisioning.models import WizardDraft
+from provisioning.services import services
+
+from . import (
+    web,
+    wizard_card,
+    wizard_confirm,
+    wizard_draft,
+    wizard_forms,
+    wizard_pages,
+    wizard_view,
+)
+from .web import panel_page
+from .wizard_draft import Step, Typed
+
+blueprint = Blueprint("wizard", __name__, url_prefix="/users")
+
+_ASSIGN_WAITS = 10 * MINUTE  # for the step-up that came in between
+
+
+@blueprint.get("/new")
+@panel_page(Role.OPERATOR)
+def new() -> ResponseReturnValue:
+    """Begin with a new user."""
+    with transaction():
+        row = wizard_draft.start(web.panel_account())
+    return redirect(wizard_view.step_url(row, Step.USER_INFORMATION))
+
+
+@blueprint.get("/<user_id>/assign")
+@panel_page(Role.OPERATOR)
+def assign_key(user_id: str) -> ResponseReturnValue:
+    """Begin at the key for a user who is there already."""
+    user = directory.get_user(user_id)
+    if not user.active:
+        raise WrongState(_("%(name)s is suspended: reactivate first.", name=user.display_name))
+    with transaction():
+        row = wizard_draft.start(web.panel_account(), user)
+    return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
+
+
+@blueprint.get("/new/<draft_id>/<any('user-information',groups,'security-key',review):step>")
+@panel_page(Role.OPERATOR)
+def show(draft_id: str, step: str) -> ResponseReturnValue:
+    """Show a step with what was typed."""
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state != "open":
+        return _is_over(row)
+    here = Step(step)
+    if here not in wizard_draft.steps_of(row):
+        raise NoSuchPage
+    typed = wizard_draft.read(row)
+    if here is Step.SECURITY_KEY and _assignment_waits(typed):
+        return wizard_card.begin(row, typed)
+    if here is Step.REVIEW:
+        missing = _first_missing(row, typed)
+        if missing is not None:
+            return redirect(wizard_view.step_url(row, missing))
+    return wizard_pages.PAGES[here](row, typed)
+
+
+@blueprint.post("/new/<draft_id>/user-information")
+@panel_page(Role.OPERATOR)
+def keep_user_information(draft_id: str) -> ResponseReturnValue:
+    """Keep step 1."""
+    row, typed = _open(draft_id)
+    names = list(wizard_forms.user_form(typed, check=False).data)
+    typed.user = wizard_draft.take_fields(request.form, names)
+    return _onward(row, typed, Step.USER_INFORMATION)
+
+
+@blueprint.post("/new/<draft_id>/groups")
+@panel_page(Role.OPERATOR)
+def keep_groups(draft_id: str) -> ResponseReturnValue:
+    """Keep step 2."""
+    row, typed = _open(draft_id)
+    typed.groups = wizard_draft.take_groups(request.form.getlist("groups"))
+    typed.search = request.form.get("search", "")[:100]
+    return _onward(row, typed, Step.GROUPS)
+
+
+@blueprint.post("/new/<draft_id>/security-key")
+@panel_page(Role.OPERATOR)
+def keep_security_key(draft_id: str) -> ResponseReturnValue:
+    """Keep step 3; Assign goes to the card, Next only with a card or by the user."""
+    row, typed = _open(draft_id)
+    if "kind" in request.form:  # while a card is at the reader the questions are not on the page
+        wizard_draft.take_key(row, typed, request.form)
+    if request.form.get("go") == "assign":
+        return wizard_card.begin(row, typed)
+    if request.form.get("go") == "next":
+        reason = wizard_forms.blocked(row, typed)
+        if reason:
+            flash(reason, "warning")
+        elif wizard_draft.plan(typed) is not wizard_draft.Plan.TAPPED:
+            wizard_card.give_back(row)
+    return _onward(row, typed, Step.SECURITY_KEY)
+
+
+@blueprint.post("/new/<draft_id>/review")
+@panel_page(Role.OPERATOR)
+def finish(draft_id: str) -> ResponseReturnValue:
+    """Confirm, or go back to a step."""
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state != "open":
+        return _is_over(row)
+    typed = wizard_draft.read(row)
+    if request.form.get("go") != "confirm":
+        return _onward(row, typed, Step.REVIEW)
+    missing = _first_missing(row, typed)
+    if missing is not None:
+        return redirect(wizard_view.step_url(row, missing))
+    new_user = row.user is None
+    try:
+        with transaction():
+            made = wizard_confirm.confirm(row, web.panel_account(), services(), web.actor())
+    except wizard_confirm.REFUSALS as error:
+        row = wizard_draft.load(draft_id, web.panel_account())
+        blame = wizard_confirm.blame(row, error)
+        typed.faults.setdefault(blame.step, {})[blame.field] = blame.sentence
+        with transaction():
+            wizard_draft.save(row, typed)
+        return redirect(wizard_view.step_url(row, blame.step))
+    if made is None:
+        return _is_over(wizard_draft.load(draft_id, web.panel_account()))
+    return wizard_pages.confirmed(made, new_user=new_user)
+
+
+@blueprint.post("/new/<draft_id>/cancel")
+@panel_page(Role.OPERATOR)
+def cancel(draft_id: str) -> ResponseReturnValue:
+    """Discard what was typed and give a tapped card back, saying what is on it now."""
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state == "open":
+        left = wizard_view.on_card(wizard_draft.key_job(row))
+        with transaction():
+            wizard_confirm.drop_card(row, web.actor())
+            row.state = "cancelled"
+            wizard_draft.save(row, Typed())
+        flash(_("Cancelled. Nobody was added and nothing was sent."), "info")
+        if left:
+            flash(left, "warning")
+    if row.user is not None:
+        return redirect(url_for("users.user", user_id=row.user.resource_id))
+    return redirect(url_for("users.users"))
+
+
+def _open(draft_id: str) -> tuple[WizardDraft, Typed]:
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state != "open":
+        raise WrongState(_("This wizard is finished already."))
+    return row, wizard_draft.read(row)
+
+
+def _onward(row: WizardDraft, typed: Typed, step: Step) -> ResponseReturnValue:
+    """Keep what was typed and go where the pressed button leads."""
+    steps = wizard_draft.steps_of(row)
+    go = request.form.get("go", "next")
+    if go != "search":
+        typed.faults.pop(step, None)
+        typed.seen = list(dict.fromkeys([*typed.seen, step]))
+    if step is not Step.REVIEW:
+        with transaction():
+            wizard_draft.save(row, typed)
+    target = step
+    if go == "next" and step in wizard_forms.finished(row, typed, services()):
+        target = steps[min(steps.index(step) + 1, len(steps) - 1)]
+    elif go == "previous":
+        target = steps[max(steps.index(step) - 1, 0)]
+    elif go in set(Step) and Step(go) in steps:
+        target = Step(go)
+    return redirect(wizard_view.step_url(row, target))
+
+
+def _first_missing(row: WizardDraft, typed: Typed) -> Step | None:
+    done = wizard_forms.finished(row, typed, services())
+    return next((s for s in wizard_draft.steps_of(row) if s not in {*done, Step.REVIEW}), None)
+
+
+def _assignment_waits(typed: Typed) -> bool:
+    if now_ms() - typed.assign_at > _ASSIGN_WAITS:
+        return False
+    try:
+        access.require_step_up(web.panel_session())
+    except Forbidden:
+        return False
+    return True
+
+
+def _is_over(row: WizardDraft) -> ResponseReturnValue:
+    if row.state == "confirmed" and row.user is not None:
+        flash(_("This was confirmed already."), "info")
+        return redirect(url_for("users.user", user_id=row.user.resource_id))
+    return redirect(url_for("users.users"))

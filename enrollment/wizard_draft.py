@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A wizard under way as a row: whatever was typed is kept, right or wrong, until Confirm.
+
+A draft belongs to the account that began it. Nothing in it is real: no user, no membership; only
+a tapped card has a drafted key of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum, unique
+
+from flask_babel import gettext as _
+
+from provisioning import directory, jobs
+from provisioning.clock import now_ms
+from provisioning.errors import NotFound
+from provisioning.jobs import Op
+from provisioning.lifecycle import JobState, KeyKind
+from provisioning.models import Job, PanelAccount, User, WizardDraft
+
+from .user_page import ENTERPRISE
+
+_LONGEST = 1_000  # characters kept of one field; the form says what is too long
+_MOST_GROUPS = 500
+
+
+@unique
+class Step(StrEnum):
+    """The wizard's steps, named as in their addresses."""
+
+    USER_INFORMATION = "user-information"
+    GROUPS = "groups"
+    SECURITY_KEY = "security-key"
+    REVIEW = "review"
+
+
+@unique
+class Plan(StrEnum):
+    """What Confirm does about a key."""
+
+    NONE = "none"
+    TAPPED = "tapped"
+    BY_USER = "by_user"
+
+
+@dataclass
+class Typed:
+    """What a draft holds: form fields as they were typed, by step.
+
+    `seen` are steps that were submitted, `faults` sentences from a Confirm that did not go
+    through, by step and field; `assign_at` is when the card's assignment was asked for and step-up
+    came first.
+    """
+
+    user: dict[str, str] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    search: str = ""
+    key: dict[str, str] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    faults: dict[str, dict[str, str]] = field(default_factory=dict)
+    assign_at: int = 0
+
+
+def start(account: PanelAccount, user: User | None = None) -> WizardDraft:
+    """Return a fresh draft; one of this account that nobody typed into yet is taken again."""
+    blank: WizardDraft | None = WizardDraft.get_or_none(
+        WizardDraft.account == account,
+        WizardDraft.state == "open",
+        WizardDraft.user == user if user is not None else WizardDraft.user.is_null(),
+        WizardDraft.data == "{}",
+    )
+    if blank is not None:
+        return blank
+    return WizardDraft.create(resource_id=str(uuid.uuid4()), account=account, user=user)
+
+
+def load(resource_id: str, account: PanelAccount) -> WizardDraft:
+    """Return an account's draft in whatever state; raises NotFound."""
+    row = WizardDraft.get_or_none(
+        WizardDraft.resource_id == resource_id, WizardDraft.account == account
+    )
+    if row is None:
+        raise NotFound("There is no such wizard, or somebody else began it.")
+    return row
+
+
+def unfinished(account: PanelAccount) -> list[WizardDraft]:
+    """Return an account's drafts that something was typed into, the newest first."""
+    rows = (
+        WizardDraft.select()
+        .where(
+            WizardDraft.account == account, WizardDraft.state == "open", WizardDraft.data != "{}"
+        )
+        .order_by(WizardDraft.updated_at.desc())
+        .limit(5)
+    )
+    return list(rows)
+
+
+def read(row: WizardDraft) -> Typed:
+    """Return what was typed so far."""
+    return Typed(**json.loads(row.data))
+
+
+def save(row: WizardDraft, typed: Typed) -> None:
+    """Keep what was typed."""
+    row.data = json.dumps(asdict(typed))
+    row.updated_at = now_ms()
+    row.version += 1
+    row.save()
+
+
+def take_fields(form: Mapping[str, str], names: list[str]) -> dict[str, str]:
+    """Return a form's fields as they were typed, of bounded length."""
+    return {name: form.get(name, "")[:_LONGEST] for name in names}
+
+
+def take_groups(ids: list[str]) -> list[str]:
+    """Return group ids without doubles, of a bounded number."""
+    return list(dict.fromkeys(ids))[:_MOST_GROUPS]
+
+
+def steps_of(row: WizardDraft) -> list[Step]:
+    """Return the steps: an existing user starts at the key."""
+    return list(Step) if row.user is None else [Step.SECURITY_KEY, Step.REVIEW]
+
+
+def labels() -> dict[Step, str]:
+    """Return what the steps are called."""
+    return {
+        Step.USER_INFORMATION: _("User information"),
+        Step.GROUPS: _("Groups"),
+        Step.SECURITY_KEY: _("Security key"),
+        Step.REVIEW: _("Review"),
+    }
+
+
+def document(typed: Typed) -> dict[str, object]:
+    """Return the typed person as an RFC 7643 User document."""
+    told = {name: value.strip() for name, value in typed.user.items()}
+    name = _filled(givenName=told.get("given_name"), familyName=told.get("family_name"))
+    work = _filled(department=told.get("department"), employeeNumber=told.get("employee_number"))
+    shown = told.get("display_name") or " ".join(name.values())
+    made: dict[str, object] = {"userName": told.get("user_name", ""), "active": True}
+    made.update(_filled(displayName=shown, title=told.get("title")))
+    if name:
+        made["name"] = name
+    if told.get("email"):
+        made["emails"] = [{"value": told["email"], "type": "work", "primary": True}]
+    if told.get("phone"):
+        made["phoneNumbers"] = [{"value": told["phone"], "type": "work"}]
+    if work:
+        made[ENTERPRISE] = work
+    return made
+
+
+def person_name(row: WizardDraft, typed: Typed) -> str:
+    """Return the person's shown name as it will be."""
+    return row.user.display_name if row.user is not None else directory.shown_name(document(typed))
+
+
+def address(row: WizardDraft, typed: Typed) -> str | None:
+    """Return the address that link and PIN would go to, or None."""
+    return row.user.email if row.user is not None else directory.mail_address(document(typed))
+
+
+def suggested_name(kind: str, person: str) -> str:
+    """Return a key's suggested name."""
+    person = person or _("the new user")
+    if kind == KeyKind.PASSKEY:
+        return str(_("Passkey of %(name)s", name=person))[:64]
+    if kind == KeyKind.USB_KEY:
+        return str(_("Key of %(name)s", name=person))[:64]
+    return str(_("Card of %(name)s", name=person))[:64]
+
+
+def key_name(row: WizardDraft, typed: Typed) -> str:
+    """Return the key's name: as typed, or the suggestion while nobody has changed it."""
+    if typed.key.get("key_name") and not typed.key.get("auto"):
+        return " ".join(typed.key["key_name"].split())
+    if typed.key and not typed.key.get("auto"):
+        return ""
+    kind = typed.key.get("kind", KeyKind.CONTACTLESS_CARD)
+    return suggested_name(kind, person_name(row, typed))
+
+
+def take_key(row: WizardDraft, typed: Typed, form: Mapping[str, str]) -> None:
+    """Keep the answers of step 3; a name that is still the suggestion follows device and person."""
+    told = take_fields(form, ["assign_key", "kind", "key_name", "method", "station"])
+    person = person_name(row, typed)
+    suggestions = {suggested_name(kind, person) for kind in KeyKind}
+    if told["key_name"] in suggestions:
+        told["auto"] = "y"
+    typed.key = told
+
+
+def key_job(row: WizardDraft) -> Job | None:
+    """Return the job that writes this draft's card, if one is under way or done."""
+    return jobs.of_key(row.key, Op.ENROL) if row.key is not None else None
+
+
+def is_tapped(row: WizardDraft) -> bool:
+    """Say whether a card was assigned successfully."""
+    job = key_job(row)
+    return job is not None and job.state == JobState.DONE
+
+
+def plan(typed: Typed) -> Plan:
+    """Return what the answers of step 3 ask for."""
+    if not typed.key.get("assign_key"):
+        return Plan.NONE
+    now = typed.key.get("method") == "admin"
+    return Plan.TAPPED if now else Plan.BY_USER
+
+
+def _filled(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}

@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The wizard's forms, filled with what the draft holds and checked against it."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from provisioning import keys
+from provisioning.errors import InvalidValue, Taken
+from provisioning.lifecycle import KeyKind
+from provisioning.models import WizardDraft
+from provisioning.services import Services
+from provisioning.settings import PinDelivery
+
+from . import station_choice, wizard_draft
+from .forms import Form, SecurityKeyForm, UserInformation
+from .wizard_draft import Plan, Step, Typed
+
+_BARE = {"csrf": False}  # the app checks it for every post; here only stored answers are read
+
+
+def user_form(typed: Typed, *, check: bool) -> UserInformation:
+    """Return step 1 filled; with `check` its errors stand beside the fields."""
+    form = UserInformation(MultiDict(typed.user), meta=_BARE)
+    if check:
+        form.validate()
+        _add_faults(form, typed, Step.USER_INFORMATION)
+    return form
+
+
+def key_form(row: WizardDraft, typed: Typed, services: Services, *, check: bool) -> SecurityKeyForm:
+    """Return step 3 filled; with `check` its errors stand beside the fields."""
+    told = typed.key or _first_answers(row)
+    told = {**told, "key_name": wizard_draft.key_name(row, typed)}
+    form = SecurityKeyForm(
+        MultiDict({name: value for name, value in told.items() if value}), meta=_BARE
+    )
+    form.station.choices = station_choice.choices(row.user)
+    if form.method.data not in ("admin", "user"):
+        form.method.data = "admin"
+    if form.kind.data not in set(KeyKind):
+        form.kind.data = KeyKind.CONTACTLESS_CARD
+    if check and form.assign_key.data:
+        form.validate()
+        _check_key(form, row, typed, services)
+        _add_faults(form, typed, Step.SECURITY_KEY)
+    return form
+
+
+def blocked(row: WizardDraft, typed: Typed) -> str:
+    """Return why Next is not possible at step 3 yet, or nothing."""
+    plan = wizard_draft.plan(typed)
+    if plan is Plan.NONE and row.user is not None:
+        return str(_("Turn the switch on to assign a key, or cancel."))
+    if (plan is Plan.TAPPED or not typed.key) and not wizard_draft.is_tapped(row):
+        return str(_("Assign the card first, or choose Activate by user."))
+    return ""
+
+
+def finished(row: WizardDraft, typed: Typed, services: Services) -> set[Step]:
+    """Return the steps that were submitted and hold."""
+    done: set[Step] = set()
+    for step in wizard_draft.steps_of(row):
+        if step in typed.seen and step is not Step.REVIEW and _holds(step, row, typed, services):
+            done.add(step)
+    return done
+
+
+def _holds(step: Step, row: WizardDraft, typed: Typed, services: Services) -> bool:
+    if typed.faults.get(step):
+        return False
+    if step is Step.USER_INFORMATION:
+        return not user_form(typed, check=True).errors
+    if step is Step.SECURITY_KEY:
+        form = key_form(row, typed, services, check=True)
+        return not form.errors and not (typed.key and blocked(row, typed))
+    return True
+
+
+def no_mail_reason(row: WizardDraft, typed: Typed) -> str:
+    """Return why this person cannot be sent a link, or nothing."""
+    if wizard_draft.address(row, typed):
+        return ""
+    return str(_("Not possible: this person has no e-mail address that a link could go to."))
+
+
+def _first_answers(row: WizardDraft) -> dict[str, str]:
+    # On a user's page somebody pressed "Assign security key"; a new user may well get none.
+    return {
+        "assign_key": "y" if row.user is not None else "",
+        "kind": KeyKind.CONTACTLESS_CARD,
+        "method": "admin",
+    }
+
+
+def _check_key(form: SecurityKeyForm, row: WizardDraft, typed: Typed, services: Services) -> None:
+    try:
+        keys.check_name(form.key_name.data or "", row.user, besides=row.key)
+    except (InvalidValue, Taken) as error:
+        form.blame(error, "key_name")
+    by_user = form.method.data == "user"
+    no_mail = no_mail_reason(row, typed)
+    if by_user and no_mail:
+        form.method.errors = [no_mail]
+    elif not by_user and form.kind.data != KeyKind.CONTACTLESS_CARD:
+        form.method.errors = [_("This device is activated by its user: choose Activate by user.")]
+    elif not by_user and no_mail and services.settings.pin_delivery is PinDelivery.MAIL:
+        form.method.errors = [_("The PIN is mailed to the person: give an e-mail address first.")]
+
+
+def _add_faults(form: Form, typed: Typed, step: Step) -> None:
+    for name, sentence in typed.faults.get(step, {}).items():
+        field = form[name]
+        if sentence not in field.errors:
+            field.errors = [*field.errors, sentence]

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the wizard's pages ask while somebody types: save, is the name taken, groups, reader."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, render_template_string, request, url_for
+from flask.typing import ResponseReturnValue
+
+from provisioning.access import Role
+from provisioning.db import transaction
+from provisioning.errors import NotFound, WrongState
+from provisioning.services import services
+
+from . import station_choice, web, wizard_draft, wizard_forms, wizard_view
+from .forms import user_name_fault
+from .web import panel_page
+from .wizard_draft import Step
+
+blueprint = Blueprint("wizard_live", __name__, url_prefix="/users/new/<draft_id>")
+
+_NOTE = '{% from "macros.html" import live_note %}{{ live_note(sentence, "bad") if sentence }}'
+
+
+@blueprint.post("/save")
+@panel_page(Role.OPERATOR)
+def save(draft_id: str) -> ResponseReturnValue:
+    """Keep what is typed right now, whatever it is like, so that nothing can be lost."""
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state != "open":
+        raise WrongState("This wizard is finished already.")
+    typed = wizard_draft.read(row)
+    if request.args.get("step") not in set(Step):
+        raise NotFound("There is no such step.")
+    step = Step(request.args["step"])
+    named = False
+    if step is Step.USER_INFORMATION:
+        names = list(wizard_forms.user_form(typed, check=False).data)
+        typed.user = wizard_draft.take_fields(request.form, names)
+    elif step is Step.GROUPS:
+        typed.groups = wizard_draft.take_groups(request.form.getlist("groups"))
+        typed.search = request.form.get("search", "")[:100]
+    elif "kind" in request.form:
+        wizard_draft.take_key(row, typed, request.form)
+        named = wizard_draft.key_name(row, typed) != typed.key["key_name"]
+    with transaction():
+        wizard_draft.save(row, typed)
+    page = render_template(
+        "panel/wizard/_saved.html", wizard=wizard_view.frame(row, typed, step, services())
+    )
+    if named and typed.key.get("auto"):
+        form = wizard_forms.key_form(row, typed, services(), check=False)
+        page += form.key_name(
+            class_="input",
+            autocomplete="off",
+            **{"aria-describedby": "key_name-hint", "hx-swap-oob": "outerHTML"},
+        )
+    return page
+
+
+@blueprint.get("/user-name")
+@panel_page(Role.OPERATOR)
+def user_name(draft_id: str) -> ResponseReturnValue:
+    """Say at once that a userName is taken."""
+    wizard_draft.load(draft_id, web.panel_account())
+    typed = request.args.get("user_name", "")
+    sentence = user_name_fault(typed) if typed.strip() else ""
+    return render_template_string(_NOTE, sentence=sentence)
+
+
+@blueprint.post("/pick")
+@panel_page(Role.OPERATOR)
+def pick(draft_id: str) -> ResponseReturnValue:
+    """Answer the group picker for what is ticked and searched now."""
+    wizard_draft.load(draft_id, web.panel_account())
+    typed = wizard_draft.Typed(
+        groups=wizard_draft.take_groups(request.form.getlist("groups")),
+        search=request.form.get("search", "")[:100],
+    )
+    return render_template(
+        "panel/wizard/_group_picker.html",
+        picker=wizard_view.picker(typed),
+        picker_url=url_for(".pick", draft_id=draft_id),
+    )
+
+
+@blueprint.get("/station")
+@panel_page(Role.OPERATOR, quiet=True)
+def station(draft_id: str) -> ResponseReturnValue:
+    """Answer the chosen reader's live state."""
+    row = wizard_draft.load(draft_id, web.panel_account())
+    return render_template(
+        "panel/wizard/_station_state.html",
+        station_state=station_choice.state(request.args.get("station"), row.user),
+        station_url=url_for(".station", draft_id=draft_id),
+    )

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The wizard's steps as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import flash, render_template, url_for
+from flask_babel import gettext as _
+
+from provisioning import access
+from provisioning.errors import Forbidden
+from provisioning.models import WizardDraft
+from provisioning.services import services
+
+from . import station_choice, web, wizard_confirm, wizard_draft, wizard_forms, wizard_view
+from .wizard_confirm import Confirmed
+from .wizard_draft import Step, Typed
+
+
+def user_information(row: WizardDraft, typed: Typed) -> str:
+    """Step 1."""
+    return render_template(
+        "panel/wizard/user_information.html",
+        wizard=wizard_view.frame(row, typed, Step.USER_INFORMATION, services()),
+        form=wizard_forms.user_form(typed, check=Step.USER_INFORMATION in typed.seen),
+        check_url=url_for("wizard_live.user_name", draft_id=row.resource_id),
+    )
+
+
+def groups(row: WizardDraft, typed: Typed) -> str:
+    """Step 2."""
+    for sentence in typed.faults.get(Step.GROUPS, {}).values():
+        flash(sentence, "error")
+    return render_template(
+        "panel/wizard/groups.html",
+        wizard=wizard_view.frame(row, typed, Step.GROUPS, services()),
+        picker=wizard_view.picker(typed),
+        picker_url=url_for("wizard_live.pick", draft_id=row.resource_id),
+        search_text=typed.search,
+    )
+
+
+def security_key(row: WizardDraft, typed: Typed) -> str:
+    """Step 3, with the live panel once a card was asked for."""
+    form = wizard_forms.key_form(row, typed, services(), check=Step.SECURITY_KEY in typed.seen)
+    return render_template(
+        "panel/wizard/security_key.html",
+        wizard=wizard_view.frame(row, typed, Step.SECURITY_KEY, services()),
+        form=form,
+        recipient=wizard_draft.address(row, typed),
+        no_mail_reason=wizard_forms.no_mail_reason(row, typed),
+        stations=len(station_choice.offered(row.user)),
+        station_url=url_for("wizard_live.station", draft_id=row.resource_id),
+        station_state=station_choice.state(form.station.data, row.user),
+        pair_url=url_for("stations.pair"),
+        live=wizard_view.live(row),
+        next_blocked="" if wizard_draft.is_tapped(row) else _blocked(),
+    )
+
+
+def review(row: WizardDraft, typed: Typed) -> str:
+    """Step 4."""
+    return render_template(
+        "panel/wizard/review.html",
+        wizard=wizard_view.frame(row, typed, Step.REVIEW, services()),
+        sections=wizard_view.sections(row, typed),
+        outcome=wizard_view.outcome(row, typed, services()),
+    )
+
+
+def confirmed(made: Confirmed, *, new_user: bool) -> str:
+    """After Confirm; the link is on this page and nowhere else."""
+    page = url_for("users.user", user_id=made.user.resource_id)
+    headline = (
+        _("%(name)s is added", name=made.user.display_name)
+        if new_user
+        else _("The key is assigned to %(name)s", name=made.user.display_name)
+    )
+    shows = _may_see_secrets(made)
+    key = made.key
+    reveal = shows and wizard_confirm.reveals_pin(key, services())
+    return render_template(
+        "panel/wizard/confirmed.html",
+        person={"name": made.user.display_name, "url": page},
+        headline=headline,
+        happened=wizard_view.happened(made, new_user, services()),
+        message=wizard_view.message(made, services()) if shows else None,
+        link_expires_at=made.expires_at,
+        reveal_url=url_for("keys.reveal_pin", key_id=key.resource_id) if reveal and key else None,
+        new_url=url_for("wizard.new") if new_user else None,
+        users_url=url_for("users.users"),
+    )
+
+
+def _blocked() -> str:
+    # The style sheet hides this sentence while no key or Activate by user is chosen.
+    return str(_("Assign the card first, or choose Activate by user."))
+
+
+def _may_see_secrets(made: Confirmed) -> bool:
+    try:
+        access.check_may_activate(web.panel_account(), made.user)
+    except Forbidden:
+        return False
+    return True
+
+
+PAGES: dict[Step, Callable[[WizardDraft, Typed], str]] = {
+    Step.USER_INFORMATION: user_information,
+    Step.GROUPS: groups,
+    Step.SECURITY_KEY: security_key,
+    Step.REVIEW: review,
+}

@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the wizard's pages show, made from the draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from provisioning import faults, group_pages, jobs, keys
+from provisioning.faults import Next
+from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
+from provisioning.models import Job, SecurityKey, WizardDraft
+from provisioning.services import Services
+from provisioning.settings import PinDelivery
+
+from . import tap, user_page, wizard_draft, wizard_forms
+from .tap import Links, Live
+from .wizard_confirm import Confirmed
+from .wizard_draft import Plan, Step, Typed
+
+_FOUND = 20
+
+
+def step_url(row: WizardDraft, step: Step) -> str:
+    """Return a step's address."""
+    return url_for("wizard.show", draft_id=row.resource_id, step=step.value)
+
+
+def frame(row: WizardDraft, typed: Typed, step: Step, services: Services) -> dict[str, object]:
+    """Return the wizard's frame: title, steps, autosave, what Cancel means."""
+    steps = wizard_draft.steps_of(row)
+    done = wizard_forms.finished(row, typed, services)
+    names = wizard_draft.labels()
+    return {
+        "title": title(row),
+        "steps": [
+            {
+                "name": one.value,
+                "label": names[one],
+                "state": "current" if one is step else "done" if one in done else "todo",
+            }
+            for one in steps
+        ],
+        "first": step is steps[0],
+        "cancel_url": url_for("wizard.cancel", draft_id=row.resource_id),
+        "cancel_sentence": on_card(wizard_draft.key_job(row)),
+        "autosave_url": url_for("wizard_live.save", draft_id=row.resource_id, step=step.value)
+        if step in (Step.USER_INFORMATION, Step.GROUPS, Step.SECURITY_KEY)
+        else None,
+        "saved_at": row.updated_at if typed != Typed() else None,
+    }
+
+
+def title(row: WizardDraft) -> str:
+    """Return what this wizard does."""
+    if row.user is None:
+        return str(_("New User"))
+    return str(_("Assign security key to %(name)s", name=row.user.display_name))
+
+
+def on_card(job: Job | None) -> str:
+    """Return what is on the card of an assignment that is given up, honestly."""
+    if job is None or not jobs.card_touched(job):
+        return ""
+    if reached(JobStep(job.step), JobStep.REGISTERED):
+        return str(
+            _(
+                "The card keeps a key that opens nothing here, and a PIN that nobody knows. "
+                "Reset the card before you use it again."
+            )
+        )
+    return str(
+        _("The card may have a PIN now that nobody knows. Reset the card before you use it again.")
+    )
+
+
+def picker(typed: Typed) -> dict[str, object]:
+    """Return chosen groups, those found by the search, and how many more there are."""
+    chosen = group_pages.named(typed.groups)
+    without = [line.resource_id for line in chosen]
+    found, more = group_pages.page(typed.search, without=without, size=_FOUND)
+    rest = group_pages.how_many(typed.search, without) - len(found) if more else 0
+    return {
+        "chosen": [{"id": line.resource_id, "name": line.name} for line in chosen],
+        "fixed": [],
+        "found": [
+            {
+                "id": line.resource_id,
+                "name": line.name,
+                "members": line.members,
+                "source": line.source,
+                "fixed": line.source is not None,
+            }
+            for line in found
+        ],
+        "more": rest,
+        "policy": [],
+        "any": bool(chosen or found or (typed.search and group_pages.count())),
+    }
+
+
+def live(row: WizardDraft) -> Live | None:
+    """Return the tap panel of this draft's card, or None before it was asked for."""
+    job = wizard_draft.key_job(row)
+    if job is None:
+        return None
+    job = tap.current(job)
+    given: dict[str, Any] = {"draft_id": row.resource_id}
+    links = Links(
+        poll=url_for("wizard_card.state", **given),
+        retry=url_for("wizard_card.again", **given),
+        cancel=url_for("wizard_card.cancel", **given),
+    )
+    panel = tap.tap_view(job, links)
+    if panel["phase"] == "fault":
+        actions = panel["actions"]
+        assert isinstance(actions, list)  # noqa: S101 - tap_view makes one
+        by_user = url_for("wizard_card.by_user", **given)
+        actions.append({"label": _("Activate by user instead"), "url": by_user, "icon": "send"})
+        if Next.RESET in faults.of(job.fault).steps:
+            panel["next"] = [str(_("Use another card, or reset this one at the reader first."))]
+    return panel
+
+
+def sections(row: WizardDraft, typed: Typed) -> list[dict[str, object]]:
+    """Return the review: each step's answers with the step to edit them."""
+    found: list[dict[str, object]] = []
+    names = wizard_draft.labels()
+    if row.user is None:
+        chosen = [line.name for line in group_pages.named(typed.groups)]
+        found.append(
+            {
+                "title": names[Step.USER_INFORMATION],
+                "step": Step.USER_INFORMATION.value,
+                "facts": user_page.facts(wizard_draft.document(typed)),
+            }
+        )
+        found.append(
+            {
+                "title": names[Step.GROUPS],
+                "step": Step.GROUPS.value,
+                "facts": [(_("Member of"), ", ".join(chosen) or _("none"))],
+            }
+        )
+    found.append(
+        {
+            "title": names[Step.SECURITY_KEY],
+            "step": Step.SECURITY_KEY.value,
+            "facts": _key_facts(row, typed),
+        }
+    )
+    return found
+
+
+def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
+    """Return what Confirm will make real, in sentences."""
+    name = wizard_draft.person_name(row, typed)
+    address = wizard_draft.address(row, typed)
+    said: list[str] = []
+    if row.user is None:
+        said.append(_("%(name)s is added.", name=name))
+    if typed.groups:
+        said.append(
+            ngettext(
+                "Becomes a member of one group.",
+                "Becomes a member of %(num)s groups.",
+                len(typed.groups),
+            )
+        )
+    plan = wizard_draft.plan(typed)
+    if plan is Plan.TAPPED:
+        said.append(_("“%(key)s” works from now on.", key=wizard_draft.key_name(row, typed)))
+        said.append(_pin_words(services, address))
+    if plan is Plan.BY_USER:
+        said.append(_("A registration link goes to %(address)s.", address=address))
+    return said
+
+
+def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[str, str]]:
+    """Return what Confirm did, in order."""
+    name, address = made.user.display_name, made.user.email
+    said: list[dict[str, str]] = []
+    if new_user:
+        said.append({"text": _("%(name)s is added.", name=name), "icon": "user-plus"})
+    if made.key is not None and made.url is None:
+        said.append({"text": _("“%(key)s” is active.", key=made.key.name), "icon": "nfc"})
+        said.append({"text": _pin_words(services, address), "icon": "mail"})
+    elif made.key is not None:
+        text = _("The registration link is on its way to %(address)s.", address=address)
+        said.append({"text": text, "icon": "send"})
+    return said
+
+
+def message(made: Confirmed, services: Services) -> str | None:
+    """Return the message that an admin can copy, link and all, or None."""
+    if made.url is None or made.key is None:
+        return None
+    return str(
+        _(
+            "Hello %(name)s,\n\nyour security key “%(key)s” at %(organisation)s is waiting for "
+            "you. Have it at hand and open this link:\n\n%(url)s\n\nThe link is for you alone "
+            "and works once.",
+            name=made.user.display_name,
+            key=made.key.name,
+            organisation=services.settings.organisation,
+            url=made.url,
+        )
+    )
+
+
+def _pin_words(services: Services, address: str | None) -> str:
+    delivery = services.settings.pin_delivery
+    if delivery is PinDelivery.MAIL:
+        return str(_("The card's PIN goes to %(address)s by mail.", address=address))
+    if delivery is PinDelivery.REVEAL_ONCE:
+        return str(_("You can look at the card's PIN once, to hand it over."))
+    return str(_("The card has the PIN that was chosen at the reader."))
+
+
+def _key_facts(row: WizardDraft, typed: Typed) -> list[tuple[str, str]]:
+    plan = wizard_draft.plan(typed)
+    if plan is Plan.NONE:
+        return [(_("Security key"), _("none"))]
+    kind = KeyKind(typed.key.get("kind", KeyKind.CONTACTLESS_CARD))
+    facts = [
+        (_("Security Key Device"), keys.KINDS[kind]),
+        (_("Name"), wizard_draft.key_name(row, typed)),
+    ]
+    if plan is Plan.BY_USER:
+        address = wizard_draft.address(row, typed) or ""
+        return [*facts, (_("How to activate"), _("Activate by user")), (_("Link to"), address)]
+    facts.append((_("How to activate"), _("Activate now as an admin")))
+    return [*facts, *_card_facts(row.key, wizard_draft.key_job(row))]
+
+
+def _card_facts(key: SecurityKey | None, job: Job | None) -> list[tuple[str, str]]:
+    if key is None or job is None or job.state != JobState.DONE:
+        return [(_("Card"), _("not assigned yet"))]
+    told: Mapping[str, object] = jobs.card_of(job)
+    return [
+        (_("Card"), str(key.model or told.get("model") or _("assigned"))),
+        (_("Reader"), job.station.name),
+    ]
