@@ -12,14 +12,26 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 
 from reader.simulator.card import SoftwareCard
 
 POWER_OFF, POWER_ON, RESET, GET_ATR = b"\x00", b"\x01", b"\x02", b"\x04"
 
+SILENCE = b"\x00"
+"""What vpcd gets from a mute card. Nothing at all, or an empty frame, would block pcscd itself;
+this is no ATR and no status word, so its clients see the errors of a reader's time-out."""
+
 VPCD_PORT = 35963
 """The first slot of the Debian package's reader; the second is the next port."""
+
+SETTLE_SECONDS = 0.5
+"""pcscd looks at a slot every 400 ms. When a card dies in the middle of an APDU and comes back
+between two looks, pcscd takes the slot for empty until the next removal."""
+
+_emptied: dict[tuple[str, int], float] = {}
+"""When a card of this process last left a slot; slots outlive the cards that lie on them."""
 
 
 class VpcdCard:
@@ -51,12 +63,14 @@ class VpcdCard:
         """False also after vpcd went away or a fault took the card out of the field."""
         return self._thread is not None and self._thread.is_alive()
 
-    def insert(self, timeout: float = 5.0) -> None:
+    def insert(self, timeout: float = 5.0, settle: float = SETTLE_SECONDS) -> None:
         """Connect to vpcd and answer it from a thread of its own.
 
+        :param settle: seconds for which the slot must have been empty, see SETTLE_SECONDS.
         :raises OSError: nobody listens: pcscd is not running, or has no such slot.
         """
         self.remove()
+        time.sleep(max(0.0, settle - (time.monotonic() - _emptied.get(self._address, 0.0))))
         link = socket.create_connection(self._address, timeout)
         link.settimeout(None)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -94,6 +108,7 @@ class VpcdCard:
             pass
         finally:
             self.card.power_off()
+            _emptied[self._address] = time.monotonic()
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
             link.close()
@@ -110,11 +125,10 @@ class VpcdCard:
             self.card.power_off()
             self.card.power_on()
             return None
+        if self.card.faults.mute:
+            return SILENCE
         if frame == GET_ATR:
             return self.card.atr
-        if self.card.faults.mute:
-            # A mute card lies there: its silence is no removal. vpcd takes an empty frame.
-            return b""
         return self.card.transmit(frame)
 
 

@@ -7,6 +7,7 @@ What is missing fails these tests; nothing here skips.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -27,6 +28,8 @@ def virtual_readers() -> Iterator[VirtualReaders]:
     except PcscdUnavailable as missing:
         pytest.fail(str(missing), pytrace=False)
     yield readers
+    # pyscard's connections talk to pcscd once more when they are collected.
+    gc.collect()
     readers.close()
 
 

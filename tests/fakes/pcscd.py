@@ -32,8 +32,10 @@ PACKAGES = (
     "apt-get install -y pcscd vsmartcard-vpcd libpcsclite-dev gcc && uv sync --extra reader"
 )
 
-# pcscd has its socket's folder compiled in.
-PRIVATE_RUN = 'mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec "$0" "$@"'
+# pcscd has its socket's folder compiled in. It must not outlive a test session that was killed.
+PRIVATE_RUN = """
+mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec setpriv --pdeathsig TERM "$0" "$@"
+"""
 
 
 class PcscdUnavailable(RuntimeError):

@@ -103,10 +103,19 @@ def test_removal_closes_the_link_and_insertion_opens_a_new_one(
     assert not inserted.inserted
     assert not card.powered
     inserted.remove()
-    inserted.insert()
+    inserted.insert(settle=0)
     vpcd.accept()
     vpcd.send(POWER_ON)
     assert vpcd.ask(GET_UID) == card.uid + b"\x90\x00"
+
+
+def test_a_slot_stays_empty_until_pcscd_has_seen_it(vpcd: Vpcd, inserted: VpcdCard) -> None:
+    inserted.remove()
+    started = time.monotonic()
+    other = VpcdCard(SoftwareCard(), port=vpcd.port)
+    other.insert(settle=0.1)
+    other.remove()
+    assert time.monotonic() - started >= 0.09
 
 
 def test_a_fault_closes_the_link_in_the_middle_of_an_apdu(
@@ -133,13 +142,13 @@ def test_removal_does_not_wait_for_a_slow_answer(
     assert vpcd.receive() is None
 
 
-def test_a_mute_card_lies_there_in_silence(
+def test_a_mute_card_never_sends_the_empty_frame_that_blocks_pcscd(
     vpcd: Vpcd, card: SoftwareCard, inserted: VpcdCard
 ) -> None:
     card.faults = Faults(mute=True)
-    assert vpcd.ask(GET_ATR) == b""
+    assert vpcd.ask(GET_ATR) == b"\0"
     vpcd.send(POWER_ON)
-    assert vpcd.ask(GET_UID) == b""
+    assert vpcd.ask(GET_UID) == b"\0"
     assert inserted.inserted
 
 
