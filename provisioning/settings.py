@@ -94,7 +94,11 @@ class Settings(BaseSettings):
     leaver_grace_hours: int = Field(
         24, ge=0, le=90 * 24, description="From the cascade to the revocation of a leaver's keys."
     )
-    attestation: AttestationRule = Field(AttestationRule.REQUIRED, description="required or none.")
+    attestation: AttestationRule = Field(
+        AttestationRule.NONE,
+        description="Whether a user's key must prove its model: `required`, the default as soon as "
+        "attestation_roots is set, or `none`.",
+    )
     attestation_roots: Path | None = Field(
         None, description="Folder of PEM roots with a models.json that names each model."
     )
@@ -148,7 +152,15 @@ class Settings(BaseSettings):
         if not values.get("database_url") and values.get("data"):
             folder = Path(str(values["data"])).absolute()
             values["database_url"] = f"sqlite:///{folder / 'keywright.sqlite3'}"
+        if values.get("attestation_roots"):
+            values.setdefault("attestation", AttestationRule.REQUIRED)
         return values
+
+    @model_validator(mode="after")
+    def _attestation_has_roots(self) -> Settings:
+        if self.attestation is AttestationRule.REQUIRED and self.attestation_roots is None:
+            raise ValueError("attestation=required needs attestation_roots, or no key could pass")
+        return self
 
     @model_validator(mode="after")
     def _rp_id_fits(self) -> Settings:

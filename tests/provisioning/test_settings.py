@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.errors import ConfigurationError
-from provisioning.settings import MailTls, load
+from provisioning.settings import AttestationRule, MailTls, load
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +77,14 @@ def test_an_rp_id_must_be_the_host_or_above_it(tmp_path: Path) -> None:
 def test_allowed_models_are_a_list_in_one_variable(tmp_path: Path) -> None:
     settings = load(tmp_path, base_url="https://a.example", allowed_models="AA-1, bb-2,")
     assert settings.allowed_models == {"aa-1", "bb-2"}
+
+
+def test_attestation_is_required_as_soon_as_there_are_roots(tmp_path: Path) -> None:
+    base = "https://a.example"
+    assert load(tmp_path, base_url=base).attestation is AttestationRule.NONE
+    pinned = load(tmp_path, base_url=base, attestation_roots=str(tmp_path))
+    assert pinned.attestation is AttestationRule.REQUIRED
+    relaxed = load(tmp_path, base_url=base, attestation_roots=str(tmp_path), attestation="none")
+    assert relaxed.attestation is AttestationRule.NONE
+    with pytest.raises(ConfigurationError, match="needs attestation_roots"):
+        load(tmp_path, base_url=base, attestation="required")
