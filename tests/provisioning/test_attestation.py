@@ -509,12 +509,15 @@ def pem(maker: Maker) -> bytes:
     return maker.root.public_bytes(Encoding.PEM)
 
 
-def test_without_a_folder_no_model_is_known_and_attestation_is_required() -> None:
-    policy = policy_of(None)
-    assert policy.required
-    assert policy.device_bound
-    assert not policy.roots
-    assert not policy_of(None, attestation="none").required
+def test_attestation_is_required_of_every_model_with_a_folder_and_of_none_without(
+    folder: Path,
+) -> None:
+    assert policy_of(folder).required
+    assert not policy_of(folder, attestation="none").required
+    bare = policy_of(None)
+    assert not bare.required
+    assert bare.device_bound
+    assert not bare.roots
 
 
 def test_a_root_is_pinned_by_its_file_name(folder: Path) -> None:
@@ -582,7 +585,7 @@ def test_a_missing_folder_is_a_fault(tmp_path: Path) -> None:
 @pytest.mark.req("R14")
 def test_the_software_card_is_refused_outside_demo_mode(folder: Path) -> None:
     for attestation_rule in ("required", "none"):
-        policy = policy_of(None, attestation=attestation_rule)
+        policy = policy_of(folder, attestation=attestation_rule)
         for batch in (None, MAKER.batch(SIMULATOR_AAGUID)):
             assert refusal_of(
                 lambda batch=batch, policy=policy: register(batch, policy, aaguid=SIMULATOR_AAGUID)
