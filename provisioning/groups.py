@@ -103,6 +103,12 @@ def get_group(resource_id: str, connection: Connection | None = None) -> Group:
     return group
 
 
+def document_of(group: Group) -> dict[str, object]:
+    """Return the stored document as a fresh dict; members are not part of it."""
+    document: dict[str, object] = orjson.loads(group.document)
+    return document
+
+
 def add_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
     """Add users and groups by resource id; return how many were not members before.
 

@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Groups: the list, one group's members, and groups made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from provisioning import group_pages, groups, times
+from provisioning.access import Role
+from provisioning.db import transaction
+from provisioning.errors import Forbidden, InvalidValue, Taken
+from provisioning.group_pages import Line, MemberLine
+from provisioning.models import Group
+
+from . import web
+from .forms import GroupForm
+from .key_items import Action, Ask
+from .web import panel_page
+
+blueprint = Blueprint("groups", __name__, url_prefix="/groups")
+
+
+@blueprint.get("", endpoint="groups")
+@panel_page()
+def all_groups() -> ResponseReturnValue:
+    """Show the groups, by name."""
+    search, after = request.args.get("q", "")[:100], request.args.get("after")
+    lines, more = group_pages.page(search, after=after)
+    return render_template(
+        "panel/groups.html",
+        rows=[_row(line) for line in lines],
+        search_text=search,
+        list_url=url_for(".groups"),
+        pager={
+            "shown": ngettext("%(num)s group", "%(num)s groups", len(lines)),
+            "first_url": _list(search) if after else None,
+            "previous_url": None,
+            "next_url": _list(search, lines[-1].resource_id) if more else None,
+        },
+        total=group_pages.count(),
+        new_url=url_for(".new") if web.may(Role.OPERATOR) else None,
+    )
+
+
+@blueprint.get("/<group_id>")
+@panel_page()
+def group(group_id: str) -> ResponseReturnValue:
+    """Show one group with its members."""
+    row = groups.get_group(group_id)
+    search, after = request.args.get("q", "")[:100], request.args.get("after", 0, type=int)
+    lines, following = group_pages.members(row, search, after=after or 0)
+    here: dict[str, Any] = {"group_id": group_id, "q": search or None}
+    source = row.connection.name if row.connection is not None else None
+    return render_template(
+        "panel/group.html",
+        group={
+            "name": row.display_name,
+            "source": source,
+            "facts": [
+                (_("Source"), source or _("Local")),
+                (_("External ID"), row.external_id),
+                (_("Made"), times.exact(row.created_at)),
+                (_("Changed"), times.exact(row.updated_at)),
+            ],
+        },
+        rows=[_member(line) for line in lines],
+        search_text=search,
+        list_url=url_for(".group", group_id=group_id),
+        pager={
+            "shown": _("%(some)s shown", some=len(lines)),
+            "first_url": url_for(".group", **here) if after else None,
+            "previous_url": None,
+            "next_url": url_for(".group", after=following, **here) if following else None,
+        },
+        total=group_pages.member_count(row),
+        policy=[],
+        actions=_actions(row),
+        groups_url=url_for(".groups"),
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@panel_page(Role.OPERATOR)
+def new() -> ResponseReturnValue:
+    """Make a group by hand."""
+    form = GroupForm()
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                made = groups.create_group(
+                    {"displayName": form.name.data}, connection=None, actor=web.actor()
+                )
+            flash(_("%(name)s is made.", name=made.display_name), "success")
+            return redirect(url_for(".group", group_id=made.resource_id))
+        except (InvalidValue, Taken) as error:
+            form.blame(error, "name")
+    lead = _("People join it in the New User wizard.")
+    return _name_page(form, _("New group"), lead, _("Make group"), None)
+
+
+@blueprint.route("/<group_id>/rename", methods=["GET", "POST"])
+@panel_page(Role.OPERATOR)
+def rename(group_id: str) -> ResponseReturnValue:
+    """Give a group that was made by hand another name."""
+    row = _mine(group_id)
+    form = GroupForm(name=row.display_name)
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                document = {**groups.document_of(row), "displayName": form.name.data}
+                groups.replace_group(row, document, actor=web.actor())
+            return redirect(url_for(".group", group_id=group_id))
+        except (InvalidValue, Taken) as error:
+            form.blame(error, "name")
+    return _name_page(form, _("Rename group"), None, _("Rename"), row)
+
+
+@blueprint.post("/<group_id>/delete")
+@panel_page(Role.OPERATOR)
+def delete(group_id: str) -> ResponseReturnValue:
+    """Delete a group that was made by hand; its members stay users."""
+    row = _mine(group_id)
+    with transaction():
+        groups.delete_group(row, web.actor())
+    flash(_("%(name)s is deleted.", name=row.display_name), "success")
+    return redirect(url_for(".groups"))
+
+
+def _mine(group_id: str) -> Group:
+    row = groups.get_group(group_id)
+    if row.connection is not None:
+        raise Forbidden(
+            _("%(source)s owns this group: change it there.", source=row.connection.name)
+        )
+    return row
+
+
+def _actions(row: Group) -> list[Action]:
+    if row.connection is not None or not web.may(Role.OPERATOR):
+        return []
+    members = group_pages.member_count(row)
+    ask = Ask(
+        _("Delete %(name)s?", name=row.display_name),
+        [
+            ngettext(
+                "One member leaves the group and stays a user.",
+                "%(num)s members leave the group and stay users.",
+                members,
+            )
+            if members
+            else _("It has no members."),
+            _("This cannot be undone."),
+        ],
+        _("Delete group"),
+    )
+    given: dict[str, Any] = {"group_id": row.resource_id}
+    return [
+        Action(_("Rename"), url_for(".rename", **given), "pencil", link=True),
+        Action(_("Delete"), url_for(".delete", **given), "trash-2", "danger-quiet", ask=ask),
+    ]
+
+
+def _name_page(
+    form: GroupForm, title: str, lead: str | None, label: str, row: Group | None
+) -> ResponseReturnValue:
+    back = {"label": _("Groups"), "url": url_for(".groups")}
+    if row is not None:
+        back = {"label": row.display_name, "url": url_for(".group", group_id=row.resource_id)}
+    return render_template(
+        "panel/name.html", title=title, lead=lead, form=form, save_label=label, back=back
+    )
+
+
+def _row(line: Line) -> dict[str, object]:
+    return {
+        "url": url_for(".group", group_id=line.resource_id),
+        "name": line.name,
+        "members": line.members,
+        "source": line.source,
+        "updated_at": line.updated_at,
+    }
+
+
+def _member(line: MemberLine) -> dict[str, object]:
+    if line.is_user:
+        url = url_for("users.user", user_id=line.resource_id)
+        return {
+            "kind": "user",
+            "url": url,
+            "name": line.name,
+            "sub": line.sub,
+            "status": line.status,
+        }
+    url = url_for(".group", group_id=line.resource_id)
+    return {"kind": "group", "url": url, "name": line.name, "sub": _("group")}
+
+
+def _list(search: str, after: str | None = None) -> str:
+    return url_for(".groups", q=search or None, after=after)

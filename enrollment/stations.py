@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Stations: the desks with a reader, pairing a new one, renaming, revoking."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    render_template_string,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from provisioning import directory, stations
+from provisioning.access import Role
+from provisioning.clock import SECOND, now_ms
+from provisioning.db import transaction
+from provisioning.errors import InvalidValue
+from provisioning.models import PairingCode, Station
+from provisioning.services import services
+
+from . import driver, station_choice, web
+from .forms import NameForm
+from .key_items import Action, Ask
+from .web import panel_page
+
+blueprint = Blueprint("stations", __name__, url_prefix="/stations")
+
+_STATE = '{% from "macros.html" import station_state %}{{ station_state(word) }}'
+
+
+@blueprint.get("", endpoint="stations")
+@panel_page()
+def all_stations() -> ResponseReturnValue:
+    """Show every station with its live state."""
+    return render_template(
+        "panel/stations.html",
+        rows=[_row(station) for station in stations.all_living()],
+        pair_url=url_for(".pair") if web.may(Role.OPERATOR) else None,
+    )
+
+
+@blueprint.get("/pair")
+@panel_page(Role.OPERATOR)
+def pair() -> ResponseReturnValue:
+    """Show how to install and pair; the code comes by the button."""
+    return _pair_page(None, "")
+
+
+@blueprint.post("/pair")
+@panel_page(Role.OPERATOR)
+def make_code() -> ResponseReturnValue:
+    """Show a new pairing code, this once."""
+    with transaction():
+        row, code = stations.make_code(services().vault, web.actor())
+    return _pair_page(row, code)
+
+
+@blueprint.get("/pair/<int:code_id>")
+@panel_page(Role.OPERATOR, quiet=True)
+def pairing(code_id: int) -> ResponseReturnValue:
+    """Say whether the code was used by now."""
+    row = PairingCode.get_or_none(PairingCode.id == code_id)
+    shown = _pairing(row)
+    if shown["state"] == "waiting":
+        return Response(status=204)
+    return render_template("_pairing.html", pairing=shown)
+
+
+@blueprint.get("/state")
+@panel_page(quiet=True)
+def state_of_choice() -> ResponseReturnValue:
+    """Answer the live state of the reader that a form has chosen."""
+    user_id = request.args.get("user_id")
+    user = directory.get_user(user_id) if user_id else web.panel_account().user
+    return render_template(
+        "panel/wizard/_station_state.html",
+        station_state=station_choice.state(request.args.get("station"), user),
+        station_url=url_for(".state_of_choice", user_id=user_id),
+    )
+
+
+@blueprint.get("/<station_id>/state")
+@panel_page(quiet=True)
+def state(station_id: str) -> ResponseReturnValue:
+    """Answer one station's live state for the list."""
+    shown = station_choice.shown(stations.living(station_id))
+    return render_template_string(_STATE, word=shown["state"])
+
+
+@blueprint.route("/<station_id>/rename", methods=["GET", "POST"])
+@panel_page(Role.OPERATOR)
+def rename(station_id: str) -> ResponseReturnValue:
+    """Give a station another name."""
+    station = stations.living(station_id)
+    form = NameForm(name=station.name)
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                stations.rename(station, form.name.data or "", web.actor())
+            return redirect(url_for(".stations"))
+        except InvalidValue as error:
+            form.blame(error, "name")
+    return render_template(
+        "panel/name.html",
+        title=_("Rename station"),
+        lead=None,
+        form=form,
+        save_label=_("Rename"),
+        back={"label": _("Stations"), "url": url_for(".stations")},
+    )
+
+
+@blueprint.post("/<station_id>/revoke")
+@panel_page(Role.OFFICER)
+def revoke(station_id: str) -> ResponseReturnValue:
+    """End a station at once."""
+    station = stations.living(station_id)
+    with transaction():
+        stations.revoke(station, web.actor())
+    flash(_("%(name)s is revoked; its next request is refused.", name=station.name), "success")
+    return redirect(url_for(".stations"))
+
+
+def _row(station: Station) -> dict[str, object]:
+    given: dict[str, Any] = {"station_id": station.resource_id}
+    actions: list[Action] = []
+    if web.may(Role.OPERATOR):
+        actions.append(Action(_("Rename"), url_for(".rename", **given), "pencil", link=True))
+    if web.may(Role.OFFICER):
+        ask = Ask(
+            _("Revoke %(name)s?", name=station.name),
+            [
+                _("Its next request is refused; a job that runs there stops."),
+                _("To use the reader again, pair it anew."),
+            ],
+            _("Revoke station"),
+        )
+        actions.append(
+            Action(_("Revoke"), url_for(".revoke", **given), "ban", "danger-quiet", ask=ask)
+        )
+    name = station.name
+    if station.user is not None:
+        name = _("%(station)s (of %(person)s)", station=name, person=station.user.display_name)
+    return {
+        "name": name,
+        **station_choice.shown(station),
+        "state_url": url_for(".state", **given),
+        "version": station.version,
+        "outdated": bool(station.version) and station.version != metadata.version("keywright"),
+        "actions": actions,
+    }
+
+
+def _pair_page(row: PairingCode | None, code: str) -> ResponseReturnValue:
+    left = max(0, row.expires_at - now_ms()) // SECOND if row is not None else None
+    return render_template(
+        "panel/station_pair.html",
+        systems=driver.systems(code or None),
+        code=f"{code[:4]} {code[4:]}" if code else None,
+        code_seconds=left,
+        code_total=stations.CODE_LIFETIME // SECOND,
+        new_code_url=url_for(".make_code"),
+        pairing=_pairing(row),
+        stations_url=url_for(".stations"),
+    )
+
+
+def _pairing(row: PairingCode | None) -> dict[str, object]:
+    station = row.station if row is not None else None
+    if station is not None:
+        shown = station_choice.shown(station)
+        return {
+            "state": "paired",
+            "name": station.name,
+            "station_state": shown["state"],
+            "reader": shown["reader"],
+            "poll_url": None,
+            "next": {"label": _("To the stations"), "url": url_for(".stations")},
+        }
+    if row is not None and (row.expires_at <= now_ms() or row.tries >= stations.CODE_TRIES):
+        return {"state": "expired", "poll_url": None}
+    poll = url_for(".pairing", code_id=row.id) if row is not None else None
+    return {"state": "waiting", "poll_url": poll}
