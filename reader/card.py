@@ -14,14 +14,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fido2.ctap import CtapDevice, CtapError
+from fido2.ctap import CtapDevice
 from fido2.ctap2.base import Ctap2, Info
 from fido2.ctap2.config import Config
 from fido2.ctap2.pin import ClientPin
 from fido2.hid import CAPABILITY
 
 from reader.ceremony import Creation, Json, Request, descriptors
-from reader.faults import ERR, CardFault, Fault, ctap_fault, translated
+from reader.faults import ERR, CardFault, Fault, translated
 from reader.pin_rules import MAX_BYTES, normal
 
 _PERMISSION = ClientPin.PERMISSION
@@ -274,13 +274,12 @@ class Card:
 
     def _holds_any(self, rp_id: str, ids: Sequence[bytes]) -> bool:
         try:
-            self._ctap.get_assertion(rp_id, _NO_HASH, descriptors(ids), options={"up": False})
-        except CtapError as error:
-            if error.code in (ERR.NO_CREDENTIALS, ERR.INVALID_CREDENTIAL):
+            with translated():
+                self._ctap.get_assertion(rp_id, _NO_HASH, descriptors(ids), options={"up": False})
+        except CardFault as fault:
+            if fault.word is Fault.NO_CREDENTIAL:
                 return False
-            raise ctap_fault(error) from None
-        except ValueError as error:
-            raise CardFault(Fault.GARBAGE, type(error).__name__) from None
+            raise
         return True
 
 

@@ -67,8 +67,10 @@ class CardReader(Protocol):
     def presence(self) -> str:
         """A name for the present tap: "" without a card, and another one after each tap."""
 
-    def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
-        """True as soon as the card that lies there now has left, also for another one.
+    def wait_for_removal(
+        self, presence: str, seconds: float, cancelled: Callable[[], bool]
+    ) -> bool:
+        """True as soon as that tap is over, also when another card lies there by then.
 
         False when the time is over. Raises Cancelled.
         """

@@ -38,11 +38,14 @@ _CRED_PROTECT = {
 
 
 class Creation:
-    """One registration: creation options in JSON, read for a card."""
+    """One registration: creation options in JSON, read for a card.
+
+    Raises CardFault REFUSED_TICKET for options that make no sense.
+    """
 
     def __init__(self, options: Json, origin: str) -> None:
-        with translated():
-            wanted = PublicKeyCredentialCreationOptions.from_dict(options)
+        with translated(unparsable=Fault.REFUSED_TICKET):
+            wanted = PublicKeyCredentialCreationOptions.from_dict(_checked(options))
             self.client_data = CollectedClientData.create(
                 CollectedClientData.TYPE.CREATE, wanted.challenge, origin
             )
@@ -98,11 +101,14 @@ class Creation:
 
 
 class Request:
-    """One sign-in: request options in JSON, read for a card."""
+    """One sign-in: request options in JSON, read for a card.
+
+    Raises CardFault REFUSED_TICKET for options that make no sense.
+    """
 
     def __init__(self, options: Json, origin: str) -> None:
-        with translated():
-            wanted = PublicKeyCredentialRequestOptions.from_dict(options)
+        with translated(unparsable=Fault.REFUSED_TICKET):
+            wanted = PublicKeyCredentialRequestOptions.from_dict(_checked(options))
             self.client_data = CollectedClientData.create(
                 CollectedClientData.TYPE.GET, wanted.challenge, origin
             )
@@ -127,6 +133,13 @@ class Request:
 
 def descriptors(ids: Sequence[bytes]) -> list[Mapping[str, Any]]:
     return [{"type": "public-key", "id": one} for one in ids]
+
+
+def _checked(options: Json) -> Json:
+    # The library makes seven zero bytes of a challenge that is the number seven.
+    if not isinstance(options["challenge"], str):
+        raise TypeError("challenge")
+    return options
 
 
 def _entity(entity: Mapping[str, Any]) -> Json:

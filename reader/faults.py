@@ -153,7 +153,9 @@ def ctap_fault(error: CtapError, special: Mapping[int, Fault] | None = None) -> 
 
 
 @contextmanager
-def translated(special: Mapping[int, Fault] | None = None) -> Iterator[None]:
+def translated(
+    special: Mapping[int, Fault] | None = None, unparsable: Fault = Fault.GARBAGE
+) -> Iterator[None]:
     """Every error of a python-fido2 call in the block leaves it as a `CardFault`."""
     try:
         yield
@@ -161,4 +163,4 @@ def translated(special: Mapping[int, Fault] | None = None) -> Iterator[None]:
         raise ctap_fault(error, special) from None
     except _UNPARSABLE as error:
         # The text of a parse error may quote what the card sent: keep the class only.
-        raise CardFault(Fault.GARBAGE, type(error).__name__) from None
+        raise CardFault(unparsable, type(error).__name__) from None

@@ -74,10 +74,11 @@ class SoftwareReader:
             if left <= 0:
                 raise CardFault(Fault.NO_CARD)
 
-    def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
+    def wait_for_removal(
+        self, presence: str, seconds: float, cancelled: Callable[[], bool]
+    ) -> bool:
         until = time.monotonic() + seconds
-        present = self.presence()
-        while present and self.presence() == present:
+        while presence and self.presence() == presence:
             if cancelled():
                 raise Cancelled
             left = until - time.monotonic()

@@ -218,7 +218,7 @@ class Station:
         job.show(Step.REMOVE, "Take the finished card off the reader first.", seconds)
         gone = False
         with job.waiting() as over:
-            gone = self._reader.wait_for_removal(seconds, over)
+            gone = self._reader.wait_for_removal(tap, seconds, over)
         if not gone:
             raise CardFault(Fault.NO_CARD, "the finished card still lies on the reader")
 

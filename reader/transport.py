@@ -272,10 +272,11 @@ class PcscReader:
         present = [name for name in states if states[name] & SCARD_STATE_PRESENT]
         return " ".join(f"{name}:{states[name] >> 16 & 0xFFFF}" for name in present)
 
-    def wait_for_removal(self, seconds: float, cancelled: Callable[[], bool]) -> bool:
+    def wait_for_removal(
+        self, presence: str, seconds: float, cancelled: Callable[[], bool]
+    ) -> bool:
         until = time.monotonic() + seconds
-        present = self.presence()
-        while present and self.presence() == present:
+        while presence and self.presence() == presence:
             if cancelled():
                 raise Cancelled
             left = until - time.monotonic()

@@ -77,7 +77,7 @@ def _tap_again(job: Job, tapped: Tapped, text: str) -> None:
     job.show(Step.REMOVE, f"{_what(job, tapped)} {text}", CONSENT_SECONDS)
     gone = False
     with job.waiting() as over:
-        gone = job.reader.wait_for_removal(CONSENT_SECONDS, over)
+        gone = job.reader.wait_for_removal(job.presence, CONSENT_SECONDS, over)
     try:
         if not gone:
             raise CardFault(Fault.NO_CARD)
