@@ -5,45 +5,85 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from flask import Flask
+    from flask.typing import RouteCallable
     from flask_limiter import Limiter
     from flask_wtf.csrf import CSRFProtect
+
+
+# What a stranger can ask for, by address. Live panels ask often by themselves and are not here.
+_RATES = {
+    "station_api.pair": "10 per minute",  # or anyone could close an admin's open code at leisure
+    "activation.start": "30 per minute",
+    "activation.ask": "10 per minute",
+    "activation_driver.new_code": "10 per minute",
+    "me_sign_in.options": "60 per minute",
+    "me_sign_in.finish": "60 per minute",
+    "me_sign_in.at_reader": "10 per minute",
+    "me_sign_in.collect": "30 per minute",
+    "me_pin.start": "10 per minute",
+}
 
 
 def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     """Hang this door's pages on the app."""
     from . import (
         activation,
+        activation_browser,
+        activation_driver,
+        activation_reader,
+        activity,
+        at_reader,
+        desk_job,
+        directories,
+        driver,
         groups,
+        key_reader,
         keys,
         me,
+        me_pin,
+        me_sign_in,
         menu,
         sign_in,
         station_api,
         stations,
         users,
         wizard,
+        wizard_card,
+        wizard_live,
     )
 
     menu.register(app)
     csrf.exempt(station_api.blueprint)
     for module in (
         sign_in,
+        at_reader,
+        desk_job,
         users,
         wizard,
+        wizard_live,
+        wizard_card,
         keys,
+        key_reader,
         groups,
         stations,
+        directories,
+        activity,
         activation,
+        activation_browser,
+        activation_driver,
+        activation_reader,
+        driver,
         me,
+        me_pin,
+        me_sign_in,
         station_api,
     ):
         app.register_blueprint(module.blueprint)
     limiter.limit("30 per minute")(sign_in.blueprint)
-    limiter.limit("60 per minute")(activation.blueprint)
-    # Beside the count of wrong codes: nobody may close the open code of an admin at leisure.
-    slowed = limiter.limit("10 per minute")(station_api.pair)
-    app.view_functions["station_api.pair"] = slowed
+    for endpoint, rate in _RATES.items():
+        view = app.view_functions[endpoint]
+        app.view_functions[endpoint] = cast("RouteCallable", limiter.limit(rate)(view))

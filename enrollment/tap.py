@@ -32,7 +32,8 @@ Live = dict[str, object]
 class Links:
     """Where the panel's buttons of one page go; an empty one is not offered.
 
-    `poll` is asked by GET, the others are posted with `fields`; `change_pin` is a page.
+    `poll` is asked by GET, the others are posted with `fields`; `change_pin` is a page. `collect`
+    takes the answer of a sign-in that is done.
     """
 
     poll: str = ""
@@ -40,6 +41,7 @@ class Links:
     cancel: str = ""
     reset: str = ""
     change_pin: str = ""
+    collect: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,7 +79,7 @@ def tap_view(job: Job, links: Links | None = None) -> Live:
         else None,
         "steps": _steps(job, phase),
         "next": [_sentence(step) for step in fault.steps] if fault else [],
-        "actions": _actions(fault.steps, links) if fault else [],
+        "actions": _actions(fault.steps, links) if fault else _after(job, phase, links),
         "cancel_url": links.cancel if links.cancel and phase not in ("done", "cancelled") else None,
         "code": job.code or None if moving else None,
         "form_fields": dict(links.fields),
@@ -234,6 +236,20 @@ def _actions(steps: tuple[Next, ...], links: Links) -> list[dict[str, object]]:
     if Next.RESET in steps:
         offer(_("Reset this card"), links.reset, "trash-2", "danger-quiet")
     return actions
+
+
+def _after(job: Job, phase: str, links: Links) -> list[dict[str, object]]:
+    if phase != "done" or job.op != Op.ASSERT or not links.collect:
+        return []
+    return [
+        {
+            "label": _("Go on"),
+            "url": links.collect,
+            "icon": "arrow-right",
+            "tone": "primary",
+            "link": False,
+        }
+    ]
 
 
 def _with_seen(url: str, job: Job) -> str:

@@ -20,7 +20,7 @@ from provisioning import access
 from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
 from provisioning.db import transaction
-from provisioning.errors import Forbidden, StepUpNeeded
+from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded
 from provisioning.models import PanelAccount, Session
 
 P = ParamSpec("P")
@@ -117,6 +117,14 @@ def browser_binding(waiting: str) -> str:
 def session_binding(session: Session) -> str:
     """Return the name under which a challenge or job waits for this session."""
     return f"session:{session.id}"
+
+
+def json_body() -> dict[str, object]:
+    """Return the JSON object that a script sent; raises InvalidValue."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise InvalidValue("The browser sent nothing that can be read.")
+    return body
 
 
 def set_cookie(response: AnyResponse, name: str, value: str, max_age: int | None = None) -> None:

@@ -27,6 +27,7 @@ TICKET_S = 120
 TAP_S = 60
 _PIN_LIVES = 72 * HOUR
 _GRACE = 60 * SECOND  # after the ticket's time or the station's last word; it speaks every 3 s
+_ROOM = 5  # how many may stand in line at a station for what needs no sign-in
 _QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
 
 OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
@@ -106,6 +107,7 @@ def queue_assertion(
     The short code is shown on the page and at the desk, and the person compares the two.
     """
     cancel_bound(binding, actor)
+    _check_room(station)
     job = _new(Op.ASSERT, station, actor, account=account, session=session)
     job.purpose, job.binding = purpose, binding
     job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
@@ -126,6 +128,7 @@ def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) 
     A card that must change its PIN signs nobody in before, so nobody can be asked to sign in.
     """
     cancel_bound(binding, actor)
+    _check_room(station)
     job = _new(Op.CHANGE_PIN, station, actor)
     job.binding = binding
     job.save()
@@ -367,6 +370,15 @@ def save(job: Job) -> None:
 def _check_serves(station: Station, user: User | None) -> None:
     if not stations.serves(station, user):
         raise Forbidden("This reader is somebody's own.")
+
+
+def _check_room(station: Station) -> None:
+    # Who asks here has not signed in: a desk's day must not be theirs to spend.
+    waiting = Job.select().where(
+        Job.station == station, Job.state.in_((JobState.QUEUED, JobState.RUNNING))
+    )
+    if sum(not is_lost(job) for job in waiting) >= _ROOM:
+        raise WrongState("Others are waiting at this reader. Try again in a minute.")
 
 
 def _for_key(op: Op, station: Station, key: SecurityKey, actor: Actor) -> Job:

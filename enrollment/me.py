@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A user's own page: my keys, rename, report lost, change a PIN, what happened."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from provisioning import access, attestation, audit, jobs, keys
+from provisioning.access import SessionKind
+from provisioning.audit import Event
+from provisioning.db import transaction
+from provisioning.errors import KeywrightError, NotFound, Unauthenticated
+from provisioning.jobs import Op
+from provisioning.lifecycle import KeyKind, KeyState, Reason
+from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
+from provisioning.pages import wants_json
+
+from . import desk_job, station_choice, tap, timeline, visit, web
+from .key_items import Action, Ask, reason_words
+
+SHOWN_EVENTS = 20
+
+blueprint = Blueprint("me", __name__, url_prefix="/me")
+
+
+@blueprint.errorhandler(Unauthenticated)
+def _away(error: Unauthenticated) -> ResponseReturnValue:
+    if wants_json():
+        return jsonify(error=_("Please sign in again.")), 401
+    return visit.move(url_for("me_sign_in.page"))
+
+
+@blueprint.get("")
+def page() -> ResponseReturnValue:
+    """Show the signed-in user's keys."""
+    session, user = _signed_in()
+    readers = bool(station_choice.offered(user))
+    return render_template(
+        "activation/me.html",
+        me=_me(user),
+        keys=[_item(key, session, readers=readers) for key in keys.of_user(user)],
+        spare_url=None,
+        tried="tried" in request.args,
+        events=[timeline.moment(row) for row in _events(user)],
+    )
+
+
+@blueprint.post("/keys/<key_id>/rename")
+def rename(key_id: str) -> ResponseReturnValue:
+    """Give a key another name."""
+    session, user = _signed_in()
+    key = _mine(key_id, user)
+    try:
+        with transaction():
+            keys.rename(key, request.form.get("name", ""), access.actor_of(session))
+    except KeywrightError as refused:
+        flash(str(refused), "error")
+    return redirect(url_for(".page"), 303)
+
+
+@blueprint.post("/keys/<key_id>/lost")
+def lost(key_id: str) -> ResponseReturnValue:
+    """Suspend a key at once; whoever finds it can do nothing with it."""
+    session, user = _signed_in()
+    with transaction():
+        key = _mine(key_id, user)
+        keys.suspend(key, Reason.LOST, access.actor_of(session))
+    flash(
+        _(
+            "“%(name)s” is suspended. Ask your admin for another key; if it turns up again, they "
+            "can resume it.",
+            name=key.name,
+        ),
+        "success",
+    )
+    return redirect(url_for(".page"), 303)
+
+
+@blueprint.get("/keys/<key_id>/pin")
+def pin_page(key_id: str) -> ResponseReturnValue:
+    """Let the person choose a reader for the change of PIN; then show what happens there."""
+    _session, user = _signed_in()
+    key = _mine(key_id, user)
+    job = None if "choose" in request.args else _pin_job(key)
+    return render_template(
+        "activation/tap.html",
+        me=_me(user),
+        title=_("Change the PIN of “%(name)s”", name=key.name),
+        lead=_("In the window at the reader you type the present PIN, then the new one."),
+        live=desk_job.panel(job) if job is not None else None,
+        stations=desk_job.listed(user),
+        start_url=url_for(".change_pin", key_id=key_id),
+        start_label=_("Change the PIN at this reader"),
+        back={"label": _("My security keys"), "url": url_for(".page")},
+    )
+
+
+@blueprint.post("/keys/<key_id>/pin")
+def change_pin(key_id: str) -> ResponseReturnValue:
+    """Queue the change of PIN at the chosen reader."""
+    session, user = _signed_in()
+    key = _mine(key_id, user)
+    here = url_for(".pin_page", key_id=key_id)
+    try:
+        station = station_choice.chosen(request.form.get("station", ""))
+        with transaction():
+            job = jobs.queue_pin_change(station, key, access.actor_of(session))
+    except KeywrightError as refused:
+        flash(str(refused), "error")
+        return redirect(f"{here}?choose=1", 303)
+    return desk_job.begun(job, here)
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """End the session and have the browser forget what it showed."""
+    session, user = _signed_in()
+    with transaction():
+        access.end_session(session)
+        audit.record(access.actor_of(session), Event.USER_SIGNED_OUT, user=user)
+    response = redirect(url_for("me_sign_in.page"), 303)
+    web.drop_cookie(response, web.COOKIE[SessionKind.USER])
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def _signed_in() -> tuple[Session, User]:
+    session = web.session_of(SessionKind.USER)
+    if session.user is None:
+        raise Unauthenticated("Please sign in.")
+    return session, session.user
+
+
+def _mine(key_id: str, user: User) -> SecurityKey:
+    key = keys.get_key(key_id)
+    if key.user != user or key.state == KeyState.DRAFT:
+        raise NotFound("There is no such key.")
+    return key
+
+
+def _pin_job(key: SecurityKey) -> Job | None:
+    job = jobs.of_key(key, Op.CHANGE_PIN)
+    job = tap.current(job) if job is not None else None
+    return job if job is not None and job.state in jobs.OPEN else None
+
+
+def _me(user: User) -> dict[str, str]:
+    return {
+        "name": user.display_name or user.user_name,
+        "sign_out_url": url_for("me.sign_out"),
+    }
+
+
+def _item(key: SecurityKey, session: Session, *, readers: bool) -> dict[str, object]:
+    """Return a key for `panel/_key.html` with what its holder may do."""
+    living = key.state in (KeyState.ACTIVE, KeyState.PENDING)
+    return {
+        "id": key.resource_id,
+        "name": key.name,
+        "kind": key.kind,
+        "state": key.state,
+        "model": key.model or attestation.model_name(key.aaguid or ""),
+        "reason": reason_words(key.reason),
+        "last_used_at": key.last_used_at,
+        "rename_url": url_for(".rename", key_id=key.resource_id) if living else None,
+        "actions": _actions(key, session, readers=readers),
+    }
+
+
+def _actions(key: SecurityKey, session: Session, *, readers: bool) -> list[Action]:
+    actions = []
+    if key.state == KeyState.ACTIVE and key.kind == KeyKind.CONTACTLESS_CARD and readers:
+        url = url_for(".pin_page", key_id=key.resource_id)
+        actions.append(Action(_("Change PIN"), url, "lock", link=True))
+    if key.state in (KeyState.ACTIVE, KeyState.PENDING):
+        sentences = [
+            _("The key stops working at once, everywhere. Your admin can give you another one.")
+        ]
+        if key.id == session.key_id:
+            sentences.append(_("You signed in with this key, so you are signed out as well."))
+        ask = Ask(_("Report “%(name)s” as lost?", name=key.name), sentences, _("Suspend it now"))
+        url = url_for(".lost", key_id=key.resource_id)
+        actions.append(Action(_("Report lost"), url, "circle-pause", "danger-quiet", ask=ask))
+    return actions
+
+
+def _events(user: User) -> list[AuditEvent]:
+    return list(
+        AuditEvent.select()
+        .where(
+            AuditEvent.user == user,
+            AuditEvent.event.not_in([event.value for event in timeline.NOISE]),
+        )
+        .order_by(AuditEvent.id.desc())
+        .limit(SHOWN_EVENTS)
+    )
