@@ -94,33 +94,46 @@ def user_name_fault(user_name: str, besides: User | None = None) -> str:
     return ""
 
 
+def _kinds() -> dict[str, str]:
+    return {
+        KeyKind.CONTACTLESS_CARD.value: _("Contactless Card"),
+        KeyKind.USB_KEY.value: _("USB security key"),
+        KeyKind.PASSKEY.value: _("Passkey on phone or computer"),
+    }
+
+
+def _methods() -> dict[str, str]:
+    return {"admin": _("Activate now as an admin"), "user": _("Activate by user")}
+
+
+def _scopes() -> dict[str, str]:
+    return {
+        "write": _("Write users and groups"),
+        "users": _("Write users only"),
+        "read": _("Read only"),
+    }
+
+
 class SecurityKeyForm(Form):
     """Step 3 of the wizard."""
 
     assign_key = BooleanField(_l("Assign a security key"))
     kind = SelectField(
         _l("Security Key Device"),
-        choices=[
-            (KeyKind.CONTACTLESS_CARD, _l("Contactless Card")),
-            (KeyKind.USB_KEY, _l("USB security key")),
-            (KeyKind.PASSKEY, _l("Passkey on phone or computer")),
-        ],
+        choices=_kinds,
     )
     key_name = _text(_l("Name"), 64)
     method = RadioField(
         _l("How to activate"),
-        choices=[
-            ("admin", _l("Activate now as an admin")),
-            ("user", _l("Activate by user")),
-        ],
+        choices=_methods,
     )
-    station = SelectField(_l("Reader"), choices=[], validate_choice=False)
+    station = SelectField(_l("Reader"), choices={}, validate_choice=False)
 
 
 class StationForm(Form):
     """Which reader."""
 
-    station = SelectField(_l("Reader"), choices=[], validate_choice=False)
+    station = SelectField(_l("Reader"), choices={}, validate_choice=False)
 
 
 class NameForm(Form):
@@ -141,10 +154,6 @@ class ConnectionForm(Form):
     name = _text(_l("Name"), 64, InputRequired())
     scope = SelectField(
         _l("It may"),
-        choices=[
-            ("write", _l("Write users and groups")),
-            ("users", _l("Write users only")),
-            ("read", _l("Read only")),
-        ],
+        choices=_scopes,
     )
     days = IntegerField(_l("Token lives for days"), [NumberRange(1, tokens.MAX_DAYS)], default=180)

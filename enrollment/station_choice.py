@@ -25,9 +25,9 @@ def offered(user: User | None) -> list[Station]:
     return sorted(stations.serving(user), key=lambda station: station.resource_id != last)
 
 
-def choices(user: User | None) -> list[tuple[str, str]]:
+def choices(user: User | None) -> dict[str, str]:
     """Return them as a drop-down's choices."""
-    return [(station.resource_id, station.name) for station in offered(user)]
+    return {station.resource_id: station.name for station in offered(user)}
 
 
 def chosen(resource_id: str) -> Station:
