@@ -81,6 +81,8 @@ def values(document: Document, path: AttributePath) -> Iterator[object]:
     if not isinstance(holder, Mapping):
         return
     value = holder.get(path.attribute.name)
+    if value is None:
+        return
     for element in value if isinstance(value, list) else (value,):
         yield element if path.sub is None else _part(element, path)
 

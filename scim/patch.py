@@ -135,7 +135,8 @@ class _Patch:
             else:
                 twin = old[place]
                 if isinstance(twin, dict) and isinstance(element, dict):
-                    old[place] = {**twin, **element}
+                    kept = {name: twin[name] for name in ("value", "type") if name in twin}
+                    old[place] = {**twin, **element, **kept}
                 touched.append(place)
         return self._settled(attribute, old, touched)
 

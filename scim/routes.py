@@ -17,6 +17,7 @@ import orjson
 import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
 from provisioning import tokens
 from provisioning.clock import MINUTE, now_ms
@@ -79,7 +80,8 @@ def blueprint(services: Services) -> Blueprint:
     @door.before_app_request
     def unrouted() -> Response | None:
         error = request.routing_exception
-        if error is None or not request.path.startswith(f"{PREFIX}/"):
+        ours = request.path.startswith(f"{PREFIX}/") and not isinstance(error, RequestRedirect)
+        if error is None or not ours:
             return None
         return _refusal(describe_http(error), _kept(error))
 
