@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,8 +20,19 @@ pytestmark = pytest.mark.enable_socket
 PIN = "482915"
 
 
-def enrolled(bench: Bench, profile: Profile | None = None) -> SoftwareCard:
-    card = bench.tap(SoftwareCard(profile))
+class Clock:
+    """The card's own time, for its ten seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def enrolled(
+    bench: Bench, profile: Profile | None = None, clock: Callable[[], float] = time.monotonic
+) -> SoftwareCard:
+    card = bench.tap(SoftwareCard(profile, clock=clock))
     assert bench.finish(bench.server.enrol(PIN)).step == "done"
     bench.saw("done")
     bench.desk.states.clear()
@@ -73,9 +85,9 @@ def test_without_a_yes_nothing_is_wiped(bench: Bench) -> None:
 
 def test_a_person_may_think_longer_than_the_card_takes_resets(bench: Bench) -> None:
     """CTAP: ten seconds after power-up. The yes is followed by a power cycle."""
-    profile = Profile(reset_window=0.3)
-    card = enrolled(bench, profile)
-    bench.desk.on_question = lambda question: time.sleep(0.5)
+    clock = Clock()
+    card = enrolled(bench, clock=clock)
+    bench.desk.on_question = lambda question: setattr(clock, "now", clock.now + 30)
     assert bench.finish(reset(bench)).fault is None
     assert is_wiped(card)
 
@@ -83,8 +95,9 @@ def test_a_person_may_think_longer_than_the_card_takes_resets(bench: Bench) -> N
 def test_a_reader_that_keeps_the_power_on_needs_a_second_tap(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = enrolled(bench, Profile(reset_window=0.3))
-    bench.desk.on_question = lambda question: time.sleep(0.5)
+    clock = Clock()
+    card = enrolled(bench, clock=clock)
+    bench.desk.on_question = lambda question: setattr(clock, "now", clock.now + 30)
     monkeypatch.setattr(wipe, "_repower", lambda job, tapped: None)
     job = reset(bench)
     bench.saw("remove")
@@ -95,10 +108,8 @@ def test_a_reader_that_keeps_the_power_on_needs_a_second_tap(
     assert is_wiped(card)
 
 
-def test_another_card_at_the_second_tap_is_left_alone(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enrolled(bench, Profile(reset_window=0.0))
+def test_another_card_at_the_second_tap_is_left_alone(bench: Bench) -> None:
+    enrolled(bench, Profile(reset_window=-1.0))
     other = SoftwareCard(Profile(pin="771199"))
     job = reset(bench)
     bench.saw("remove")
@@ -110,7 +121,7 @@ def test_another_card_at_the_second_tap_is_left_alone(
 
 
 def test_another_card_with_a_random_uid_is_told_apart_by_its_keys(bench: Bench) -> None:
-    enrolled(bench, Profile(reset_window=0.0, random_uid=True))
+    enrolled(bench, Profile(reset_window=-1.0, random_uid=True))
     other = SoftwareCard(Profile(pin="771199", random_uid=True))
     job = reset(bench)
     bench.saw("remove")
