@@ -106,7 +106,10 @@ class Keyboard:
             while raw and not _is_whole(raw):
                 raw += os.read(terminal, 1)
             if raw == b"\x1b" and select.select([terminal], [], [], 0.05)[0]:
-                os.read(terminal, 16)  # the rest of an arrow or function key
+                # An arrow or function key: ESC [ or ESC O, parameters, one final byte.
+                part = os.read(terminal, 1)
+                while part and (part in b"[O" or not 0x40 <= part[0] <= 0x7E):
+                    part = os.read(terminal, 1)
                 return "\x00"
             return raw.decode("utf-8", "replace")
 
