@@ -51,10 +51,12 @@ def save(draft_id: str) -> ResponseReturnValue:
     )
     if named and typed.key.get("auto"):
         form = wizard_forms.key_form(row, typed, services(), check=False)
-        page += form.key_name(
-            class_="input",
-            autocomplete="off",
-            **{"aria-describedby": "key_name-hint", "hx-swap-oob": "outerHTML"},
+        page += str(
+            form.key_name(
+                class_="input",
+                autocomplete="off",
+                **{"aria-describedby": "key_name-hint", "hx-swap-oob": "outerHTML"},
+            )
         )
     return page
 

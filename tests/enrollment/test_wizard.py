@@ -158,6 +158,7 @@ def test_a_suggested_name_follows_device_and_person(panel: Panel) -> None:
     assert 'value="Card of Ada Lovelace"' in panel.get(f"{draft}/security-key").text
     saved = panel.post(f"{draft}/save?step=security-key", {**CARD, "kind": "passkey"})
     assert 'value="Passkey of Ada Lovelace"' in saved.text
+    assert '<p class="saved"' in saved.text
     panel.step(draft, "user-information", **{**ADA, "given_name": "Augusta"})
     assert 'value="Passkey of Augusta Lovelace"' in panel.get(f"{draft}/security-key").text
     own = {**CARD, "key_name": "Blue card", "method": "user"}

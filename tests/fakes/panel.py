@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -118,12 +119,4 @@ def text_of(answer: TestResponse) -> str:
     """A page's words, tags left out, spaces collapsed."""
     page = re.sub(r"(?s)<(script|style).*?</\1>|<!--.*?-->", " ", answer.get_data(as_text=True))
     page = re.sub(r"<[^>]+>", " ", page)
-    for code, sign in (
-        ("&amp;", "&"),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&#34;", '"'),
-        ("&#39;", "'"),
-    ):
-        page = page.replace(code, sign)
-    return " ".join(page.split())
+    return " ".join(html.unescape(page).split())
