@@ -31,6 +31,7 @@ def _surroundings() -> dict[str, object]:
     given: dict[str, object] = {
         "organisation": settings.organisation,
         "demo": settings.demo,
+        "demo_site": settings.demo_mailbox_url,
         "theme": None,
     }
     session = g.get("panel_session")

@@ -61,7 +61,7 @@ def web(settings: Settings) -> Child:
         str(int(_DRAIN)),
         "--respawn-failed-workers",
         "--log-level",
-        "warning",
+        "error",
     ]
     if settings.tls_certificate and settings.tls_key:
         command += [

@@ -14,15 +14,30 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from reader.card_reader import CardReader
 from reader.desk import DeskState, Question, Step
 from reader.simulator import store
 from reader.simulator.card import SoftwareCard
 from reader.simulator.profile import Profile
-from reader.software_reader import SoftwareReader
 
 OWNER_CARD = "Owner's card"
 _AUTO_AFTER = 1.5  # seconds: long enough to see the panel ask for the tap
+
+
+class Slot(CardReader, Protocol):
+    """A reader that software cards are laid on: in this process, or behind pcscd and vpcd."""
+
+    @property
+    def card(self) -> SoftwareCard | None:
+        """The card that lies there."""
+
+    def insert(self, card: SoftwareCard) -> None:
+        """Lay a card on it."""
+
+    def remove(self) -> None:
+        """Take the card away."""
 
 
 @dataclass
@@ -80,7 +95,7 @@ class WebDesk:
 
     attended = True
 
-    def __init__(self, reader: SoftwareReader, cards: CardBox, owner: str, owner_pin: str) -> None:
+    def __init__(self, reader: Slot, cards: CardBox, owner: str, owner_pin: str) -> None:
         self.reader = reader
         self.cards = cards
         self.auto = True

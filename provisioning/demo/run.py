@@ -20,6 +20,7 @@ from pathlib import Path
 
 import click
 
+from reader.card_reader import CardReader
 from reader.desk import Desk
 from reader.identity import FILE as IDENTITY
 from reader.identity import Identity, IdentityError
@@ -34,7 +35,7 @@ from ..errors import ConfigurationError
 from ..models import Station
 from ..services import Services
 from . import folder
-from .desk import CardBox, WebDesk
+from .desk import CardBox, Slot, WebDesk
 from .mailbox import Mailbox
 from .site import Site, make_site
 
@@ -88,7 +89,9 @@ def demo(data: Path, port: int, ready_file: Path | None) -> int:
 
 
 @contextmanager
-def running(data: Path, port: int, stop: threading.Event) -> Iterator[Running]:
+def running(
+    data: Path, port: int, stop: threading.Event, reader: Slot | None = None
+) -> Iterator[Running]:
     """Have the whole product running inside the `with`; `stop` is set if the web server ends.
 
     Raises ConfigurationError when a port is taken or the server does not come up.
@@ -97,7 +100,7 @@ def running(data: Path, port: int, stop: threading.Event) -> Iterator[Running]:
     folder.refuse_real(data)
     base_url = f"http://localhost:{port}"
     _check_free(port)
-    smtp_port, site_port = _free_port(), _free_port(port + 1)
+    smtp_port, site_port = free_port(), free_port(port + 1)
     site_url = f"http://localhost:{site_port}"
     os.environ.update(folder.environment(data, base_url, smtp_port=smtp_port, site_url=site_url))
     with ExitStack() as stack:
@@ -108,7 +111,7 @@ def running(data: Path, port: int, stop: threading.Event) -> Iterator[Running]:
         mailbox = Mailbox(data / "mail", smtp_port)
         mailbox.start()
         stack.callback(mailbox.stop)
-        reader = SoftwareReader("Software reader")
+        reader = reader or SoftwareReader("Software reader")
         desk = WebDesk(reader, cards, folder.OWNER, entry.owner_pin)
         stack.callback(cards.save)
         secret = services.vault.keyed_hash("demo site", b"").hex()
@@ -148,7 +151,7 @@ def _keep(children: list[supervisor.Child], halt: threading.Event, stop: threadi
 
 
 def _man_desk(
-    identity: Identity, desk: Desk, reader: SoftwareReader, halt: threading.Event
+    identity: Identity, desk: Desk, reader: CardReader, halt: threading.Event
 ) -> None:
     try:
         DeskStation(identity, desk, reader).run(halt)
@@ -197,7 +200,7 @@ def _check_free(port: int) -> None:
             ) from error
 
 
-def _free_port(wanted: int = 0) -> int:
+def free_port(wanted: int = 0) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel
+from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -56,7 +56,6 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
     )
     Babel(app)
     CSRFProtect(app)
-    headers.register(app)
     times.register(app)
 
     @app.context_processor
@@ -64,8 +63,10 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
         return {
             "organisation": "Keywright Demo",
             "demo": True,
+            "public_class": "demo-site",
             "panel_url": panel_url,
             "has_desk": desk is not None,
+            "get_locale": get_locale,
         }
 
     @app.get("/")
@@ -107,6 +108,7 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
             response.headers["Content-Security-Policy"] = f"{policy}; frame-src 'self'"
         return response
 
+    headers.register(app)  # after the hook above, which then runs last and has the last word
     if desk is not None:
         _add_desk(app, desk)
     return app
