@@ -28,12 +28,10 @@ class Authenticator:
     :param clock: seconds, monotonic; for the reset window and the tokens' life.
     """
 
-    def __init__(
-        self, profile: Profile, memory: Memory, clock: Callable[[], float], powered_at: float = 0
-    ) -> None:
+    def __init__(self, profile: Profile, memory: Memory, clock: Callable[[], float]) -> None:
         self._profile = profile
         self._clock = clock
-        self._powered_at = powered_at
+        self._powered_at = clock()
         self._attach(memory)
 
     def _attach(self, memory: Memory) -> None:

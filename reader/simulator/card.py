@@ -101,8 +101,9 @@ class SoftwareCard:
         """The card leaves the field; an APDU in progress gets no answer."""
         self._field_lost.set()
         with self._lock:
-            self._powered = False
-            self.reset_volatile()
+            # An APDU in progress may have seen the loss first, and the card be back already.
+            if self._field_lost.is_set():
+                self._lose_power()
 
     def reset_volatile(self) -> None:
         """Forget the selection, chains, PIN tokens and the misses in a row."""
@@ -119,6 +120,7 @@ class SoftwareCard:
             if not self._powered or self._faults.mute:
                 raise CardRemoved("No card answers.")
             if self._faults.delay and self._field_lost.wait(self._faults.delay):
+                self._lose_power()
                 raise CardRemoved("The card left the field during the command.")
             try:
                 command = Command.parse(apdu)
@@ -155,8 +157,12 @@ class SoftwareCard:
             raise KeyError("The card has no such credential.")
         return credential
 
+    def _lose_power(self) -> None:
+        self._powered = False
+        self.reset_volatile()
+
     def _answer(self, command: Command) -> bytes:
-        dies = self._counts_as_death(command)
+        dies = self._is_fatal(command)
         if dies and not self._faults.die_executed:
             self._die()
         response = self._route(command)
@@ -170,8 +176,8 @@ class SoftwareCard:
         self.power_off()
         raise CardRemoved("The card left the field during the command.")
 
-    def _counts_as_death(self, command: Command) -> bool:
-        """Whether this APDU is the one at which ``faults`` lets the card die."""
+    def _is_fatal(self, command: Command) -> bool:
+        """Whether this APDU is the one at which the faults let the card die."""
         faults = self._faults
         if faults.die_at is None:
             return False

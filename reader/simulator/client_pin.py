@@ -12,7 +12,7 @@ from hmac import compare_digest
 
 from fido2.ctap import CtapError
 
-from reader.simulator.credentials import Memory
+from reader.simulator.credentials import Memory, hash_pin
 from reader.simulator.parameters import ERR, Answer, Parameters
 from reader.simulator.pin_protocol import KeyAgreement, SharedSecret, verify
 from reader.simulator.profile import Profile
@@ -167,11 +167,10 @@ class ClientPin:
             raise CtapError(ERR.PIN_AUTH_INVALID)
         current = self._check_pin(secret, pin_hash)
         pin = self._read_new_pin(secret, new_pin)
-        forced = self._memory.force_pin_change
-        self._memory.store_pin(pin, self._profile.max_pin_retries)
-        if forced and self._memory.pin_hash == current and not self._profile.accept_same_pin:
-            self._memory.force_pin_change = True
+        must_differ = self._memory.force_pin_change and not self._profile.accept_same_pin
+        if must_differ and compare_digest(hash_pin(pin), current):
             raise CtapError(ERR.PIN_POLICY_VIOLATION)
+        self._memory.store_pin(pin, self._profile.max_pin_retries)
         self.drop_token()
         return {}
 

@@ -74,6 +74,11 @@ class Credential:
         return key.sign(message, ec.ECDSA(hashes.SHA256()))
 
 
+def hash_pin(pin: bytes) -> bytes:
+    """LEFT(SHA-256(PIN), 16), the form in which CTAP sends and keeps a PIN."""
+    return sha256(pin).digest()[:16]
+
+
 def new_private_key(algorithm: int) -> bytes:
     """A fresh PKCS #8 key for ES256 (-7) or EdDSA (-8)."""
     key: PrivateKey
@@ -100,7 +105,7 @@ class Memory:
     always_uv: bool
     sign_count: int
     pin_hash: bytes | None = field(default=None, repr=False)
-    """LEFT(SHA-256(PIN), 16), all that CTAP lets a card keep of its PIN."""
+    """All that CTAP lets a card keep of its PIN."""
     pin_length: int = 0
     force_pin_change: bool = False
     min_pin_rp_ids: list[str] = field(default_factory=list)
@@ -117,7 +122,7 @@ class Memory:
         )
 
     def store_pin(self, pin: bytes, retries: int) -> None:
-        self.pin_hash = sha256(pin).digest()[:16]
+        self.pin_hash = hash_pin(pin)
         self.pin_length = len(pin.decode(errors="replace"))
         self.pin_retries = retries
         self.force_pin_change = False

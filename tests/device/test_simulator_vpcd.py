@@ -8,6 +8,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fido2.ctap2.base import Ctap2
@@ -38,7 +39,7 @@ from reader.simulator import (
     SoftwareCard,
 )
 from reader.simulator.vpcd import VpcdCard
-from tests.fakes.pcscd import VirtualReaders
+from tests.fakes.pcscd import PcscdUnavailable, VirtualReaders
 from tests.reader.simulator import full_loop
 from tests.reader.simulator.ceremony import PIN, Platform
 
@@ -341,3 +342,13 @@ def test_pcscd_can_be_stopped_and_started_again(virtual_readers: VirtualReaders,
     assert hresult(failure.value) == NO_SERVICE
     virtual_readers.start()
     assert Ctap2(lay().open()).info.aaguid
+
+
+def test_a_machine_without_the_packages_fails_and_names_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tests.fakes.pcscd.DRIVER", tmp_path / "missing.so")
+    elsewhere = VirtualReaders()
+    with pytest.raises(PcscdUnavailable, match="apt-get install -y pcscd vsmartcard-vpcd"):
+        elsewhere.start()
+    elsewhere.close()

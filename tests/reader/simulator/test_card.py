@@ -125,7 +125,7 @@ def test_a_long_answer_comes_in_parts() -> None:
 def test_another_command_drops_the_rest_of_an_answer() -> None:
     card = in_the_field()
     card.transmit(GET_INFO)
-    card.transmit(SELECT)
+    card.transmit(bytes.fromhex("80990000"))
     assert card.transmit(bytes.fromhex("00C0000000")) == bytes.fromhex("6985")
 
 

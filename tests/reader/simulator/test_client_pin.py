@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
+from hashlib import sha256
+
 import pytest
+from fido2.ctap2.pin import PinProtocolV1
+from fido2.hid import CTAPHID
 
 from reader.simulator import CTAP_2_0, JAVACARD, Profile, SoftwareCard, SoftwareDevice
 from tests.reader.simulator.ceremony import (
@@ -97,6 +101,15 @@ def test_three_misses_in_a_row_ask_for_a_new_tap(protocol: int) -> None:
     assert platform.client_pin.get_pin_retries() == (8, False)
 
 
+def test_a_right_pin_forgives_the_misses_before_it() -> None:
+    platform = tap()
+    for _ in range(3):
+        for _ in range(2):
+            with refused(ERR.PIN_INVALID):
+                platform.token(pin="0000")
+        assert platform.token()
+
+
 def test_eight_misses_block_the_pin_until_a_reset() -> None:
     platform = tap()
     for miss in range(1, 9):
@@ -182,6 +195,50 @@ def test_a_new_token_ends_the_old_one() -> None:
         platform.register(token=old)
 
 
+def test_a_token_of_one_protocol_is_none_of_the_other() -> None:
+    platform = tap(protocol=2)
+    token = platform.token()
+    platform.protocol = PinProtocolV1()
+    with refused(ERR.PIN_AUTH_INVALID):
+        platform.register(token=token)
+
+
+def test_a_changed_pin_ends_the_token() -> None:
+    platform = tap()
+    token = platform.token()
+    platform.client_pin.change_pin(PIN, "918273")
+    with refused(ERR.PIN_AUTH_INVALID):
+        platform.register(token=token)
+
+
+def test_a_pin_with_a_false_mac_is_not_taken_and_costs_no_try() -> None:
+    platform = fresh()
+    key, secret = platform.client_pin._get_shared_secret()
+    pin = platform.protocol.encrypt(secret, PIN.encode().ljust(64, b"\0"))
+    with refused(ERR.PIN_AUTH_INVALID):
+        platform.ctap.client_pin(2, 3, key, b"\0" * 32, pin)
+    platform.client_pin.set_pin(PIN)
+    key, secret = platform.client_pin._get_shared_secret()
+    pin_hash = platform.protocol.encrypt(secret, sha256(PIN.encode()).digest()[:16])
+    new_pin = platform.protocol.encrypt(secret, b"918273".ljust(64, b"\0"))
+    with refused(ERR.PIN_AUTH_INVALID):
+        platform.ctap.client_pin(2, 4, key, b"\0" * 32, new_pin, pin_hash)
+    assert platform.client_pin.get_pin_retries()[0] == 8
+    assert platform.token()
+
+
+def test_a_token_in_use_lives_ten_minutes() -> None:
+    now = [0.0]
+    platform = tap(SoftwareCard(Profile(pin=PIN), clock=lambda: now[0]))
+    management = platform.management()
+    for seconds in (10, 300, 599):
+        now[0] = seconds
+        management.get_metadata()
+    now[0] = 601
+    with refused(ERR.PIN_AUTH_INVALID):
+        management.get_metadata()
+
+
 def test_a_token_dies_with_the_power() -> None:
     platform = tap()
     token = platform.token()
@@ -246,6 +303,21 @@ def test_unknown_protocols_and_subcommands_are_refused() -> None:
         platform.ctap.client_pin(2, 6)
     with refused(ERR.MISSING_PARAMETER):
         platform.ctap.send_cbor(0x06, {2: 2})
+
+
+def test_a_boolean_is_no_number_and_another_spelling_no_cbor() -> None:
+    platform = tap()
+    with refused(ERR.CBOR_UNEXPECTED_TYPE):
+        platform.ctap.send_cbor(0x06, {1: 2, 2: True})
+    for spelling in (
+        bytes.fromhex("A2 02 01 01 02"),  # keys out of order
+        bytes.fromhex("A1 02 18 01"),  # a long form of 1
+        bytes.fromhex("A1 02 01 00"),  # a byte too many
+        bytes.fromhex("A2 02 01 02 01"),  # a key twice
+    ):
+        assert platform.device.call(CTAPHID.CBOR, b"\x06" + spelling) == b"\x12"
+    assert platform.device.call(CTAPHID.CBOR, bytes.fromhex("06 A1 02 01"))[0] == 0
+    assert platform.device.call(CTAPHID.CBOR, bytes.fromhex("06 80")) == b"\x11"
 
 
 def test_a_point_off_the_curve_is_refused() -> None:

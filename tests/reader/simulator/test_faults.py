@@ -129,6 +129,8 @@ def test_a_delay_delays_and_a_removal_ends_it() -> None:
     with pytest.raises(CardRemoved):
         platform.device.apdu_exchange(b"\xff\xca\0\0\0")
     assert time.monotonic() - started < 5
+    card.faults = Faults(delay=0.01)
+    platform.device.connect()
 
 
 def test_a_mute_card_has_no_atr_and_no_answer() -> None:

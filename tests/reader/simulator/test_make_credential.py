@@ -140,6 +140,16 @@ def test_an_excluded_credential_of_another_site_does_not() -> None:
     platform.register(exclude=[credential_id(made)])
 
 
+def test_a_hidden_credential_excludes_nobody_who_is_not_verified() -> None:
+    platform = tap(SoftwareCard(Profile(pin=PIN, make_cred_uv_not_required=True)))
+    hidden = platform.register(extensions={"credProtect": 3})
+    seen = platform.register(user_id=b"u-2", extensions={"credProtect": 2})
+    platform.register(pin=None, resident=False, exclude=[credential_id(hidden)])
+    for pin, made in [(None, seen), (PIN, hidden)]:
+        with refused(ERR.CREDENTIAL_EXCLUDED):
+            platform.register(pin=pin, resident=False, exclude=[credential_id(made)])
+
+
 def test_a_list_that_is_too_long_is_refused() -> None:
     with refused(ERR.LIMIT_EXCEEDED):
         tap().register(exclude=[bytes([n]) * 32 for n in range(9)])

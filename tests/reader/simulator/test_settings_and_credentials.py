@@ -106,6 +106,13 @@ def test_always_uv_toggles() -> None:
     assert platform.ctap.get_info().options["alwaysUv"] is False
 
 
+def test_always_uv_takes_back_that_a_pin_is_not_required() -> None:
+    platform = tap(SoftwareCard(Profile(pin=PIN, make_cred_uv_not_required=True)))
+    assert platform.ctap.info.options["makeCredUvNotRqd"] is True
+    platform.config().toggle_always_uv()
+    assert platform.ctap.get_info().options["makeCredUvNotRqd"] is False
+
+
 def test_only_named_sites_learn_the_minimum_pin_length() -> None:
     platform = tap()
     platform.config().set_min_pin_length(6, rp_ids=[RP_ID])
@@ -164,6 +171,31 @@ def test_an_empty_card_lists_nothing() -> None:
     for following in (management.enumerate_rps_next, management.enumerate_creds_next):
         with refused(ERR.NOT_ALLOWED):
             following()
+
+
+def test_one_listing_ends_the_other_and_any_command_ends_both() -> None:
+    platform = tap()
+    for rp_id, user in [(RP_ID, b"u-1"), (RP_ID, b"u-2"), ("other.example.com", b"u-3")]:
+        platform.register(rp_id=rp_id, user_id=user)
+    management = platform.management()
+    rp_id_hash = management.enumerate_rps_begin()[RESULT.RP_ID_HASH]
+    management.enumerate_creds_begin(rp_id_hash)
+    with refused(ERR.NOT_ALLOWED):
+        management.enumerate_rps_next()
+    with refused(ERR.NOT_ALLOWED):
+        management.enumerate_creds_next()
+    management.enumerate_creds_begin(rp_id_hash)
+    platform.ctap.get_info()
+    with refused(ERR.NOT_ALLOWED):
+        management.enumerate_creds_next()
+
+
+def test_only_resident_credentials_are_managed() -> None:
+    platform = tap()
+    made = platform.register(resident=False)
+    with refused(ERR.NO_CREDENTIALS):
+        platform.management().delete_cred({"type": "public-key", "id": credential_id(made)})
+    platform.sign_in(made, allow=[credential_id(made)])
 
 
 def test_a_credential_is_deleted() -> None:
