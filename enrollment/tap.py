@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from flask import Response, render_template
-from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from provisioning import faults, jobs, stations
@@ -88,10 +87,10 @@ def tap_view(job: Job, links: Links | None = None) -> Live:
 
 def version_of(job: Job) -> str:
     """Return a word that changes whenever the panel of this job looks different."""
-    return f"{job.updated_at}.{_phase(job)}"
+    return f"{job.updated_at}.{job.step}.{_phase(job)}"
 
 
-def answer(job: Job, seen: str | None, links: Links, then: str = "") -> ResponseReturnValue:
+def answer(job: Job, seen: str | None, links: Links, then: str = "") -> Response:
     """Answer a poll: 204 while nothing changed, the panel, or a move to `then` when it is done."""
     job = current(job)
     if seen == version_of(job):
