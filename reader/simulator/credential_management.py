@@ -69,6 +69,7 @@ class CredentialManagement:
         return {**self._next_rp(), 5: total}
 
     def _next_rp(self) -> Answer:
+        self._credentials = []
         if not self._rp_ids:
             raise CtapError(ERR.NOT_ALLOWED)
         rp_id = self._rp_ids.pop(0)
@@ -86,6 +87,7 @@ class CredentialManagement:
         return {**self._next_credential(), 9: total}
 
     def _next_credential(self) -> Answer:
+        self._rp_ids = []
         if not self._credentials:
             raise CtapError(ERR.NOT_ALLOWED)
         credential = self._credentials.pop(0)

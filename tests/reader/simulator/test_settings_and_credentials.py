@@ -184,6 +184,10 @@ def test_one_listing_ends_the_other_and_any_command_ends_both() -> None:
         management.enumerate_rps_next()
     with refused(ERR.NOT_ALLOWED):
         management.enumerate_creds_next()
+    management.enumerate_rps_begin()
+    for following in (management.enumerate_creds_next, management.enumerate_rps_next):
+        with refused(ERR.NOT_ALLOWED):
+            following()
     management.enumerate_creds_begin(rp_id_hash)
     platform.ctap.get_info()
     with refused(ERR.NOT_ALLOWED):
