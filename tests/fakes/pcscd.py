@@ -32,6 +32,9 @@ PACKAGES = (
     "apt-get install -y pcscd vsmartcard-vpcd libpcsclite-dev gcc && uv sync --extra reader"
 )
 
+SHARED_SOCKET = Path("/run/pcscd/pcscd.comm")
+PRIVATE_SOCKET = "/proc/{pid}/root" + str(SHARED_SOCKET)
+
 # pcscd has its socket's folder compiled in. It must not outlive a test session that was killed.
 PRIVATE_RUN = """
 mount -t tmpfs tmpfs /run && mkdir /run/pcscd && exec setpriv --pdeathsig TERM "$0" "$@"
@@ -87,20 +90,30 @@ class VirtualReaders:
         command = [daemon, "-f", "-c", str(config)]
         # Root needs no user namespace, others become root in one.
         flags = "-m" if os.geteuid() == 0 else "-rm"
-        private = ["unshare", flags, "sh", "-c", PRIVATE_RUN, *command]
+        if self._launch(["unshare", flags, "sh", "-c", PRIVATE_RUN, *command], PRIVATE_SOCKET):
+            return
+        # A container may forbid namespaces; where no other pcscd runs, none is needed.
+        if os.geteuid() == 0 and not SHARED_SOCKET.exists():
+            SHARED_SOCKET.parent.mkdir(exist_ok=True)
+            if self._launch(["setpriv", "--pdeathsig", "TERM", *command], str(SHARED_SOCKET)):
+                return
+        raise PcscdUnavailable(
+            "pcscd started neither in a mount namespace of its own (in a container this takes "
+            f"CAP_SYS_ADMIN) nor plainly: {self.log.read_text(errors='replace').strip()}"
+        )
+
+    def _launch(self, command: list[str], address: str) -> bool:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(private, stdout=log, stderr=log)
+            process = self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self.socket.unlink(missing_ok=True)
-        self.socket.symlink_to(f"/proc/{self._process.pid}/root/run/pcscd/pcscd.comm")
+        self.socket.symlink_to(address.format(pid=process.pid))
         deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise PcscdUnavailable(
-                    "pcscd did not start in a mount namespace of its own (in a container this "
-                    f"takes CAP_SYS_ADMIN): {self.log.read_text(errors='replace').strip()}"
-                )
+        while process.poll() is None and time.monotonic() < deadline:
+            if self._ready():
+                return True
             time.sleep(0.01)
+        self.stop()
+        return False
 
     def stop(self) -> None:
         """End pcscd, as a stopped service would: clients see 0x8010001D."""
