@@ -51,8 +51,8 @@ def test_a_name_may_begin_like_a_keyword(name: str) -> None:
 @pytest.mark.req("P4")
 @pytest.mark.parametrize("text", [
     "", "   ", 'a eq "x', "a eq 'x'", "a eq \"x\n\"", 'a eq "\\x"', "a eq 01", "a eq 1x", "a = 1",
-    "a.b.c eq 1", "a. eq 1", ".a eq 1 ;", 'a eq "\\ud800"', 'a eq "\\u0000"', "é eq 1", "a eq 1e999",
-    "a eq 99999999999999999999", "urn:x: eq 1", "a:b:c eq 1", "\x00",
+    "a.b.c eq 1", "a. eq 1", ".a eq 1 ;", 'a eq "\\ud800"', 'a eq "\\u0000"', "é eq 1",
+    "a eq 1e999", "a eq 99999999999999999999", "urn:x: eq 1", "a:b:c eq 1", "\x00",
 ])
 def test_what_no_token_matches_is_refused(text: str) -> None:
     with pytest.raises(InvalidFilter):

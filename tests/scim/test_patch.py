@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scim2_models import EnterpriseUser, PatchOp, ScimPolicy, SCIMException, User
+from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
 
 from provisioning.errors import InvalidValue, KeywrightError
 from scim.errors import Immutable, InvalidPath, InvalidSyntax, NoTarget, TooLarge
@@ -218,7 +218,8 @@ def test_a_wrong_operation_is_refused_and_the_ones_before_it_too(
     {}, {"schemas": [URN]}, {"schemas": [URN], "Operations": []},
     {"schemas": [URN], "Operations": {}}, {"schemas": [URN], "Operations": [1]},
     {"schemas": [CORE], "Operations": [op("add", "title", "x")]},
-    {"Operations": [op("add", "title", "x")]}, {"schemas": "x", "Operations": [op("remove", "title")]},
+    {"Operations": [op("add", "title", "x")]},
+    {"schemas": "x", "Operations": [op("remove", "title")]},
 ])
 def test_a_body_that_is_no_patch_is_a_syntax_error(body: dict[str, Any]) -> None:
     with pytest.raises(InvalidSyntax):
@@ -332,7 +333,8 @@ def _settled(document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             value = sorted(
                 ({n: part.lower() if n == "type" else part for n, part in e.items()
-                  if (n, part) != ("primary", False)} for e in value), key=lambda e: sorted(e.items()),
+                  if (n, part) != ("primary", False)} for e in value),
+                key=lambda e: sorted(e.items()),
             )
         if value not in ({}, [], None):
             plain[name] = value

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Groups through the real app: members are rows."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from provisioning.models import AuditEvent, Group, Member
+from tests.scim.pushing import GROUP, Directory
+from tests.scim.test_routes import refused
+
+
+def members(directory: Directory, group: dict[str, Any]) -> list[str]:
+    body = directory("GET", f"/Groups/{group['id']}").get_json(force=True)
+    return [member["value"] for member in body.get("members", [])]
+
+
+@pytest.fixture
+def people(directory: Directory) -> list[str]:
+    return [directory.user(f"person{place}")["id"] for place in range(4)]
+
+
+@pytest.mark.req("S15")
+def test_a_group_shows_its_members(directory: Directory, people: list[str]) -> None:
+    inner = directory.group("Inner", people[0])
+    group = directory.group("Outer", people[1], inner["id"], people[1], externalId="7")
+    assert group["members"] == [
+        {"value": people[1], "$ref": f"http://localhost:5005/scim/v2/Users/{people[1]}",
+         "type": "User", "display": "person1"},
+        {"value": inner["id"], "$ref": inner["meta"]["location"], "type": "Group",
+         "display": "Inner"},
+    ]
+    assert group["externalId"] == "7"
+
+
+@pytest.mark.req("P12")
+def test_members_come_and_go_by_every_form_of_patch(
+    directory: Directory, people: list[str]
+) -> None:
+    a, b, c, d = people
+    group = directory.group("Staff", a)
+    path = f"/Groups/{group['id']}"
+
+    def change(**operation: Any) -> list[str]:
+        assert directory.patch(path, operation).status_code == 204
+        return members(directory, group)
+
+    assert change(op="add", path="members", value=[{"value": b}, {"value": c}]) == [a, b, c]
+    assert change(op="add", path="members", value=[{"value": b}]) == [a, b, c]
+    assert change(op="Remove", path="members", value=[{"$ref": None, "value": b}]) == [a, c]
+    assert change(op="remove", path=f'members[value eq "{a}"]') == [c]
+    assert change(op="remove", path=f'members[value eq "{a}"]') == [c]
+    assert change(op="remove", path="members", value=[]) == [c]
+    assert sorted(change(op="replace", path="members", value=[{"value": c}, {"value": d}])) == (
+        sorted([c, d]))
+    assert change(op="add", value={"members": [{"value": a}], "id": group["id"]}) == [c, d, a]
+    assert change(op="remove", path='members[display eq "PERSON0"]') == [c, d]
+    assert change(op="remove", path='members[type eq "Group"]') == [c, d]
+    assert change(op="remove", path="members") == []
+    assert change(op="replace", value={"members": [{"value": b}]}) == [b]
+    assert change(op="replace", path="members", value=[]) == []
+
+
+@pytest.mark.req("P12")
+@pytest.mark.req("S14")
+def test_what_changes_no_member_leaves_version_and_date(
+    directory: Directory, people: list[str]
+) -> None:
+    group = directory.group("Staff", people[0])
+    path = f"/Groups/{group['id']}"
+    events = AuditEvent.select().count()
+    for operation in (
+        {"op": "add", "path": "members", "value": [{"value": people[0]}]},
+        {"op": "remove", "path": f'members[value eq "{people[1]}"]'},
+        {"op": "replace", "path": "displayName", "value": "Staff"},
+    ):
+        answer = directory.patch(path, operation)
+        assert answer.headers["ETag"] == group["meta"]["version"]
+    body = {"schemas": [GROUP], "displayName": "Staff", "members": [{"value": people[0]}]}
+    assert directory("PUT", path, body).get_json(force=True) == group
+    assert AuditEvent.select().count() == events
+
+
+@pytest.mark.req("R10")
+def test_a_patch_of_members_is_all_or_nothing(directory: Directory, people: list[str]) -> None:
+    group = directory.group("Staff", people[0])
+    path = f"/Groups/{group['id']}"
+    add = {"op": "add", "path": "members", "value": [{"value": people[1]}]}
+    rename = {"op": "replace", "path": "displayName", "value": "Renamed"}
+    for bad, scim_type in (
+        ({"op": "add", "path": "members", "value": [{"value": "nobody"}]}, "invalidValue"),
+        ({"op": "replace", "path": "members.display", "value": "x"}, "mutability"),
+        ({"op": "remove", "path": "displayName"}, "mutability"),
+        ({"op": "add", "path": "members", "value": [{"value": group["id"]}]}, "invalidValue"),
+    ):
+        refused(directory.patch(path, add, rename, bad), 400, scim_type)
+    assert directory("GET", path).get_json(force=True) == group
+
+
+@pytest.mark.req("R6")
+def test_a_nest_in_a_circle_is_refused(directory: Directory) -> None:
+    inner = directory.group("Inner")
+    outer = directory.group("Outer", inner["id"])
+    refused(directory.patch(f"/Groups/{inner['id']}", {
+        "op": "add", "path": "members", "value": [{"value": outer["id"]}]}), 400, "invalidValue")
+
+
+def test_many_operations_make_few_changes(directory: Directory, people: list[str]) -> None:
+    group = directory.group("Staff")
+    directory.patch(f"/Groups/{group['id']}", *[
+        {"op": "Add", "path": "members", "value": [{"value": person}]} for person in people
+    ])
+    assert sorted(members(directory, group)) == sorted(people)
+    assert Group.get().version == 2
+    assert AuditEvent.select().where(AuditEvent.event == "group.members_changed").count() == 1
+
+
+@pytest.mark.req("P11")
+def test_a_put_replaces_name_and_members(directory: Directory, people: list[str]) -> None:
+    group = directory.group("Staff", people[0], people[1], externalId="7")
+    body = {"schemas": [GROUP], "id": group["id"], "displayName": "Crew",
+            "members": [{"value": people[1], "display": None}, {"value": people[2]}]}
+    answer = directory("PUT", f"/Groups/{group['id']}", body).get_json(force=True)
+    assert answer["displayName"] == "Crew"
+    assert "externalId" not in answer
+    assert members(directory, group) == [people[1], people[2]]
+    directory("PUT", f"/Groups/{group['id']}", {"schemas": [GROUP], "displayName": "Crew"})
+    assert members(directory, group) == []
+
+
+@pytest.mark.req("S6")
+def test_a_name_is_unique_and_free_again_after_deletion(directory: Directory) -> None:
+    group = directory.group("Staff")
+    body = {"schemas": [GROUP], "displayName": "STAFF "}
+    refused(directory("POST", "/Groups", body), 409, "uniqueness")
+    assert directory("DELETE", f"/Groups/{group['id']}").status_code == 204
+    refused(directory("GET", f"/Groups/{group['id']}"), 404)
+    refused(directory("DELETE", f"/Groups/{group['id']}"), 404)
+    assert directory.group("Staff")["id"] != group["id"]
+
+
+@pytest.mark.req("P2")
+def test_members_left_out_are_never_loaded(
+    directory: Directory, people: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    group = directory.group("Staff", *people)
+    for path in (f"/Groups/{group['id']}?excludedAttributes=members",
+                 "/Groups?excludedAttributes=members", "/Groups?attributes=displayName",
+                 f'/Groups?attributes=id&filter=members eq "{people[0]}"'):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "peewee"):
+            answer = directory("GET", path)
+        assert answer.status_code == 200
+        assert b"members" not in answer.data
+        assert group["id"].encode() in answer.data
+        loaded = [record for record in caplog.records if 'JOIN "user"' in str(record.msg)]
+        assert loaded == []
+
+
+@pytest.mark.req("P12")
+def test_a_patch_of_one_member_costs_the_same_in_a_large_group(
+    directory: Directory, people: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    small, large = directory.group("Small"), directory.group("Large")
+    row = Group.get(Group.display_name == "Large")
+    made = [directory.user(f"m{place}")["id"] for place in range(40)]
+    directory.patch(f"/Groups/{large['id']}", {
+        "op": "add", "path": "members", "value": [{"value": each} for each in made]})
+    assert Member.select().where(Member.group == row).count() == 40
+    counts = []
+    for group in (small, large):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "peewee"):
+            directory.patch(f"/Groups/{group['id']}", {
+                "op": "add", "path": "members", "value": [{"value": people[0]}]})
+        counts.append(len(caplog.records))
+        assert not any(made[0] in str(record.msg) for record in caplog.records)
+    assert counts[0] == counts[1]
+
+
+def test_a_member_must_be_the_connections_own_and_alive(
+    directory: Directory, people: list[str]
+) -> None:
+    directory("DELETE", f"/Users/{people[0]}")
+    body = {"schemas": [GROUP], "displayName": "Staff", "members": [{"value": people[0]}]}
+    refused(directory("POST", "/Groups", body), 400, "invalidValue")
+    assert Group.select().count() == 0

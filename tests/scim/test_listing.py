@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Queries through the real app: pages, order, several types at once."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import scim.resources
+from scim.listing import MAX_COUNT
+from tests.scim.pushing import Directory
+from tests.scim.test_routes import refused
+
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
+
+def ask(directory: Directory, path: str, **parameters: object) -> dict[str, Any]:
+    query = "&".join(f"{name}={quote(str(value))}" for name, value in parameters.items())
+    answer = directory("GET", f"{path}?{query}")
+    assert answer.status_code == 200, answer.text
+    body = dict(answer.get_json(force=True))
+    assert body["itemsPerPage"] == len(body["Resources"])
+    assert body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:ListResponse"]
+    return body
+
+
+def names(body: dict[str, Any]) -> list[str]:
+    return [each.get("userName") or each["displayName"] for each in body["Resources"]]
+
+
+@pytest.fixture
+def people(directory: Directory) -> list[dict[str, Any]]:
+    return [directory.user(name, title=f"t{place % 3}")
+            for place, name in enumerate(["cy", "ann", "Bob", "dee", "éva"])]
+
+
+@pytest.mark.req("P3")
+@pytest.mark.parametrize(("parameters", "start", "found"), [
+    ({}, 1, ["cy", "ann", "Bob", "dee", "éva"]),
+    ({"startIndex": 2, "count": 2}, 2, ["ann", "Bob"]),
+    ({"startIndex": 0, "count": 1}, 1, ["cy"]),
+    ({"startIndex": -5, "count": 1}, 1, ["cy"]),
+    ({"startIndex": 5}, 5, ["éva"]),
+    ({"startIndex": 6}, 6, []),
+    ({"count": 0}, 1, []),
+    ({"count": -3}, 1, []),
+    ({"count": 10**18}, 1, ["cy", "ann", "Bob", "dee", "éva"]),
+    ({"startIndex": 10**18}, 10**18, []),
+])
+def test_pages_count_from_one(
+    directory: Directory, people: list[Any], parameters: dict[str, int], start: int,
+    found: list[str],
+) -> None:
+    for filter_ in ({}, {"filter": "title pr"}, {"filter": "active eq true"}):
+        body = ask(directory, "/Users", **parameters, **filter_)
+        assert (body["totalResults"], body["startIndex"], names(body)) == (5, start, found)
+
+
+@pytest.mark.req("R6")
+def test_a_page_has_at_most_two_hundred(directory: Directory) -> None:
+    for place in range(MAX_COUNT + 1):
+        directory.user(f"u{place}")
+    body = ask(directory, "/Users", count=1000)
+    assert (body["itemsPerPage"], body["totalResults"]) == (200, 201)
+    rest = ask(directory, "/Users", count=1000, startIndex=201)
+    assert names(rest) == ["u200"]
+    assert ask(directory, "/Users")["itemsPerPage"] == 100
+
+
+@pytest.mark.req("P3")
+@pytest.mark.req("P9")
+@pytest.mark.req("R5")
+@pytest.mark.parametrize(("parameters", "scim_type"), [
+    ({"count": "x"}, "invalidValue"), ({"startIndex": "1.5"}, "invalidValue"),
+    ({"count": "9" * 100}, "invalidValue"), ({"sortBy": "nope"}, "invalidPath"),
+    ({"sortBy": "password"}, "invalidPath"), ({"sortBy": "x" * 9000}, "invalidPath"),
+    ({"sortBy": "userName", "sortOrder": "up"}, "invalidValue"),
+    ({"filter": ""}, "invalidFilter"), ({"filter": "x" * 5000}, "invalidFilter"),
+    ({"filter": 'nope eq "x"'}, "invalidFilter"),
+    ({"filter": " or ".join(["title pr"] * 33)}, "invalidFilter"),
+])
+def test_a_wrong_parameter_is_refused(
+    directory: Directory, parameters: dict[str, str], scim_type: str
+) -> None:
+    query = "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
+    refused(directory("GET", f"/Users?{query}"), 400, scim_type)
+
+
+@pytest.mark.req("P9")
+def test_order_follows_the_case_rule_and_missing_comes_last(
+    directory: Directory, people: list[Any]
+) -> None:
+    assert names(ask(directory, "/Users", sortBy="userName")) == ["ann", "Bob", "cy", "dee", "éva"]
+    assert names(ask(directory, "/Users", sortBy="USERNAME", sortOrder="Descending")) == [
+        "éva", "dee", "cy", "Bob", "ann"]
+    directory.user("zoe")
+    assert names(ask(directory, "/Users", sortBy="title"))[-1] == "zoe"
+    assert names(ask(directory, "/Users", sortBy="title", sortOrder="descending"))[0] == "zoe"
+
+
+@pytest.mark.req("P10")
+def test_a_search_in_the_body_asks_the_same(directory: Directory, people: list[Any]) -> None:
+    body = {"schemas": [SEARCH], "FILTER": 'title eq "t0"', "sortBy": "userName",
+            "sortOrder": "descending", "startIndex": 1, "count": 1, "attributes": ["userName"]}
+    found = directory("POST", "/Users/.search", body).get_json(force=True)
+    assert found["totalResults"] == 2
+    assert [set(each) for each in found["Resources"]] == [{"schemas", "id", "userName"}]
+    assert names(found) == ["dee"]
+    plain = directory("POST", "/Users/.search", {}).get_json(force=True)
+    assert plain["totalResults"] == 5
+
+
+@pytest.mark.parametrize("body", [
+    {"schemas": ["urn:x"]}, {"schemas": "x"},
+])
+def test_a_search_of_another_kind_is_a_syntax_error(directory: Directory, body: Any) -> None:
+    refused(directory("POST", "/.search", body), 400, "invalidSyntax")
+
+
+@pytest.mark.parametrize("body", [
+    {"filter": 1}, {"attributes": [1]}, {"attributes": {"a": 1}}, {"count": True},
+    {"count": 1.5}, {"startIndex": [1]}, {"sortBy": 5},
+])
+def test_a_search_parameter_of_another_type_is_refused(directory: Directory, body: Any) -> None:
+    refused(directory("POST", "/Users/.search", body), 400, "invalidValue")
+
+
+@pytest.mark.req("P7")
+@pytest.mark.req("P10")
+def test_a_query_over_all_types(directory: Directory, people: list[Any]) -> None:
+    directory.group("ann's", people[0]["id"])
+    directory.group("Zed")
+    assert names(ask(directory, "/")) == ["cy", "ann", "Bob", "dee", "éva", "ann's", "Zed"]
+    assert names(ask(directory, "/", startIndex=5, count=2)) == ["éva", "ann's"]
+    assert names(ask(directory, "/", startIndex=7, count=9)) == ["Zed"]
+    assert ask(directory, "/", count=0)["totalResults"] == 7
+    assert names(ask(directory, "/", filter='displayName sw "z" or userName eq "BOB"')) == [
+        "Bob", "Zed"]
+    assert names(ask(directory, "/", filter="members pr")) == ["ann's"]
+    assert names(ask(directory, "/", filter='meta.resourceType eq "Group"')) == ["ann's", "Zed"]
+    refused(directory("GET", "/?filter=nope%20pr"), 400, "invalidFilter")
+    refused(directory("GET", "/?sortBy=nope"), 400, "invalidPath")
+    found = directory("POST", "/.search", {"attributes": ["userName", "displayName"]})
+    assert len(found.get_json(force=True)["Resources"]) == 7
+
+
+@pytest.mark.req("P9")
+def test_an_order_over_all_types_mixes_them(directory: Directory) -> None:
+    for name in ("b", "d"):
+        directory.user(name, displayName=name)
+    for name in ("C", "a"):
+        directory.group(name)
+    assert names(ask(directory, "/", sortBy="displayName")) == ["a", "b", "C", "d"]
+    assert names(ask(directory, "/", sortBy="displayName", count=2, startIndex=2)) == ["b", "C"]
+    assert names(ask(directory, "/", sortBy="displayName", sortOrder="descending")) == [
+        "d", "C", "b", "a"]
+    assert names(ask(directory, "/", sortBy="userName")) == ["b", "d", "C", "a"]
+
+
+@pytest.mark.req("P3")
+def test_a_page_ends_early_when_its_groups_hold_too_many_members(
+    directory: Directory, people: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scim.resources, "MAX_MEMBERS_PER_PAGE", 4)
+    ids = [person["id"] for person in people]
+    for place in range(3):
+        directory.group(f"g{place}", *ids[:2])
+    directory.group("g3", *ids)
+    pages, start = [], 1
+    while len(pages) < 9:
+        body = ask(directory, "/Groups", startIndex=start)
+        assert body["totalResults"] == 4
+        if not body["Resources"]:
+            break
+        pages.append(names(body))
+        start += body["itemsPerPage"]
+    assert pages == [["g0", "g1"], ["g2"], ["g3"]]
+    assert len(ask(directory, "/Groups", excludedAttributes="members")["Resources"]) == 4
+
+
+@pytest.mark.req("S2")
+def test_a_filter_in_the_address_may_hold_anything(directory: Directory) -> None:
+    directory.user('we"ird\\+&=é%')
+    assert directory.find('userName eq "we\\"ird\\\\+&=é%"') == ['we"ird\\+&=é%']
+    body = ask(directory, "/Users", filter='userName eq "we\\"ird\\\\+&=é%"')
+    assert body["totalResults"] == 1
