@@ -26,6 +26,7 @@ def virtual_readers() -> Iterator[VirtualReaders]:
     try:
         readers.start()
     except PcscdUnavailable as missing:
+        readers.close()
         pytest.fail(str(missing), pytrace=False)
     yield readers
     # pyscard's connections talk to pcscd once more when they are collected.
