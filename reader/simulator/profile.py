@@ -122,7 +122,7 @@ class Faults:
     """What goes wrong. Set ``card.faults`` at any time; a new value starts the count again."""
 
     die_at: int | None = None
-    """The card leaves the field at the n-th APDU (from 1) that matches the four fields below."""
+    """The card leaves the field at the n-th APDU (from 1) that the next three fields match."""
     die_ins: int | None = None
     """Count APDUs with this instruction byte only."""
     die_command: int | None = None
