@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from .settings import PREFIX, Settings
@@ -28,13 +30,20 @@ class Child:
     command: list[str]
     vital: bool
     env: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None  # where its lines go; None: to this terminal
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it in this terminal's session, but out of reach of its Ctrl-C: we pass that on."""
-        self.process = subprocess.Popen(  # noqa: S603 - our own commands
-            self.command, env={**os.environ, **self.env}, process_group=0
-        )
+        with ExitStack() as stack:
+            lines = stack.enter_context(self.log.open("ab")) if self.log else None
+            self.process = subprocess.Popen(  # noqa: S603 - our own commands
+                self.command,
+                env={**os.environ, **self.env},
+                process_group=0,
+                stdout=lines,
+                stderr=lines,
+            )
 
 
 def web(settings: Settings) -> Child:

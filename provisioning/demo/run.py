@@ -119,12 +119,14 @@ def running(
         site.start()
         stack.callback(site.stop)
         children = [supervisor.web(services.settings), supervisor.worker(services.settings)]
+        for child in children:
+            child.log = data / "keywright.log"
         halt = threading.Event()
         keeper = threading.Thread(target=_keep, args=(children, halt, stop), daemon=True)
         keeper.start()
         stack.callback(keeper.join, 40)
         stack.callback(halt.set)
-        _wait_until_up(base_url, stop)
+        _wait_until_up(base_url, stop, data / "keywright.log")
         identity = _paired(services, data / "station", base_url)
         worker = threading.Thread(
             target=_man_desk, args=(identity, desk, reader, halt), daemon=True
@@ -150,9 +152,7 @@ def _keep(children: list[supervisor.Child], halt: threading.Event, stop: threadi
     stop.set()
 
 
-def _man_desk(
-    identity: Identity, desk: Desk, reader: CardReader, halt: threading.Event
-) -> None:
+def _man_desk(identity: Identity, desk: Desk, reader: CardReader, halt: threading.Event) -> None:
     try:
         DeskStation(identity, desk, reader).run(halt)
     except StationRevoked:
@@ -178,7 +178,7 @@ def _paired(services: Services, state: Path, base_url: str) -> Identity:
     return pair(base_url, code, STATION).save(state)
 
 
-def _wait_until_up(base_url: str, stop: threading.Event) -> None:
+def _wait_until_up(base_url: str, stop: threading.Event, log: Path) -> None:
     until = time.monotonic() + _ANSWERS_WITHIN
     while time.monotonic() < until and not stop.is_set():
         try:
@@ -186,7 +186,7 @@ def _wait_until_up(base_url: str, stop: threading.Event) -> None:
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             stop.wait(0.05)
-    raise ConfigurationError("The web server did not come up; its lines above say why.")
+    raise ConfigurationError(f"The web server did not come up; {log} says why.")
 
 
 def _check_free(port: int) -> None:
@@ -239,5 +239,6 @@ Push a first person, as a directory would:
 "name":{{"givenName":"Ada","familyName":"Lovelace"}},\
 "emails":[{{"value":"ada@example.org","type":"work","primary":true}}],"active":true}}'
 
+Log: {product.services.settings.data / "keywright.log"}
 Ctrl-C stops everything and leaves only the data folder.
 """)

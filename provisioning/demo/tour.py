@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from reader.desk import Step
+
 from .. import audit
 from .run import Running, free_port, running
 from .virtual_reader import VirtualReader, virtual_reader
@@ -80,7 +82,8 @@ class _Tour:
     def _push(self) -> None:
         self._step("Push", "The directory creates a person over SCIM 2.0.")
         body = {
-            "schemas": [_CORE], "userName": "ada@example.org",
+            "schemas": [_CORE],
+            "userName": "ada@example.org",
             "name": {"givenName": "Ada", "familyName": "Lovelace"},
             "emails": [{"value": "ada@example.org", "type": "work", "primary": True}],
             "active": True,
@@ -102,15 +105,22 @@ class _Tour:
 
     def _assign_and_tap(self) -> None:
         where = "behind pcscd and the virtual reader vpcd" if self._reader else "in this process"
-        self._step("Assign and tap", "The admin assigns a Contactless Card and taps it "
-                                     f"(a software card, {where}).")
+        self._step(
+            "Assign and tap",
+            f"The admin assigns a Contactless Card and taps it (a software card, {where}).",
+        )
         page = self._admin.get(f"/users/{self._user_id}/assign")
         wizard = page.url
         page = self._admin.send(
-            page, "security-key", assign_key="y", kind="contactless_card",
-            key_name="Card of Ada Lovelace", method="admin", go="assign",
+            page,
+            "wizard-form",
+            assign_key="y",
+            kind="contactless_card",
+            key_name="Card of Ada Lovelace",
+            method="admin",
+            go="assign",
         )
-        if "/step-up" in page.url or page.headers.get("x-step-up"):
+        if "/step-up" in page.url:
             self._say("Activating for somebody else asks for the admin's own key first.")
             page = self._step_up(page)
         self._show("POST", wizard, page)
@@ -118,19 +128,20 @@ class _Tour:
             wizard, lambda seen: "at-done" in seen.body or "at-fault" in seen.body, 60
         )
         self._expect("at-done" in page.body, f"the card is assigned ({page.text[-200:]})")
-        self._say("The station took a signed job: PIN set, credential made, attestation checked, "
-                  "PIN change forced.")
-        page = self._admin.send(page, "security-key", go="next")
-        page = self._admin.send(page, "review", go="confirm")
+        self._say(
+            "The station took a signed job: PIN set, credential made, attestation checked, "
+            "PIN change forced."
+        )
+        page = self._admin.send(page, "wizard-form", go="next")
+        page = self._admin.send(page, "wizard-form", go="confirm")
         self._show("POST", wizard.replace("security-key", "review"), page)
         page = self._admin.get(f"/users/{self._user_id}")
         self._expect("Active" in page.text, "the user page shows the key as Active")
 
     def _step_up(self, page: Page) -> Page:
-        page = self._admin.send(page, "/at-reader/ask")
-        return self._admin.until(
-            page.url, lambda seen: "security-key" in seen.url, 60
-        )
+        page = self._admin.send(page, "/step-up/reader")
+        self._show("POST", "/step-up/reader", page)
+        return self._admin.until(page.url, lambda seen: "/step-up/" not in seen.url, 60)
 
     def _read_pin_mail(self) -> None:
         self._step("PIN mail", "The worker delivers the PIN by SMTP, apart from everything else.")
@@ -145,14 +156,59 @@ class _Tour:
         if found is None:
             raise TourFailed("no PIN in the mail")
         self._pin = re.sub(r"\D", "", found.group())
-        click.echo(f"    PIN: {self._pin[0]}{'•' * (len(self._pin) - 1)} "
-                   "(shown here in part; the card demands another one at first use)")
+        click.echo(
+            f"    PIN: {self._pin[0]}{'•' * (len(self._pin) - 1)} "
+            "(shown here in part; the card demands another one at first use)"
+        )
 
     def _change_pin(self) -> None:
-        raise NotImplementedError
+        self._step("Change PIN", "Ada changes it at the reader; neither PIN leaves the desk.")
+        page = self._person.get("/me/change-pin")
+        page = self._person.send(page, "/me/change-pin", station=page.choices("station")[0])
+        self._show("POST", "/me/change-pin", page)
+        self._tap_when_asked()
+        self._answer("confirm", True, "agrees at the desk")
+        self._answer("pin", self._pin, "types the PIN from the mail")
+        self._answer("new_pin", _NEW_PIN, "chooses a PIN of her own")
+        self._wait_for(lambda: self._product.desk.state.step is Step.DONE, "the card")
+        self._say(self._product.desk.state.text)
 
     def _sign_in(self) -> None:
-        raise NotImplementedError
+        self._step("Sign in", "With the card and the new PIN, at the reader.")
+        page = self._person.get("/me/sign-in?choose=1")
+        page = self._person.send(page, "/me/sign-in/reader")
+        self._show("POST", "/me/sign-in/reader", page)
+        self._tap_when_asked()
+        self._say(f"Code on both screens: {self._product.desk.state.code}")
+        self._answer("confirm", True, "compares the codes", needed=False)
+        self._answer("pin", _NEW_PIN, "types the new PIN")
+        page = self._person.until(
+            "/me/sign-in", lambda seen: "/me/sign-in/collect" in seen.body, 30
+        )
+        page = self._person.send(page, "/me/sign-in/collect")
+        self._show("POST", "/me/sign-in/collect", page)
+        self._expect("Card of Ada Lovelace" in page.text, "her own page lists her card")
+
+    def _tap_when_asked(self) -> None:
+        desk = self._product.desk
+        self._wait_for(lambda: desk.state.step is Step.TAP, "the station to ask for the tap")
+        desk.tap(desk.cards.names()[0])
+        self._say(f"The desk says: {desk.state.text} Ada taps her card.")
+
+    def _answer(self, kind: str, value: str | bool, what: str, *, needed: bool = True) -> None:
+        desk = self._product.desk
+        if not needed:
+            self._wait_for(lambda: desk.pending is not None, "a question at the desk")
+            if desk.pending is None or desk.pending.kind != kind:
+                return
+        self._wait_for(
+            lambda: desk.pending is not None and desk.pending.kind == kind,
+            f"the desk to ask ({kind}); it shows: {desk.state.text}",
+        )
+        if desk.pending is not None:
+            self._say(f"The desk asks: {desk.pending.question.text} Ada {what}.")
+        desk.answer(value)
+        self._wait_for(lambda: desk.pending is None or desk.pending.kind != kind, "the desk")
 
     def _leave(self) -> None:
         self._step("Leave", "The directory says that Ada has left, in Entra's dialect.")
@@ -180,8 +236,13 @@ class _Tour:
         click.secho(f"    {method} {url}", bold=True)
         click.echo(f"    {json.dumps(body)}")
         answer = Visitor(self._product.panel_url).call(
-            method, url, body, **{"Authorization": f"Bearer {self._product.scim_token}",
-                                  "Content-Type": "application/scim+json"},
+            method,
+            url,
+            body,
+            **{
+                "Authorization": f"Bearer {self._product.scim_token}",
+                "Content-Type": "application/scim+json",
+            },
         )
         click.echo(f"    → {answer.status} {answer.headers.get('location', '')}")
         if answer.body:

@@ -21,6 +21,7 @@ class Form:
     """A form of a page: where it goes, and what its fields hold."""
 
     action: str
+    id: str
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -32,13 +33,14 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.links: list[str] = []
         self.words: list[str] = []
+        self.choices: dict[str, list[str]] = {}
         self._select: str | None = None
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(given.get("action", "")))
+            self.forms.append(Form(given.get("action", ""), given.get("id", "")))
         elif tag == "a":
             self.links.append(given.get("href", ""))
         elif tag in ("script", "style", "head"):
@@ -47,6 +49,7 @@ class _Reader(HTMLParser):
             return
         fields = self.forms[-1].fields
         if tag == "input" and given.get("type") in ("checkbox", "radio"):
+            self.choices.setdefault(given["name"], []).append(given.get("value", "on"))
             if "checked" in given:
                 fields[given["name"]] = given.get("value", "on")
         elif tag in ("input", "textarea"):
@@ -88,11 +91,14 @@ class Page:
         value: dict[str, object] = json.loads(self.body)
         return value
 
-    def form(self, action: str) -> Form:
-        """Return the first form whose action ends so; raises LookupError."""
-        found = next((f for f in self._read().forms if f.action.endswith(action)), None)
+    def form(self, mark: str) -> Form:
+        """Return the first form of this id, or whose action ends so; raises LookupError."""
+        forms = self._read().forms
+        found = next(
+            (f for f in forms if mark == f.id or urlsplit(f.action).path.endswith(mark)), None
+        )
         if found is None:
-            raise LookupError(f"no form {action!r} on {self.url} ({self.status})")
+            raise LookupError(f"no form {mark!r} on {self.url} ({self.status})")
         return found
 
     def link(self, part: str) -> str:
@@ -101,6 +107,10 @@ class Page:
         if found is None:
             raise LookupError(f"no link {part!r} on {self.url} ({self.status})")
         return found
+
+    def choices(self, name: str) -> list[str]:
+        """Return the values that a page's radio buttons of this name offer."""
+        return self._read().choices.get(name, [])
 
     def _read(self) -> _Reader:
         reader = _Reader()
@@ -119,9 +129,9 @@ class Visitor:
         """Open a page, redirects followed."""
         return self._follow("GET", path, None, headers)
 
-    def send(self, page: Page, action: str, **fields: str) -> Page:
+    def send(self, page: Page, mark: str, **fields: str) -> Page:
         """Fill a form of the page and post it, redirects followed."""
-        form = page.form(action)
+        form = page.form(mark)
         body = urlencode({**form.fields, **fields})
         target = form.action or urlsplit(page.url).path
         return self._follow(
