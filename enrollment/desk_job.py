@@ -40,6 +40,12 @@ class Place:
     actor: Actor
 
 
+@blueprint.get("/readers")
+def readers() -> ResponseReturnValue:
+    """Answer how the readers are that this person may choose from."""
+    return render_template("activation/_reader_states.html", stations=listed(_person()))
+
+
 @blueprint.get("/<job_id>")
 def live(job_id: str) -> ResponseReturnValue:
     """Answer the live panel's own question."""
@@ -96,12 +102,20 @@ def listed(user: User | None) -> list[dict[str, object]]:
         {
             "id": station.resource_id,
             "name": station.name,
-            "state": stations.shown_state(station),
-            "reader": station.reader_name,
+            **station_choice.shown(station),
             "checked": station == offered[0],
         }
         for station in offered
     ]
+
+
+def _person() -> User | None:
+    """Return who this browser works for, as far as it is known."""
+    with contextlib.suppress(Unauthenticated):
+        return visit.current(quiet=True).user
+    with contextlib.suppress(Unauthenticated):
+        return web.session_of(SessionKind.USER, quiet=True).user
+    return None
 
 
 def _last_used() -> Station | None:

@@ -93,6 +93,7 @@ def pin_page(key_id: str) -> ResponseReturnValue:
         lead=_("In the window at the reader you type the present PIN, then the new one."),
         live=desk_job.panel(job) if job is not None else None,
         stations=desk_job.listed(user),
+        states_url=url_for("desk_job.readers"),
         start_url=url_for(".change_pin", key_id=key_id),
         start_label=_("Change the PIN at this reader"),
         back={"label": _("My security keys"), "url": url_for(".page")},

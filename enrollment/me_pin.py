@@ -39,6 +39,7 @@ def page() -> ResponseReturnValue:
         ),
         live=desk_job.panel(job) if job is not None else None,
         stations=desk_job.listed(None),
+        states_url=url_for("desk_job.readers"),
         start_url=url_for(".start"),
         start_label=_("Change the PIN at this reader"),
         back={"label": _("Sign in"), "url": url_for("me_sign_in.page", choose=1)},

@@ -72,7 +72,10 @@ def tap_view(job: Job, links: Links | None = None) -> Live:
         "card": {
             "model": told.get("model"),
             "fido2": bool(told.get("fido")),
-            "has_pin": bool(told.get("client_pin")),
+            # Worth a word only where a new card is wanted.
+            "has_pin": job.op == Op.ENROL
+            and not jobs.card_touched(job)
+            and bool(told.get("client_pin")),
         }
         if shows_card
         else None,

@@ -511,6 +511,18 @@ class TestReader:
         assert answer.location == "/activate/station?choose=1"
         assert "Choose a reader" in browser.get(answer.location).text
 
+    def test_the_readers_states_are_told_while_one_chooses(
+        self, browser: Browser, sent: Sent, desk: Desk
+    ) -> None:
+        start(browser, sent())
+        assert 'hx-get="/desk/readers"' in browser.get("/activate/station").text
+        desk.poll("no_card")
+        assert "Ready, no card" in browser.get("/desk/readers").text
+        desk.poll("no_reader")
+        states = browser.get("/desk/readers").text
+        assert f'id="reader-{desk.id}" hx-swap-oob="innerHTML"' in states
+        assert "No reader plugged in" in states
+
     def test_a_job_is_nobody_elses_to_see(
         self, app: Flask, browser: Browser, sent: Sent, desk: Desk
     ) -> None:

@@ -85,6 +85,15 @@ def test_a_card_is_described(job: Job) -> None:
     assert [step["state"] for step in _steps(live)] == ["done", "current", "todo", "todo"]
 
 
+@pytest.mark.parametrize(("op", "said"), [(Op.ENROL, True), (Op.ASSERT, False)])
+def test_a_pin_on_a_card_is_news_only_where_a_new_card_is_wanted(
+    job: Job, op: Op, said: bool
+) -> None:
+    job.op = op
+    live = tap_view(running(job, at="card", fido=True, client_pin=True), LINKS)
+    assert live["card"]["has_pin"] is said  # type: ignore[index]
+
+
 def test_work_is_shown_step_by_step(job: Job) -> None:
     told = {"at": "card", "fido": True, "pin_setting": True}
     live = tap_view(running(job, step=JobStep.REGISTERED, **told), LINKS)
