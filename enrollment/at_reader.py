@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response
 
 from provisioning import access, jobs, sign_in
+from provisioning.access import SessionKind
 from provisioning.clock import MINUTE, now_ms
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound
@@ -69,8 +71,9 @@ def ask() -> ResponseReturnValue:
 def show(job_id: str) -> ResponseReturnValue:
     """Show the live panel with the short code."""
     job = tap.current(_job(job_id))
-    if _claim(job):
-        return redirect(web.safe_next("/"))
+    taken = redirect(web.safe_next("/"))
+    if _claim(job, taken):
+        return taken
     return render_template(
         "panel/tap.html",
         title=_("Confirm with your key"),
@@ -85,8 +88,10 @@ def show(job_id: str) -> ResponseReturnValue:
 def state(job_id: str) -> ResponseReturnValue:
     """Answer the live panel's poll; when the key was used, go on where it was asked for."""
     job = tap.current(_job(job_id))
-    _claim(job)
-    return tap.answer(job, request.args.get("seen"), _links(job), then=web.safe_next("/"))
+    then = web.safe_next("/")
+    shown = make_response(tap.answer(job, request.args.get("seen"), _links(job), then=then))
+    _claim(job, shown)
+    return shown
 
 
 @blueprint.post("/<job_id>/again")
@@ -111,8 +116,8 @@ def cancel(job_id: str) -> ResponseReturnValue:
     return redirect(_back()["url"])
 
 
-def _claim(job: Job) -> bool:
-    """Take the answer, once: this session has stepped up."""
+def _claim(job: Job, answer: Response) -> bool:
+    """Take the answer, once: this session has stepped up, and gets a new id."""
     session = web.panel_session()
     if job.state != JobState.DONE or job.binding != web.session_binding(session):
         return False
@@ -120,9 +125,12 @@ def _claim(job: Job) -> bool:
         return False
     with transaction():
         taken = Job.update(binding="").where(Job.id == job.id, Job.binding == job.binding).execute()
-        if taken:
-            access.stepped_up(session)
-    return bool(taken)
+        if not taken:
+            return False
+        access.stepped_up(session)
+        secret = access.renew(session)
+    web.set_cookie(answer, web.COOKIE[SessionKind.PANEL], secret)
+    return True
 
 
 def _job(job_id: str) -> Job:

@@ -153,7 +153,9 @@ class ConnectionForm(Form):
 
     name = _text(_l("Name"), 64, InputRequired())
     scope = SelectField(
-        _l("It may"),
+        _l("Rights"),
         choices=_scopes,
     )
-    days = IntegerField(_l("Token lives for days"), [NumberRange(1, tokens.MAX_DAYS)], default=180)
+    days = IntegerField(
+        _l("Token lifetime in days"), [NumberRange(1, tokens.MAX_DAYS)], default=180
+    )

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from provisioning import faults
 from provisioning.audit import Event
+from provisioning.jobs import Op
+from provisioning.mail import Template
 from provisioning.models import AuditEvent
 
 
@@ -61,19 +64,19 @@ _WORDS: dict[Event, tuple[object, str, str]] = {
     Event.LINK_USED: (_l("Registration link used"), "link", "ok"),
     Event.LINK_CANCELLED: (_l("Registration link cancelled"), "x", "warn"),
     Event.LINK_REQUESTED: (_l("Asked for a new registration link"), "circle-help", "warn"),
-    Event.JOB_QUEUED: (_l("Reader %(station)s asked (%(op)s)"), "router", ""),
+    Event.JOB_QUEUED: (_l("%(op)s at %(station)s: begun"), "router", ""),
     Event.JOB_TAPPED: (_l("Card tapped"), "nfc", ""),
-    Event.JOB_INTERRUPTED: (_l("Interrupted at the reader (%(fault)s)"), "triangle-alert", "warn"),
-    Event.JOB_DONE: (_l("Finished at the reader %(station)s (%(op)s)"), "circle-check", "ok"),
-    Event.JOB_CANCELLED: (_l("Cancelled at the reader (%(op)s)"), "x", "warn"),
+    Event.JOB_INTERRUPTED: (_l("Interrupted at the reader: %(fault)s"), "triangle-alert", "warn"),
+    Event.JOB_DONE: (_l("%(op)s at %(station)s: finished"), "circle-check", "ok"),
+    Event.JOB_CANCELLED: (_l("%(op)s at the reader: cancelled"), "x", "warn"),
     Event.PIN_CHANGED: (_l("PIN of “%(name)s” changed"), "lock", "ok"),
     Event.PIN_RELEASED: (_l("PIN mail written"), "mail", ""),
     Event.PIN_REVEALED: (_l("PIN shown once"), "lock", "warn"),
     Event.PIN_CANCELLED: (_l("PIN erased unsent"), "mail-x", "warn"),
-    Event.MAIL_SENT: (_l("Mail delivered to the mail server (%(template)s)"), "mail-check", "ok"),
-    Event.MAIL_FAILED: (_l("Mail not delivered yet (%(template)s)"), "mail-x", "warn"),
-    Event.MAIL_DEAD: (_l("Mail given up (%(template)s)"), "mail-x", "bad"),
-    Event.MAIL_CANCELLED: (_l("Mail cancelled (%(template)s)"), "mail-x", ""),
+    Event.MAIL_SENT: (_l("%(template)s delivered to the mail server"), "mail-check", "ok"),
+    Event.MAIL_FAILED: (_l("%(template)s not delivered yet"), "mail-x", "warn"),
+    Event.MAIL_DEAD: (_l("%(template)s given up"), "mail-x", "bad"),
+    Event.MAIL_CANCELLED: (_l("%(template)s cancelled"), "mail-x", ""),
     Event.STATION_PAIRED: (_l("Station %(station)s paired"), "router", "ok"),
     Event.STATION_RENAMED: (_l("Station %(old)s is now called %(station)s"), "router", ""),
     Event.STATION_REVOKED: (_l("Station %(station)s revoked"), "ban", "bad"),
@@ -113,10 +116,7 @@ def words_of(row: AuditEvent) -> tuple[str, str, str]:
     """Return the event's sentence, icon and tone."""
     sentence, icon, tone = _WORDS[Event(row.event)]
     told: defaultdict[str, object] = defaultdict(lambda: "…")
-    told.update(
-        (name, str(value).replace("_", " ") if name in _WORDY else value)
-        for name, value in detail_of(row).items()
-    )
+    told.update((name, _shown(name, value)) for name, value in detail_of(row).items())
     return str(sentence) % told, icon, tone
 
 
@@ -144,4 +144,20 @@ def kinds() -> list[tuple[str, str]]:
     ]
 
 
-_WORDY = ("reason", "fault", "op", "template")
+def _shown(name: str, value: object) -> object:
+    if name == "op":
+        return {
+            Op.ENROL: _("Assigning a card"),
+            Op.ASSERT: _("Sign-in"),
+            Op.CHANGE_PIN: _("PIN change"),
+            Op.RESET: _("Reset"),
+        }.get(Op(str(value)), value)
+    if name == "template":
+        return {
+            Template.PIN: _("PIN mail"),
+            Template.ACTIVATION_LINK: _("Mail with the registration link"),
+            Template.LINK_REQUESTED: _("Mail to the admins"),
+        }.get(Template(str(value)), _("Notice"))
+    if name == "fault":
+        return faults.of(str(value)).sentence
+    return str(value).replace("_", " ") if name == "reason" else value

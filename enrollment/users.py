@@ -15,7 +15,7 @@ from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
 
-from . import key_items, user_page, user_table, web
+from . import key_items, user_page, user_table, web, wizard_draft
 from .web import panel_page
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -42,6 +42,7 @@ def users() -> ResponseReturnValue:
         new_url=url_for("wizard.new") if operator else None,
         export_url=user_table.address(wanted, "users.export"),
         total=sum(counts.values()),
+        drafts=_drafts() if operator else [],
         directories_url=url_for("directories.directories") if web.may(Role.OWNER) else None,
     )
 
@@ -108,3 +109,20 @@ def reactivate(user_id: str) -> ResponseReturnValue:
             )
         )
     return redirect(url_for(".user", user_id=user_id))
+
+
+def _drafts() -> list[dict[str, object]]:
+    """Return the wizards that this account left unfinished."""
+    found = []
+    for row in wizard_draft.unfinished(web.panel_account()):
+        typed = wizard_draft.read(row)
+        name = wizard_draft.person_name(row, typed) or _("New User")
+        step = wizard_draft.steps_of(row)[0]
+        found.append(
+            {
+                "name": name,
+                "url": url_for("wizard.show", draft_id=row.resource_id, step=step.value),
+                "saved_at": row.updated_at,
+            }
+        )
+    return found

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, render_template_string, request, url_for
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, render_template, render_template_string, request, url_for
 from flask.typing import ResponseReturnValue
 
 from provisioning.access import Role
 from provisioning.db import transaction
-from provisioning.errors import NotFound, WrongState
+from provisioning.errors import NotFound, Unauthenticated, WrongState
 from provisioning.services import services
 
 from . import station_choice, web, wizard_draft, wizard_forms, wizard_view
@@ -21,6 +23,19 @@ from .wizard_draft import Step
 blueprint = Blueprint("wizard_live", __name__, url_prefix="/users/new/<draft_id>")
 
 _NOTE = '{% from "macros.html" import live_note %}{{ live_note(sentence, "bad") if sentence }}'
+
+
+@blueprint.errorhandler(Unauthenticated)
+def signed_out(_error: Unauthenticated) -> ResponseReturnValue:
+    """Say that saving stopped, and leave the page as it is: what is typed there is not lost."""
+    if request.endpoint != "wizard_live.save":
+        return Response(status=204)
+    shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+    return render_template(
+        "panel/wizard/_signed_out.html",
+        sign_in_url=url_for("sign_in.page", next=shown),
+        autosave_url=request.full_path,
+    )
 
 
 @blueprint.post("/save")

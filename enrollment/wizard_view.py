@@ -12,7 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import faults, group_pages, jobs, keys
+from provisioning import faults, group_pages, groups, jobs, keys
 from provisioning.faults import Next
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
@@ -182,12 +182,16 @@ def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
     return said
 
 
-def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[str, str]]:
-    """Return what Confirm did, in order."""
-    name, address = made.user.display_name, made.user.email
+def happened(made: Confirmed, services: Services) -> list[dict[str, str]]:
+    """Return what Confirm did besides what the headline says."""
+    address = made.user.email
     said: list[dict[str, str]] = []
-    if new_user:
-        said.append({"text": _("%(name)s is added.", name=name), "icon": "user-plus"})
+    count = len(groups.groups_of(made.user))
+    if count:
+        text = ngettext("Member of one group.", "Member of %(num)s groups.", count)
+        said.append({"text": text, "icon": "users-round"})
+    if made.key is None:
+        said.append({"text": _("No security key was assigned yet."), "icon": "key-round"})
     if made.key is not None and made.url is None:
         said.append({"text": _("“%(key)s” is active.", key=made.key.name), "icon": "nfc"})
         said.append({"text": _pin_words(services, address), "icon": "mail"})

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import structlog
-from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
@@ -45,9 +45,9 @@ def wants_json() -> bool:
 
 def _core(error: errors.KeywrightError) -> ResponseReturnValue:
     if isinstance(error, errors.StepUpNeeded) and not wants_json():
-        return redirect(url_for("sign_in.step_up", next=_here()))
+        return _lead(url_for("sign_in.step_up", next=_here()))
     if isinstance(error, errors.Unauthenticated) and not wants_json():
-        return redirect(url_for("sign_in.page", next=_here()))
+        return _lead(url_for("sign_in.page", next=_here()))
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 400)
     return _answer(status, str(error))
 
@@ -81,13 +81,20 @@ def _answer(
     return page, status, kept
 
 
+def _lead(to: str) -> ResponseReturnValue:
+    """Redirect the page; a part of a page that asks by itself (htmx) takes the whole along."""
+    if "HX-Request" in request.headers:
+        return "", 401, {"HX-Redirect": to}
+    return redirect(to)
+
+
 def _here() -> str:
     """Return where to go back to: a page that GET can show, never a foreign address."""
-    if request.method == "GET":
+    if request.method == "GET" and "HX-Request" not in request.headers:
         return request.full_path.rstrip("?")
-    referrer = request.referrer or ""
-    return (
-        referrer.removeprefix(request.host_url.rstrip("/"))
-        if referrer.startswith(request.host_url)
-        else "/"
-    )
+    shown = request.headers.get("HX-Current-URL") or request.referrer or ""
+    if shown.startswith(request.host_url):
+        return shown.removeprefix(request.host_url.rstrip("/"))
+    # No referrer is told (our own policy): a form's address that has a page is where it stood.
+    adapter = current_app.create_url_adapter(request)
+    return request.path if adapter is not None and adapter.test(method="GET") else "/"
