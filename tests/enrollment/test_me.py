@@ -217,6 +217,18 @@ class TestAtAReader:
         assert again.location == "/me/sign-in?choose=1"
         assert Session.select().where(Session.kind == "user").count() == 1
 
+    def test_a_kept_cookie_collects_nothing_more(
+        self, browser: Browser, desk: Desk, card: Authenticator
+    ) -> None:
+        self.ask(browser, desk)
+        kept = browser.client.get_cookie("__Host-kw_wait", "localhost")
+        assert kept is not None
+        self.answer(desk, card)
+        assert browser.post("/me/sign-in/collect").location == "/me?tried=1"
+        browser.client.set_cookie("__Host-kw_wait", kept.value, domain="localhost", secure=True)
+        assert browser.post("/me/sign-in/collect").location == "/me/sign-in?choose=1"
+        assert Session.select().count() == 1
+
     def test_it_works_without_scripts(
         self, browser: Browser, desk: Desk, card: Authenticator
     ) -> None:
