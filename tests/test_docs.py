@@ -39,7 +39,7 @@ def test_every_setting_is_in_the_readme(name: str) -> None:
     assert f"`{PREFIX}{name.upper()}`" in README
 
 
-@pytest.mark.parametrize("command", commands(main))
+@pytest.mark.parametrize("command", list(commands(main)))
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert command in README
 
