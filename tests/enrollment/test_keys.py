@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What an admin does to a key: without a reader, and at one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from provisioning import audit, keys
+from provisioning.access import Role
+from provisioning.audit import CLI, Event
+from provisioning.db import database, open_database, transaction
+from provisioning.jobs import Op
+from provisioning.lifecycle import JobState, KeyKind, KeyState, Reason
+from provisioning.migrate import migrate
+from provisioning.models import Activation, AuditEvent, Credential, Job, OutboxMail, SecurityKey
+from provisioning.services import Services
+from provisioning.settings import load
+from provisioning.vault import Vault
+from tests.fakes.desk import KNOWS_ALL, Desk, b64url
+from tests.fakes.panel import CARD, Panel, tap, text_of
+from tests.fakes.people import active_key, pending_key, person
+
+
+@pytest.fixture
+def delivery() -> str:
+    return "mail"
+
+
+@pytest.fixture
+def services(data: Path, vault: Vault, delivery: str) -> Iterator[Services]:
+    settings = load(
+        data,
+        base_url="http://localhost:5005",
+        organisation="Example Hospital",
+        demo=True,
+        attestation="none",
+        pin_delivery=delivery,
+    )
+    migrate(open_database(settings.database_url))
+    audit.use_key(vault.audit_key)
+    yield Services(settings, vault)
+    database.close()
+
+
+def now(key: SecurityKey) -> SecurityKey:
+    return SecurityKey.get_by_id(key.id)
+
+
+def test_suspend_and_resume(panel: Panel) -> None:
+    key = active_key(person())
+    panel.post(f"/keys/{key.resource_id}/suspend")
+    assert (now(key).state, now(key).reason) == (KeyState.SUSPENDED, Reason.ON_HOLD)
+    panel.post(f"/keys/{key.resource_id}/resume")
+    assert (now(key).state, now(key).reason) == (KeyState.ACTIVE, None)
+
+
+def test_a_lost_key_stops_at_once(panel: Panel) -> None:
+    key = active_key(person())
+    page = text_of(panel.post(f"/keys/{key.resource_id}/lost", follow_redirects=True))
+    assert "Assign a replacement" in page
+    assert "reported lost" in page
+    assert now(key).state == KeyState.SUSPENDED
+
+
+def test_revoking_says_what_happens_and_is_for_ever(panel: Panel) -> None:
+    user = person()
+    key, spare = active_key(user), active_key(user, "Spare")
+    page = panel.see(f"/users/{user.resource_id}")
+    assert "Ada Lovelace keeps one other working key." in page
+    panel.post(f"/keys/{key.resource_id}/revoke")
+    assert now(key).state == KeyState.REVOKED
+    assert now(spare).state == KeyState.ACTIVE
+    assert "is left without a working key" in panel.see(f"/users/{user.resource_id}")
+    assert panel.post(f"/keys/{key.resource_id}/resume").status_code == 409
+    assert now(key).state == KeyState.REVOKED
+
+
+def test_revoking_asks_for_the_admins_key_first(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    user = person()
+    key = active_key(user)
+    panel = Panel(app, Role.OFFICER, stepped_up=False)
+    answer = panel.post(f"/keys/{key.resource_id}/revoke")
+    assert answer.location == f"/step-up?next=/users/{user.resource_id}"
+    assert now(key).state == KeyState.ACTIVE
+    panel.step_up()
+    panel.post(f"/keys/{key.resource_id}/revoke")
+    assert now(key).state == KeyState.REVOKED
+
+
+def test_revoking_a_waiting_key_kills_its_link_and_job(panel: Panel, desk: Desk) -> None:
+    key = pending_key(person())
+    panel.post(f"/keys/{key.resource_id}/resend")
+    panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id})
+    panel.post(f"/keys/{key.resource_id}/revoke")
+    assert now(key).state == KeyState.REVOKED
+    assert Activation.get().state == "cancelled"
+    assert Job.get().state == JobState.CANCELLED
+
+
+@pytest.mark.parametrize("verb", ["resume", "revoke"])
+def test_what_only_an_officer_may(app: Flask, verb: str) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    key = active_key(person())
+    operator = Panel(app, Role.OPERATOR)
+    assert operator.post(f"/keys/{key.resource_id}/{verb}").status_code == 403
+
+
+def test_a_new_name_is_unique_among_the_persons_keys(panel: Panel) -> None:
+    user = person()
+    key = active_key(user)
+    active_key(user, "Spare")
+    url = f"/keys/{key.resource_id}/rename"
+    refused = panel.post(url, {"name": "SPARE"})
+    assert refused.status_code == 200
+    assert "already has a key named SPARE" in refused.text
+    assert panel.post(url, {"name": "  Blue   card "}).status_code == 302
+    assert now(key).name == "Blue card"
+
+
+def test_the_holder_changes_the_pin_at_a_reader(panel: Panel, desk: Desk) -> None:
+    key = active_key(person())
+    begun = panel.post(f"/keys/{key.resource_id}/change-pin", {"station": desk.id})
+    page = begun.location
+    ticket = desk.ticket()
+    assert ticket["op"] == Op.CHANGE_PIN
+    desk.tell(ticket, "waiting")
+    assert "Tap the card on Desk NFC" in panel.see(page)
+    known = b64url(bytes(Credential.get(Credential.key == key).credential_id))
+    assert desk.tell(ticket, "card", **{**KNOWS_ALL, "known": [known]}).json == {"go": True}
+    assert "Type the present PIN" in panel.see(page)
+    desk.tell(ticket, "done")
+    assert "The PIN is changed" in panel.see(page)
+    assert AuditEvent.select().where(AuditEvent.event == Event.PIN_CHANGED).exists()
+
+
+def test_another_card_is_refused_at_a_pin_change(panel: Panel, desk: Desk) -> None:
+    key = active_key(person())
+    page = panel.post(f"/keys/{key.resource_id}/change-pin", {"station": desk.id}).location
+    ticket = desk.ticket()
+    desk.tell(ticket, "waiting")
+    assert desk.tell(ticket, "card", **KNOWS_ALL).json["go"] is False
+    assert "holds no key for this organisation" in panel.see(page)
+    assert panel.post(f"{page}/again").status_code == 302
+    assert Job.get().state == JobState.QUEUED
+    panel.post(f"{page}/cancel")
+    assert Job.get().state == JobState.CANCELLED
+
+
+def test_a_card_that_needs_it_is_reset_at_a_reader(panel: Panel, desk: Desk) -> None:
+    key = pending_key(person())
+    with transaction():
+        keys.need_reset(key, CLI, "the tap was cancelled")
+    assert "Reset card" in panel.see(f"/users/{key.user.resource_id}")
+    url = f"/keys/{key.resource_id}/reset"
+    assert "The sign-ins of every site on this card are wiped" in panel.see(url)
+    page = panel.post(url, {"station": desk.id}).location
+    ticket = desk.ticket()
+    desk.tell(ticket, "waiting")
+    desk.tell(ticket, "card", **KNOWS_ALL)
+    desk.tell(ticket, "done")
+    assert "The card is empty again" in panel.see(page)
+    assert now(key).state == KeyState.PENDING
+
+
+def test_a_working_key_cannot_be_reset(panel: Panel, desk: Desk) -> None:
+    key = active_key(person())
+    assert panel.post(f"/keys/{key.resource_id}/reset", {"station": desk.id}).status_code == 409
+
+
+def test_a_waiting_key_gets_its_card_here_instead_of_by_link(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    key = pending_key(person())
+    page = panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id}).location
+    pin, _card = tap(desk, services)
+    assert "The card is assigned" in panel.see(page)
+    assert now(key).state == KeyState.ACTIVE
+    assert OutboxMail.get().template == "pin"
+    assert pin not in panel.get(page).text
+    shown = panel.see(f"/users/{key.user.resource_id}")
+    assert "PIN mail is waiting to be sent" in shown
+
+
+@pytest.mark.req("R25")
+@pytest.mark.parametrize("verb", ["assign", "reset"])
+def test_nobody_writes_a_card_of_their_own(app: Flask, desk: Desk, verb: str) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    user = person()
+    key = pending_key(user)
+    panel = Panel(app, user=user)
+    answer = panel.post(f"/keys/{key.resource_id}/{verb}", {"station": desk.id})
+    assert answer.status_code == 403
+    assert not Job.select().exists()
+
+
+def test_a_reader_must_be_chosen(panel: Panel) -> None:
+    key = active_key(person())
+    answer = panel.post(f"/keys/{key.resource_id}/change-pin", {"station": "nowhere"})
+    assert answer.status_code == 200
+    assert "Choose a reader." in answer.text
+
+
+def test_one_keys_job_is_not_anothers(panel: Panel, desk: Desk) -> None:
+    first, second = active_key(person()), active_key(person("bob"))
+    page = panel.post(f"/keys/{first.resource_id}/change-pin", {"station": desk.id}).location
+    other = page.replace(first.resource_id, second.resource_id)
+    assert panel.get(other).status_code == 404
+    assert panel.post(f"{other}/cancel").status_code == 404
+
+
+@pytest.mark.req("R19")
+@pytest.mark.parametrize("delivery", ["reveal_once"])
+def test_a_pin_is_shown_once_where_the_policy_says_so(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    draft = panel.to_key_step(email="")
+    panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+    pin, _card = tap(desk, services)
+    panel.step(draft, "security-key", station=desk.id, **CARD)
+    done = panel.step(draft, "review", go="confirm").text
+    assert "Show the PIN once" in done
+    assert pin not in done
+    url = f"/keys/{SecurityKey.get().resource_id}/pin"
+    assert pin in panel.post(url).text
+    assert panel.post(url).status_code == 409
+    assert Job.get().sealed_pin is None
+    assert pin not in json.dumps([row.detail for row in AuditEvent.select()])
+
+
+def test_a_mailed_pin_cannot_be_shown(panel: Panel, desk: Desk, services: Services) -> None:
+    key = pending_key(person())
+    panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id})
+    tap(desk, services)
+    assert panel.post(f"/keys/{key.resource_id}/pin").status_code == 409
+
+
+def test_the_list_of_keys_counts_filters_and_searches(panel: Panel) -> None:
+    user = person()
+    active_key(user)
+    pending_key(person("bob", displayName="Bob Ng"), "Card of Bob")
+    with transaction():
+        keys.draft(KeyKind.USB_KEY, "Never given", "user", user=None, actor=CLI)
+    page = panel.see("/keys")
+    assert "All 2 Active 1 Waiting 1" in page
+    assert "Never given" not in page
+    assert "Card of Ada" not in panel.see("/keys?state=pending")
+    assert "Card of Bob" not in panel.see("/keys?q=lovelace")
+    assert "Card of Ada" in panel.see("/keys?q=lovelace&model=Test card")
+    assert "No key matches" in panel.see("/keys?q=nobody")
+    assert "All 2" in panel.see("/keys?state=nonsense&after=x")

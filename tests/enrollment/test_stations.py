@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Stations, directories and the log in the panel."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from provisioning import stations, tokens
+from provisioning.access import Role
+from provisioning.audit import CLI
+from provisioning.db import transaction
+from provisioning.errors import Unauthenticated
+from provisioning.models import Connection, PairingCode, Station, Token, UnknownAttribute
+from provisioning.services import Services
+from tests.fakes.desk import Desk
+from tests.fakes.panel import Panel, text_of
+from tests.fakes.people import person
+
+
+def code_on(page: str) -> str:
+    found = re.search(r'class="big-code"[^>]*>(\d{4}) (\d{4})<', page)
+    assert found
+    return found[1] + found[2]
+
+
+def test_a_station_pairs_by_the_code_and_the_page_notices(
+    panel: Panel, app: Flask, services: Services
+) -> None:
+    assert "No station yet" in panel.see("/stations")
+    page = panel.post("/stations/pair").text
+    code = code_on(page)
+    base = services.settings.base_url
+    assert f"keywright-reader pair --server {base} --code {code}" in page
+    assert "keywright-reader run" in page
+    poll = re.search(r'hx-get="(/stations/pair/\d+)"', page)
+    assert poll
+    assert panel.get(poll[1]).status_code == 204
+    desk = Desk(app.test_client(), base)
+    assert desk.pair(code, "Front desk").status_code == 201
+    assert "Front desk is paired." in text_of(panel.get(poll[1]))
+    assert code not in panel.get("/stations/pair").text
+
+
+def test_a_code_that_ran_out_says_so(panel: Panel) -> None:
+    page = panel.post("/stations/pair").text
+    poll = re.search(r'hx-get="(/stations/pair/\d+)"', page)
+    assert poll
+    PairingCode.update(expires_at=1).execute()
+    assert "The code has run out." in panel.get(poll[1]).text
+
+
+def test_looking_makes_no_code(panel: Panel) -> None:
+    panel.get("/stations/pair")
+    assert not PairingCode.select().exists()
+
+
+def test_a_stations_state_is_live(panel: Panel, desk: Desk) -> None:
+    url = f"/stations/{desk.id}/state"
+    assert f'hx-get="{url}"' in panel.get("/stations").text
+    assert "Ready, no card" in panel.get(url).text
+    desk.poll(state="card")
+    assert "card on the reader" in panel.get(url).text
+    Station.update(last_seen_at=1).execute()
+    assert "Offline" in panel.get(url).text
+
+
+def test_rename_and_revoke_a_station(panel: Panel, desk: Desk) -> None:
+    panel.post(f"/stations/{desk.id}/rename", {"name": "Front desk"})
+    assert "Front desk" in panel.see("/stations")
+    refused = panel.post(f"/stations/{desk.id}/rename", {"name": "x" * 99})
+    assert refused.status_code == 200
+    panel.post(f"/stations/{desk.id}/revoke")
+    assert "Front desk" not in panel.see("/stations").split("No station yet")[-1]
+    assert desk.poll().status_code == 410
+
+
+def test_who_may_pair_and_revoke(app: Flask, desk: Desk) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    assert Panel(app, Role.AUDITOR).post("/stations/pair").status_code == 403
+    operator = Panel(app, Role.OPERATOR)
+    assert operator.post("/stations/pair").status_code == 200
+    assert operator.post(f"/stations/{desk.id}/revoke").status_code == 403
+
+
+def test_a_persons_own_reader_is_offered_for_that_person_only(
+    panel: Panel, app: Flask, services: Services
+) -> None:
+    user = person()
+    with transaction():
+        _row, code = stations.make_code(services.vault, CLI, user)
+    own = Desk(app.test_client(), services.settings.base_url)
+    own.pair(code, "At home")
+    assert own.id not in panel.get(f"{panel.to_key_step(user_name='bob')}/security-key").text
+    draft = panel.get(f"/users/{user.resource_id}/assign").location
+    assert own.id in panel.get(draft).text
+    assert "At home (of Ada Lovelace)" in panel.see("/stations")
+
+
+def test_a_directory_is_connected_and_its_token_shown_once(panel: Panel) -> None:
+    form = {"name": "Entra ID", "scope": "write", "days": "90"}
+    page = panel.post("/directories", form).text
+    token = re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
+    assert token
+    assert "http://localhost:5005/scim/v2" in page
+    assert tokens.verify(f"Bearer {token[0]}").connection.name == "Entra ID"
+    assert token[0] not in panel.get("/directories").text
+    assert panel.post("/directories", form).text.count("There is already a connection") == 2
+
+    public_id = Token.get().public_id
+    panel.post(f"/directories/tokens/{public_id}/revoke")
+    with pytest.raises(Unauthenticated):
+        tokens.verify(f"Bearer {token[0]}")
+
+
+def test_a_second_token_for_the_change_over(panel: Panel) -> None:
+    with transaction():
+        connection = tokens.create_connection("Okta", CLI)
+        tokens.create(connection, 30, CLI)
+    page = panel.post(f"/directories/{connection.id}/tokens").text
+    assert re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
+    assert Token.select().where(Token.revoked_at.is_null()).count() == 2
+
+
+def test_a_token_asks_for_the_owners_key_and_keeps_what_was_typed(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    owner = Panel(app, stepped_up=False)
+    form = {"name": "Entra ID", "scope": "read", "days": "30"}
+    answer = owner.post("/directories", form)
+    assert answer.location.startswith("/step-up?next=/directories")
+    assert not Connection.select().exists()
+    back = owner.get("/directories", query_string=form).text
+    assert 'value="Entra ID"' in back
+    assert 'selected value="read"' in back
+    officer = Panel(app, Role.OFFICER)
+    assert officer.post("/directories", form).status_code == 403
+    assert "Connect a directory" not in officer.see("/directories")
+
+
+def test_attributes_that_no_schema_knows_are_counted(panel: Panel) -> None:
+    connection = Connection.create(name="Entra ID")
+    UnknownAttribute.create(connection=connection, name="shoeSize", seen=7)
+    page = panel.see("/directories")
+    assert "1 attribute that no schema knows" in page
+    assert "shoeSize seen 7 times" in page
+
+
+def test_the_log_filters_by_person_and_kind_and_pages(panel: Panel) -> None:
+    ada, _bob = person(), person("bob", displayName="Bob Ng")
+    for number in range(60):
+        panel.post("/groups/new", {"name": f"Group {number:02}"})
+    first = panel.get("/activity").text
+    following = re.search(r'href="([^"]*after=\d+[^"]*)"', first)
+    assert following
+    second = text_of(panel.get(following[1].replace("&amp;", "&")))
+    assert "Bob Ng" in second
+    mine = panel.see(f"/activity?person={ada.resource_id}")
+    assert "Added" in mine
+    assert "Bob Ng" not in mine
+    assert "Group “Group 59” made" in panel.see("/activity?kind=group")
+    assert "Added" not in panel.see("/activity?kind=group").split("What Person")[1]
+    assert "Bob Ng" in panel.see("/activity?q=ng")
+    assert "No entry matches" in panel.see("/activity?q=zzz")
