@@ -9,6 +9,7 @@ Secrets may come from files: `KEYWRIGHT_MAIL_PASSWORD_FILE=/run/secrets/smtp`.
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from .errors import ConfigurationError
 
 PREFIX = "KEYWRIGHT_"
 ENV_FILE = "keywright.env"
+_PORTS = {"http": 80, "https": 443}
 
 
 class PinDelivery(StrEnum):
@@ -114,7 +116,12 @@ class Settings(BaseSettings):
         description="Threads of each web process; half of them may hold waiting stations.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    port: int = Field(
+        8080,
+        ge=1,
+        le=65535,
+        description="Port to listen on; a plain http base URL brings its own.",
+    )
     tls_certificate: Path | None = Field(None, description="PEM certificate, if no proxy ends TLS.")
     tls_key: Path | None = Field(None, description="PEM key of the certificate.")
 
@@ -128,14 +135,19 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts, port = urlsplit(value), urlsplit(value).port
+        except ValueError as error:
+            raise ValueError("must be an absolute http(s) address") from error
+        if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError("must be an absolute http(s) address")
         if parts.scheme == "http" and not _is_local(parts.hostname):
             raise ValueError("must be https (http is allowed for localhost only)")
         if parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
             raise ValueError("must be scheme, host and port only")
-        return value.rstrip("/")
+        # As browsers write an origin: it is compared to the letter (WebAuthn L3 §7.1).
+        shown = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+        return f"{parts.scheme}://{parts.hostname}{shown}"
 
     @field_validator("mail_sender", "contact", "organisation")
     @classmethod
@@ -149,6 +161,9 @@ class Settings(BaseSettings):
     def _fill(cls, values: dict[str, object]) -> dict[str, object]:
         if not values.get("rp_id") and isinstance(values.get("base_url"), str):
             values["rp_id"] = urlsplit(str(values["base_url"])).hostname or ""
+        plain = re.fullmatch(r"http://[^/]+:(\d+)/?", str(values.get("base_url")))
+        if plain:
+            values.setdefault("port", plain[1])  # no proxy in between: listen where people go
         if not values.get("database_url") and values.get("data"):
             folder = Path(str(values["data"])).absolute()
             values["database_url"] = f"sqlite:///{folder / 'keywright.sqlite3'}"

@@ -88,3 +88,20 @@ def test_attestation_is_required_as_soon_as_there_are_roots(tmp_path: Path) -> N
     assert relaxed.attestation is AttestationRule.NONE
     with pytest.raises(ConfigurationError, match="needs attestation_roots"):
         load(tmp_path, base_url=base, attestation="required")
+
+
+def test_a_plain_http_base_url_brings_its_port(tmp_path: Path) -> None:
+    assert load(tmp_path, base_url="http://localhost:5005").port == 5005
+    assert load(tmp_path, base_url="http://localhost:5005", port="9000").port == 9000
+    assert load(tmp_path, base_url="https://keys.example.org:8443").port == 8080
+
+
+def test_a_base_url_with_a_broken_port_is_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="KEYWRIGHT_BASE_URL"):
+        load(tmp_path, base_url="http://localhost:port")
+
+
+def test_a_base_url_is_kept_as_browsers_write_an_origin(tmp_path: Path) -> None:
+    assert load(tmp_path, base_url="https://Keys.Example.ORG:443/").base_url == (
+        "https://keys.example.org"
+    )
