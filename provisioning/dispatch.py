@@ -52,17 +52,24 @@ def next_ticket(station: Station, services: Services) -> str | None:
     return tickets.sign_ticket(services.vault, claims, jobs.TICKET_S)
 
 
-def stations_with_work() -> frozenset[int]:
-    """Return the row ids of the stations that a job waits for and that are not at work."""
+def stations_with_work() -> dict[int, int]:
+    """Return the stations that a job waits for and that are not at work.
+
+    By row id, each with the time of its newest job's last change, so that news can be told.
+    """
     open_jobs = list(
         tuples(
-            Job.select(Job.station, Job.state).where(
+            Job.select(Job.station, Job.state, Job.updated_at).where(
                 Job.finished_at.is_null(), Job.state.in_((JobState.QUEUED, JobState.RUNNING))
             )
         )
     )
-    busy = {station for station, state in open_jobs if state == JobState.RUNNING}
-    return frozenset(station for station, _ in open_jobs if station not in busy)
+    busy = {station for station, state, _ in open_jobs if state == JobState.RUNNING}
+    wanted: dict[int, int] = {}
+    for station, _, changed in open_jobs:
+        if station not in busy:
+            wanted[station] = max(changed, wanted.get(station, 0))
+    return wanted
 
 
 def take_back(station: Station) -> None:

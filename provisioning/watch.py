@@ -39,7 +39,7 @@ class Watch:
         self._looked = threading.Condition()
         self._waiting = 0
         self._round = 0
-        self._wanted: frozenset[int] = frozenset()
+        self._wanted: dict[int, int] = {}
         self._watcher: threading.Thread | None = None
 
     @contextlib.contextmanager
@@ -52,7 +52,7 @@ class Watch:
             with self._looked:
                 self._waiting += 1
                 if self._watcher is None:
-                    self._wanted = frozenset()
+                    self._wanted = {}
                     self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
                     self._watcher.start()
             try:
@@ -93,6 +93,9 @@ class Watch:
                 time.sleep(pause)
         finally:
             database.close()  # this thread's own
+            with self._looked:
+                if self._watcher is threading.current_thread():
+                    self._watcher = None  # it fell over: the next who waits starts another
 
     def _is_needed(self) -> bool:
         with self._looked:
@@ -105,13 +108,13 @@ class Watch:
             now = database.execute_sql("PRAGMA data_version").fetchone()
             if now == version:
                 return version
-            # After the version and not before it: a commit in between is seen now or next time.
-            wanted = dispatch.stations_with_work()
         else:
-            wanted = dispatch.stations_with_work()
-            now = wanted
+            now = None
+        # After the version and not before it: a commit in between is seen now or next time.
+        wanted = dispatch.stations_with_work()
         with self._looked:
-            self._round += 1
-            self._wanted = wanted
-            self._looked.notify_all()
+            if wanted != self._wanted:
+                self._round += 1
+                self._wanted = wanted
+                self._looked.notify_all()
         return now

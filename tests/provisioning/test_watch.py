@@ -119,10 +119,10 @@ def test_a_station_at_work_is_not_woken_before_it_is_done(watch: Watch, services
     desk = station()
     first, _second = queue(desk, services), queue(desk, services)
     Job.update(state=JobState.RUNNING).where(Job.id == first.id).execute()
-    assert dispatch.stations_with_work() == frozenset()
+    assert dispatch.stations_with_work() == {}
     with transaction():
         jobs.finish(jobs.get(first.resource_id), CLI)
-    assert dispatch.stations_with_work() == {desk.id}
+    assert list(dispatch.stations_with_work()) == [desk.id]
 
 
 def test_a_watcher_survives_a_database_that_is_gone_for_a_moment(
@@ -134,7 +134,7 @@ def test_a_watcher_survives_a_database_that_is_gone_for_a_moment(
     real = dispatch.stations_with_work
     fails = iter([True, True])
 
-    def flaky() -> frozenset[int]:
+    def flaky() -> dict[int, int]:
         if next(fails, False):
             raise OperationalError("the server closed the connection")
         return real()
