@@ -36,6 +36,7 @@ from .expressions import (
 )
 from .matching import sought
 from .schema import Attribute
+from .statements import Parameter, parameter
 
 # peewee's expressions are untyped; `Any` here is "something for where()".
 Sql = Any
@@ -96,6 +97,8 @@ def text(column: Field[Any], attribute: Attribute, op: Operator, value: Value) -
 
     No LIKE: its wildcards need escapes, and its case rule differs between databases.
     """
+    if isinstance(value, Parameter):
+        return column == parameter(value.index)
     wanted = sought(attribute, op, str(value))
     if op is Operator.EQ:
         return column == wanted

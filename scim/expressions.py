@@ -17,8 +17,9 @@ from enum import StrEnum, unique
 
 from .errors import InvalidFilter
 from .schema import AttributePath, Type
+from .statements import Parameter
 
-Value = str | bool | int | float | Decimal
+Value = str | bool | int | float | Decimal | Parameter
 
 _ORDERED_BY_NOTHING = (Type.BOOLEAN, Type.BINARY)
 _DATE_TIME = re.compile(

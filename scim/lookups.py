@@ -57,9 +57,25 @@ def leaf_for(
     return _key
 
 
-def sort_column(type_: ResourceType, path: AttributePath) -> Any | None:
+# No column answers these, so a kept statement is the same whatever text they are compared with.
+UNASKED = frozenset(f"{name}.type" for name in _IN_VALUES)
+
+
+def slots(type_: ResourceType) -> frozenset[str]:
+    """Return the attributes that one column alone answers for: see `plans`."""
+    return _SLOTS.get(type_.name, frozenset())
+
+
+_SLOTS = {
+    USER.name: frozenset({"id", "externalId", "userName", "displayName", "active",
+                          *(f"{name}.value" for name in _IN_VALUES)}),
+    GROUP.name: frozenset({"id", "externalId", "displayName", "members.value"}),
+}
+
+
+def sort_column(type_: ResourceType, path: AttributePath | None) -> Any | None:
     """Return the column whose order is this attribute's, or None if there is none."""
-    return {
+    return None if path is None else {
         USER.name: {"id": User.resource_id, "externalId": User.external_id,
                     "userName": User.user_name_key, "active": User.active,
                     "meta.created": User.created_at, "meta.lastModified": User.updated_at},

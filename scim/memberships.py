@@ -18,6 +18,7 @@ from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User
 
 from .resource_types import GROUP, SECURITY_KEY, USER
+from .statements import ListStatements
 from .timestamps import iso
 
 Elements = dict[int, list[dict[str, object]]]
@@ -31,12 +32,11 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
     found: dict[int, dict[int, str]] = {pk: {} for pk in users}
     names: dict[int, tuple[str, str]] = {}
     holders: dict[int, set[int]] = {}
-    child: Any = Member.user
     wanted: list[int] = list(found)
     kind = "direct"
     for _ in range(MAX_NESTING):
         above: dict[int, set[int]] = {}
-        for inner, pk, group_id, name, owner in _groups_above(child, wanted):
+        for inner, pk, group_id, name, owner in _ABOVE.rows(wanted, kind):
             if owner == connection.id:
                 names[pk] = (group_id, name)
             for user in {inner} if kind == "direct" else holders[inner]:
@@ -45,7 +45,7 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
                     above.setdefault(pk, set()).add(user)
         if not above:
             break
-        child, wanted, holders, kind = Member.subgroup, list(above), above, "indirect"
+        wanted, holders, kind = list(above), above, "indirect"
     return {
         user: [
             {"value": names[pk][0], "$ref": f"{base}{GROUP.endpoint}/{names[pk][0]}",
@@ -58,15 +58,10 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
 
 def keys_of(users: Iterable[int], base: str) -> Elements:
     """Return `securityKeys` of users by row id, oldest first; drafts are nobody's yet."""
-    key = SecurityKey
-    query = (
-        key.select(key.user, key.resource_id, key.name, key.kind, key.state, key.reason,
-                   key.model, key.activated_at, key.last_used_at)
-        .where(key.user.in_(list(users)), key.state != KeyState.DRAFT)
-        .order_by(key.id)
-    )
     found: Elements = {}
-    for user, key_id, name, kind, state, reason, model, activated_at, used_at in _rows(query):
+    for user, key_id, name, kind, state, reason, model, activated_at, used_at in _KEYS.rows(
+        list(users)
+    ):
         element = {
             "value": key_id, "$ref": f"{base}{SECURITY_KEY.endpoint}/{key_id}", "display": name,
             "kind": kind, "state": state, "reason": reason, "model": model,
@@ -80,29 +75,16 @@ def keys_of(users: Iterable[int], base: str) -> Elements:
 
 def member_counts(groups: Iterable[int]) -> dict[int, int]:
     """Return how many members groups have, by row id."""
-    query = (
-        Member.select(Member.group, fn.COUNT(Member.id))
-        .where(Member.group.in_(list(groups)))
-        .group_by(Member.group)
-    )
-    return dict(_rows(query))
+    return dict(_COUNTS.rows(list(groups)))
 
 
 def members_of(groups: Iterable[int], base: str) -> Elements:
     """Return `members` of groups by row id, in the order in which they joined."""
-    subgroup = Group.alias()
-    query = (
-        Member.select(Member.group, User.resource_id, User.display_name, subgroup.resource_id,
-                      subgroup.display_name)
-        .left_outer_join(User, on=(Member.user == User.id))
-        .switch(Member)
-        .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))
-        .where(Member.group.in_(list(groups)))
-        .order_by(Member.id)
-    )
     found: Elements = {}
     users, nested = f"{base}{USER.endpoint}/", f"{base}{GROUP.endpoint}/"
-    for group, user_id, user_name, group_id, group_name in _rows(query):
+    for group, user_id, user_name, group_id, group_name in _MEMBERS.rows(
+        list(groups)
+    ):
         if user_id is not None:
             element = {"value": user_id, "$ref": users + user_id, "type": USER.name,
                        "display": user_name}
@@ -113,15 +95,48 @@ def members_of(groups: Iterable[int], base: str) -> Elements:
     return found
 
 
-def _groups_above(child: Any, wanted: list[int]) -> Any:
-    query = (
+def _above(ids: list[Any], _: Any, kind: str) -> ModelSelect[Any]:
+    child: Any = Member.user if kind == "direct" else Member.subgroup
+    return (
         Member.select(child, Group.id, Group.resource_id, Group.display_name, Group.connection)
         .join(Group, on=(Member.group == Group.id))
-        .where(child.in_(wanted))
+        .where(child.in_(ids))
         .order_by(Member.id)
     )
-    return _rows(query)
 
 
-def _rows(query: ModelSelect[Any]) -> Any:
-    return query.tuples()
+def _keys(ids: list[Any], _: Any) -> ModelSelect[Any]:
+    key = SecurityKey
+    return (
+        key.select(key.user, key.resource_id, key.name, key.kind, key.state, key.reason,
+                   key.model, key.activated_at, key.last_used_at)
+        .where(key.user.in_(ids), key.state != KeyState.DRAFT)
+        .order_by(key.id)
+    )
+
+
+def _counts(ids: list[Any], _: Any) -> ModelSelect[Any]:
+    return (
+        Member.select(Member.group, fn.COUNT(Member.id))
+        .where(Member.group.in_(ids))
+        .group_by(Member.group)
+    )
+
+
+def _members(ids: list[Any], _: Any) -> ModelSelect[Any]:
+    subgroup = Group.alias()
+    return (
+        Member.select(Member.group, User.resource_id, User.display_name, subgroup.resource_id,
+                      subgroup.display_name)
+        .left_outer_join(User, on=(Member.user == User.id))
+        .switch(Member)
+        .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))
+        .where(Member.group.in_(ids))
+        .order_by(Member.id)
+    )
+
+
+_ABOVE = ListStatements(_above)
+_KEYS = ListStatements(_keys)
+_COUNTS = ListStatements(_counts)
+_MEMBERS = ListStatements(_members)

@@ -9,6 +9,7 @@ Read as tuples, not as models: a page of 200 must cost little.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,8 +19,9 @@ from provisioning.db import database
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, SecurityKey, User
 
-from .resource_types import GROUP, SECURITY_KEY, USER
+from .resource_types import ALL, GROUP, SECURITY_KEY, USER
 from .schema import ResourceType
+from .statements import ListStatements, Statements, parameter
 from .timestamps import iso
 
 
@@ -39,8 +41,11 @@ _TABLES: dict[str, Any] = {
 }
 
 
-def select(type_: ResourceType, connection: Connection, *conditions: Any) -> ModelSelect[Any]:
-    """Return the query for the living resources that this connection provisioned."""
+def select(type_: ResourceType, connection: Any, *conditions: Any) -> ModelSelect[Any]:
+    """Return the query for the living resources that a connection provisioned.
+
+    `connection` is the connection's row id, or a parameter for it.
+    """
     query: ModelSelect[Any]
     if type_ is USER:
         query = User.select(User.id, User.resource_id, User.version, User.created_at,
@@ -71,16 +76,22 @@ def resource_id(type_: ResourceType) -> Any:
     return _TABLES[type_.name].resource_id
 
 
-def read(type_: ResourceType, query: ModelSelect[Any]) -> list[Row]:
-    """Run a query made by `select`."""
-    rows: Any = query.tuples()
+def read(type_: ResourceType, rows: Iterable[tuple[Any, ...]]) -> list[Row]:
+    """Return what a query made by `select` has found."""
     return [_key_row(*row) for row in rows] if type_ is SECURITY_KEY else [Row(*r) for r in rows]
 
 
 def find(type_: ResourceType, connection: Connection, wanted: str) -> Row | None:
     """Return one resource by its id, or None if this connection has none."""
-    query = select(type_, connection, resource_id(type_) == wanted)
-    return next(iter(read(type_, query)), None)
+    found = _BY_ID.rows((type_.name,), (connection.id, wanted))
+    return next(iter(read(type_, found)), None)
+
+
+def fetch(type_: ResourceType, connection: Connection, pks: list[int]) -> list[Row]:
+    """Return rows by their row ids, in the order given."""
+    found = read(type_, _BY_PK.rows(pks, type_.name, scope=connection.id))
+    rows = {row.pk: row for row in found}
+    return [rows[pk] for pk in pks if pk in rows]
 
 
 def lock(type_: ResourceType, wanted: str) -> None:
@@ -106,8 +117,22 @@ def of_group(group: Group) -> Row:
                group.document)
 
 
-def _own(table: type[User] | type[Group], connection: Connection) -> tuple[Any, Any]:
-    return table.connection == connection.id, table.deleted_at.is_null()
+def _own(table: type[User] | type[Group], connection: Any) -> tuple[Any, Any]:
+    return table.connection == connection, table.deleted_at.is_null()
+
+
+def _by_id(name: str) -> ModelSelect[Any]:
+    type_ = next(each for each in ALL if each.name == name)
+    return select(type_, parameter(0), resource_id(type_) == parameter(1))
+
+
+def _by_pk(ids: list[Any], connection: Any, name: str) -> ModelSelect[Any]:
+    type_ = next(each for each in ALL if each.name == name)
+    return select(type_, connection, primary_key(type_).in_(ids))
+
+
+_BY_ID = Statements(_by_id)
+_BY_PK = ListStatements(_by_pk)
 
 
 def _key_row(

@@ -58,9 +58,12 @@ class Uniqueness(StrEnum):
     GLOBAL = "global"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Attribute:
-    """One row of an attribute table, with the characteristics of RFC 7643 §7."""
+    """One row of an attribute table, with the characteristics of RFC 7643 §7.
+
+    Equal to itself only, as the tables are there once: paths are hashed for every query.
+    """
 
     name: str
     description: str
@@ -102,7 +105,7 @@ class Attribute:
         return self.type in (Type.STRING, Type.REFERENCE) and not self.case_exact
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schema:
     """A schema: a URN and a table of attributes (RFC 7643 §7)."""
 
@@ -149,7 +152,7 @@ class AttributePath:
     __repr__ = __str__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResourceType:
     """An endpoint, its schema and the extensions its resources may carry (RFC 7643 §6)."""
 

@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from peewee import fn
-
 from provisioning.models import Connection
 
-from .columns import ALWAYS, Condition, compile_filter, order_by
 from .errors import TooMany
 from .expressions import Expression, attributes_of, instant
-from .lookups import leaf_for, sort_column
+from .lookups import sort_column
 from .matching import key, matches, values
+from .plans import Plan, plan
 from .projection import projection
 from .resource_types import KEYWRIGHT_USER_SCHEMA
 from .resources import as_dict, derive
-from .rows import Row, primary_key, read, select
+from .rows import Row, fetch, read
 from .schema import AttributePath, ResourceType, Type
 
 MAX_SCANNED = 100_000
@@ -55,35 +53,26 @@ class Selection:
 
     def slice(self, offset: int, limit: int) -> tuple[int, list[Row]]:
         """Return how many there are, and those on the page. Raises TooMany, InvalidFilter."""
-        condition = self._condition()
-        column = self._sort_column()
-        if not condition.exact or (self.sort is not None and column is None):
+        plan_ = self._plan()
+        ordered = self.sort is None or sort_column(self.type, self.sort.path) is not None
+        if not plan_.exact or not ordered:
             found = self.ranked()
             wanted = [pk for _, pk in found[offset:offset + limit]]
             return len(found), self.fetch(wanted)
-        query = self._query(condition)
-        pk = primary_key(self.type)
-        order = order_by(column, descending=self._descending) if column is not None else []
-        rows: list[Row] = []
-        if limit:
-            page = query.order_by(*order, pk).limit(limit + 1)
-            # OFFSET goes over the index alone; a page deep in the list reads few documents.
-            if offset:
-                ids = self._query(condition, pk).order_by(*order, pk)
-                page = select(self.type, self.connection,
-                              pk.in_(ids.limit(limit + 1).offset(offset))).order_by(*order, pk)
-            rows = read(self.type, page)
+        path = self.sort.path if self.sort is not None else None
+        rows = read(self.type, plan_.page(path, self._descending, offset, limit + 1)
+                    ) if limit else []
         if 0 < len(rows) <= limit or (limit and not offset and not rows):
             return offset + len(rows), rows
-        return self._count(condition), rows[:limit]
+        return plan_.count(), rows[:limit]
 
     def ranked(self) -> list[tuple[SortKey, int]]:
         """Return sort key and row id of every match, in order, by reading the documents."""
-        condition = self._condition()
+        plan_ = self._plan()
         found = [
             (_sort_key(self.sort.path if self.sort else None, document), pk)
-            for pk, document in self._documents(condition)
-            if condition.exact or self.filter is None or matches(self.filter, document)
+            for pk, document in self._documents(plan_)
+            if plan_.exact or self.filter is None or matches(self.filter, document)
         ]
         if self.sort is not None:
             found.sort(key=lambda each: each[0], reverse=self._descending)
@@ -91,40 +80,21 @@ class Selection:
 
     def fetch(self, pks: list[int]) -> list[Row]:
         """Return rows by their ids, in the order given."""
-        query = select(self.type, self.connection, primary_key(self.type).in_(pks))
-        rows = {row.pk: row for row in read(self.type, query)} if pks else {}
-        return [rows[pk] for pk in pks if pk in rows]
+        return fetch(self.type, self.connection, pks)
 
     @property
     def _descending(self) -> bool:
         return self.sort is not None and self.sort.descending
 
-    def _sort_column(self) -> Any | None:
-        if self.sort is None or self.sort.path is None:
-            return None
-        return sort_column(self.type, self.sort.path)
+    def _plan(self) -> Plan:
+        return plan(self.type, self.connection, self.base, self.filter)
 
-    def _condition(self) -> Condition:
-        if self.filter is None:
-            return ALWAYS
-        return compile_filter(self.filter, leaf_for(self.type, self.connection, self.base))
-
-    def _query(self, condition: Condition, *columns: Any) -> Any:
-        conditions = [condition.sql] if condition.sql is not None else []
-        query = select(self.type, self.connection, *conditions)
-        return query.select(*columns) if columns else query
-
-    def _count(self, condition: Condition) -> int:
-        counted = self._query(condition, fn.COUNT(primary_key(self.type))).scalar()
-        return int(counted or 0)
-
-    def _documents(self, condition: Condition) -> Iterator[tuple[int, dict[str, object]]]:
+    def _documents(self, plan_: Plan) -> Iterator[tuple[int, dict[str, object]]]:
         """Read what the columns let through, a batch at a time, by keyset."""
-        pk, last, scanned = primary_key(self.type), 0, 0
+        last = scanned = 0
         needed = self._needed()
         while True:
-            batch = read(self.type, self._query(condition).where(pk > last).order_by(pk)
-                         .limit(_BATCH))
+            batch = read(self.type, plan_.batch(last, _BATCH))
             scanned += len(batch)
             if scanned > MAX_SCANNED:
                 raise TooMany("This query reads more resources than the server is willing to: "

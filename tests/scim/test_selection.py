@@ -96,7 +96,7 @@ def person(rng: random.Random, place: int) -> dict[str, Any]:
 
 
 def everything(type_: ResourceType, connection: Connection) -> dict[int, dict[str, Any]]:
-    rows = read(type_, select(type_, connection))
+    rows = read(type_, select(type_, connection.id).tuples())
     derived = derive(type_, rows, projection(type_), connection, BASE)
     return {row.pk: as_dict(type_, row, derived, BASE) for row in rows}
 

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""How a filter is run: kept statements for the shapes that directories send, others as they come.
+
+Directories ask the same thing with a new value each time, so a statement is kept by the filter's
+shape: the filter with parameters in the place of the texts that it compares with `eq`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from peewee import fn
+
+from provisioning.models import Connection
+
+from .columns import ALWAYS, Condition, compile_filter, order_by
+from .expressions import And, Comparison, Element, Expression, Not, Operator, Or, Present
+from .lookups import UNASKED, leaf_for, slots, sort_column
+from .matching import sought
+from .resource_types import ALL
+from .rows import primary_key, select
+from .schema import AttributePath, ResourceType
+from .statements import Parameter, Statements, parameter
+
+_FIRST = 3  # the parameters before a filter's own: connection, limit, offset or last row id
+_TYPES = {type_.name: type_ for type_ in ALL}
+
+Found = Iterable[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A filter ready to be run. If it is not exact, what it finds is still to be asked."""
+
+    type: ResourceType
+    connection: Connection
+    condition: Condition
+    shape: Expression | None = None
+    texts: tuple[str, ...] | None = None  # None: the shape is not worth keeping
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row that it finds matches the filter."""
+        return self.condition.exact
+
+    def page(
+        self, path: AttributePath | None, descending: bool, offset: int, limit: int
+    ) -> Found:
+        """Return rows in order; without a path in the order of their making."""
+        return self._run("page", limit, offset, path, descending, offset > 0)
+
+    def batch(self, last: int, limit: int) -> Found:
+        """Return the rows after the row id `last`."""
+        return self._run("batch", limit, last, None, False, False)
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return int(next(iter(self._run("count", 0, 0, None, False, False)))[0])
+
+    def _run(
+        self, what: str, limit: int, second: int, path: AttributePath | None, descending: bool,
+        deep: bool,
+    ) -> Found:
+        if self.texts is None:
+            query: Any = _query(self.type, self.condition.sql, what, path, descending, deep,
+                                (self.connection.id, limit, second))
+            return query.tuples()  # type: ignore[no-any-return]
+        shape = (self.type.name, self.shape, what, path, descending, deep)
+        return _KEPT.rows(shape, (self.connection.id, limit, second, *self.texts))
+
+
+def plan(
+    type_: ResourceType, connection: Connection, base: str, filter_: Expression | None
+) -> Plan:
+    """Return the plan for a filter. Raises InvalidFilter."""
+    if filter_ is None:
+        return Plan(type_, connection, ALWAYS, None, ())
+    texts: list[str] = []
+    shape = _shape(filter_, slots(type_), texts)
+    if shape is None:
+        condition = compile_filter(filter_, leaf_for(type_, connection, base))
+        return Plan(type_, connection, condition)
+    return Plan(type_, connection, _condition(type_.name, shape), shape, tuple(texts))
+
+
+def _shape(
+    filter_: Expression, slots_: frozenset[str], texts: list[str]
+) -> Expression | None:
+    """Return the filter with parameters for its texts, or None if it has anything else."""
+    match filter_:
+        case Comparison(path, Operator.EQ, str() as text) if str(path) in slots_:
+            texts.append(sought(path.leaf, Operator.EQ, text))
+            return replace(filter_, value=Parameter(_FIRST + len(texts) - 1))
+        case Comparison(path, Operator.EQ, bool()) if str(path) in slots_:
+            return filter_
+        case Comparison(path, Operator.EQ, str()) if str(path) in UNASKED:
+            return replace(filter_, value="")
+        case Present(path) if str(path) in slots_:
+            return filter_
+        case Element(path, where):
+            inner = _shape(where, slots_, texts)
+            return Element(path, inner) if inner is not None else None
+        case Not(term):
+            inner = _shape(term, slots_, texts)
+            return Not(inner) if inner is not None else None
+        case And(terms) | Or(terms):
+            found = [_shape(term, slots_, texts) for term in terms]
+            whole = tuple(each for each in found if each is not None)
+            return type(filter_)(whole) if len(whole) == len(terms) else None
+    return None
+
+
+@lru_cache(maxsize=1_000)
+def _condition(type_name: str, shape: Expression) -> Condition:
+    # Slots are columns and rows only: neither the connection nor the address is asked.
+    return compile_filter(shape, leaf_for(_TYPES[type_name], Connection(), ""))
+
+
+def _query(
+    type_: ResourceType, sql: Any, what: str, path: AttributePath | None, descending: bool,
+    deep: bool, given: tuple[Any, Any, Any],
+) -> Any:
+    connection, limit, second = given
+    conditions = [sql] if sql is not None else []
+    query = select(type_, connection, *conditions)
+    pk = primary_key(type_)
+    if what == "count":
+        return query.select(fn.COUNT(pk))
+    if what == "batch":
+        return query.where(pk > second).order_by(pk).limit(limit)
+    column = sort_column(type_, path)
+    order = [*(order_by(column, descending=descending) if column is not None else []), pk]
+    if deep:
+        # OFFSET goes over the index alone, so that a page deep in the list reads few documents.
+        ids = query.select(pk).order_by(*order).limit(limit).offset(second)
+        query = select(type_, connection, pk.in_(ids))
+        return query.order_by(*order)
+    return query.order_by(*order).limit(limit)
+
+
+def _statement(
+    type_name: str, shape: Expression | None, what: str, path: AttributePath | None,
+    descending: bool, deep: bool,
+) -> Any:
+    condition = ALWAYS if shape is None else _condition(type_name, shape)
+    given = (parameter(0), parameter(1), parameter(2))
+    return _query(_TYPES[type_name], condition.sql, what, path, descending, deep, given)
+
+
+_KEPT = Statements(_statement)
