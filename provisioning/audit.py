@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from typing import Self
 
 from .clock import now_ms
 from .db import database
+from .errors import InvalidValue
 from .models import AuditEvent, AuditHead, SecurityKey, User
 
 _START = b"\0" * 32
@@ -164,8 +167,30 @@ def _mac(previous: bytes, row: AuditEvent) -> bytes:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Where the log stood at a moment, kept on another host: `<rows>:<MAC in hex>`.
+
+    Who can write the database can cut the log's tail and set its head back; an anchor shows it.
+    """
+
+    rows: int
+    mac: bytes
+
+    def __str__(self) -> str:
+        return f"{self.rows}:{self.mac.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote; raises InvalidValue."""
+        found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text.strip())
+        if found is None:
+            raise InvalidValue("An anchor looks like 1234:9f3c…", "anchor")
+        return cls(int(found[1]), bytes.fromhex(found[2]))
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What `verify` found: how many rows, and the first row that does not fit, if any."""
+    """What `verify` found: how many rows, and why the chain does not hold, if it does not."""
 
     rows: int
     broken_at: int | None
@@ -177,16 +202,23 @@ class Verdict:
         return self.broken_at is None and not self.message
 
 
-def verify() -> Verdict:
-    """Walk the chain and compare it with the head."""
+def head() -> Anchor:
+    """Return where the log stands now."""
+    row = AuditHead.select().first()
+    return Anchor(row.rows, bytes(row.mac)) if row is not None else Anchor(0, _START)
+
+
+def verify(anchor: Anchor | None = None) -> Verdict:
+    """Walk the chain; compare it with its head, and with an anchor if there is one."""
     previous, count = _START, 0
     for row in AuditEvent.select().order_by(AuditEvent.id).iterator():
         count += 1
         if not hmac.compare_digest(bytes(row.mac), _mac(previous, row)):
             return Verdict(count, row.id, f"row {row.id} or the one before it was changed")
         previous = bytes(row.mac)
-    head = AuditHead.select().first()
-    expected_rows, expected_mac = (head.rows, bytes(head.mac)) if head else (0, _START)
-    if count != expected_rows or previous != expected_mac:
-        return Verdict(count, None, f"the log ends after {count} of {expected_rows} rows")
+        if anchor is not None and count == anchor.rows and previous != anchor.mac:
+            return Verdict(count, row.id, f"row {row.id} is not the one that was anchored")
+    wanted = max(head().rows, anchor.rows if anchor is not None else 0)
+    if count != wanted or previous != head().mac:
+        return Verdict(count, None, f"the log ends after {count} of {wanted} rows")
     return Verdict(count, None, "")

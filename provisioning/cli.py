@@ -247,14 +247,24 @@ def audit_group() -> None:
 
 @audit_group.command("verify")
 @data_option
+@click.option("--anchor", help="What `audit head` printed earlier, kept on another host.")
 @refusing
-def audit_verify(data: Path) -> None:
+def audit_verify(data: Path, anchor: str | None) -> None:
     """Walk the chain: finds edited, missing and reordered rows and a cut tail."""
     _open(data)
-    verdict = audit.verify()
+    verdict = audit.verify(audit.Anchor.parse(anchor) if anchor else None)
     if not verdict.whole:
         raise click.ClickException(f"The audit log is broken: {verdict.message}.")
     click.echo(f"{verdict.rows} rows, chain whole.")
+
+
+@audit_group.command("head")
+@data_option
+@refusing
+def audit_head(data: Path) -> None:
+    """Print where the log stands, to keep on another host for `audit verify --anchor`."""
+    _open(data)
+    click.echo(str(audit.head()))
 
 
 @main.command()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from provisioning import audit
 from provisioning.audit import CLI, Event
 from provisioning.db import transaction
+from provisioning.errors import InvalidValue
 from provisioning.models import AuditEvent, AuditHead
 from provisioning.services import Services
 
@@ -70,3 +71,23 @@ def test_a_rolled_back_transaction_leaves_no_line(services: Services) -> None:
         raise ZeroDivisionError(audit.record(CLI, Event.USER_CREATED))
     assert AuditEvent.select().count() == 0
     assert audit.verify().whole
+
+
+def test_a_cut_tail_with_its_head_set_back_is_found_by_an_anchor(services: Services) -> None:
+    fill(3)
+    early = audit.head()
+    fill(3)
+    anchor = audit.Anchor.parse(str(audit.head()))
+    assert audit.verify(anchor).whole
+    AuditEvent.delete().where(AuditEvent.id > 3).execute()
+    AuditHead.update(rows=early.rows, mac=early.mac).execute()
+    assert audit.verify().whole
+    assert audit.verify(anchor).message == "the log ends after 3 of 6 rows"
+    fill(3)
+    assert "not the one that was anchored" in audit.verify(anchor).message
+
+
+def test_a_text_that_is_no_anchor_is_refused() -> None:
+    for text in ("", "12", "x:ff", "3:zz"):
+        with pytest.raises(InvalidValue):
+            audit.Anchor.parse(text)
