@@ -35,6 +35,8 @@ class Event(StrEnum):
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
     USER_DELETED = "user.deleted"
+    DEPARTURES_HELD = "departures.held"
+    DEPARTURES_DECIDED = "departures.decided"
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGNED_OUT = "user.signed_out"
     SIGN_IN_REFUSED = "sign_in.refused"

@@ -20,7 +20,7 @@ from typing import ParamSpec
 
 import click
 
-from . import access, audit, directory, jobs, logs, stations, supervisor, tokens
+from . import access, audit, directory, guard, jobs, logs, stations, supervisor, tokens
 from .app import KEYS, create_app, open_services
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
@@ -222,6 +222,49 @@ def user_deactivate(data: Path, user_name: str) -> None:
         if not directory.replace_user(person, document, actor=audit.CLI):
             directory.deactivate(person, Reason.LEFT, audit.CLI)
     click.echo(f"{person.user_name} is suspended, with every key.")
+
+
+@main.group("departures")
+def departures() -> None:
+    """Mass departures that wait for a decision."""
+
+
+@departures.command("list")
+@data_option
+@refusing
+def departures_list(data: Path) -> None:
+    """List what is held: number, directory, since when, how many people."""
+    _open(data)
+    waiting = guard.undecided()
+    for held in waiting:
+        users = User.select().where(User.departure == held).count()
+        click.echo(f"{held.id}  {held.connection.name}  since {_day(held.started_at)}  {users}")
+    if not waiting:
+        click.echo("Nothing is held.")
+
+
+@departures.command("approve")
+@data_option
+@click.argument("number", type=int)
+@refusing
+def departures_approve(data: Path, number: int) -> None:
+    """They have left: revoke their keys after the grace time."""
+    _open(data)
+    with transaction():
+        users = guard.approve(guard.get(number), audit.CLI)
+    click.echo(f"Approved: {users} people have left.")
+
+
+@departures.command("reject")
+@data_option
+@click.argument("number", type=int)
+@refusing
+def departures_reject(data: Path, number: int) -> None:
+    """It was a mistake: bring the people and their keys back."""
+    _open(data)
+    with transaction():
+        users = guard.reject(guard.get(number), audit.CLI)
+    click.echo(f"Rejected: {users} people are back, with their keys.")
 
 
 @main.group("station")

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import orjson
 from peewee import IntegrityError
 
-from . import access, activations, audit, jobs, keys, outbox
+from . import access, activations, audit, guard, jobs, keys, outbox
 from .addresses import check_address
 from .audit import Actor, Event
 from .clock import now_ms
@@ -48,6 +48,7 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     user.status = keys.status_of(user)
     user.save()
     access.hold_account_of(user, actor)
+    guard.watch(user, actor)
     audit.record(
         actor,
         Event.USER_DEACTIVATED,
@@ -73,7 +74,11 @@ def reactivate(user: User, actor: Actor) -> None:
 
 def finish_leavers(grace_ms: int) -> int:
     """Revoke the keys of those who left longer ago than the grace time; return how many users."""
-    due = User.select().where(User.left_at.is_null(False), User.left_at < now_ms() - grace_ms)
+    due = User.select().where(
+        User.left_at.is_null(False),
+        User.left_at < now_ms() - grace_ms,
+        User.departure.is_null(),  # a mass departure waits for a person's decision (R17)
+    )
     finished = 0
     for user in due.limit(100):
         keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)

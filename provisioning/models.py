@@ -83,6 +83,15 @@ class UnknownAttribute(Row):
         indexes = ((("connection", "name"), True),)
 
 
+class MassDeparture(Row):
+    """So many people left at once that a person must say whether that is meant (R17)."""
+
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    started_at = BigIntegerField()
+    decided_at = BigIntegerField(null=True)
+    decision = CharField(null=True)  # approved | rejected
+
+
 class User(Row):
     """A person. `document` is the RFC 7643 resource without id, meta, groups and schemas.
 
@@ -105,6 +114,7 @@ class User(Row):
     created_at = BigIntegerField(default=now_ms)
     updated_at = BigIntegerField(default=now_ms)
     last_activity_at = BigIntegerField(null=True)
+    departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL")
     left_at = BigIntegerField(null=True)  # when the cascade ran; the grace time counts from here
     deleted_at = BigIntegerField(null=True)
 
@@ -466,6 +476,7 @@ ALL: list[type[Row]] = [
     Connection,
     Token,
     UnknownAttribute,
+    MassDeparture,
     User,
     UserValue,
     Group,

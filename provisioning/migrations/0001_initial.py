@@ -58,6 +58,13 @@ class UnknownAttribute(Row):
         indexes = ((("connection", "name"), True),)
 
 
+class MassDeparture(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    started_at = BigIntegerField()
+    decided_at = BigIntegerField(null=True)
+    decision = CharField(null=True)
+
+
 class User(Row):
     resource_id = CharField(unique=True)
     connection = ForeignKeyField(Connection, null=True)
@@ -75,6 +82,7 @@ class User(Row):
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     last_activity_at = BigIntegerField(null=True)
+    departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL")
     left_at = BigIntegerField(null=True)
     deleted_at = BigIntegerField(null=True)
 
@@ -401,6 +409,7 @@ ALL = [
     Connection,
     Token,
     UnknownAttribute,
+    MassDeparture,
     User,
     UserValue,
     Group,

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The guard against mass departures: a directory's mistake, or a stolen token (R17, T7).
+
+When more than max(10, 5 %) of a connection's users leave within an hour, their keys are suspended
+like anybody's — that can be undone — but what cannot be undone waits for a person's decision. The
+directory gets its 2xx either way: one that is refused would only try again for ever.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from . import audit, keys
+from .audit import Actor, Event
+from .clock import HOUR, now_ms
+from .errors import NotFound, WrongState
+from .lifecycle import KeyState, Reason
+from .models import Connection, MassDeparture, SecurityKey, User
+
+LEAST = 10
+SHARE = 0.05
+WINDOW = HOUR
+
+
+def watch(user: User, actor: Actor) -> None:
+    """Count this departure; hold those of the last hour when they are too many."""
+    connection = user.connection
+    if connection is None or actor.kind != "connection":
+        return
+    since = now_ms() - WINDOW
+    recent = User.select().where(User.left_at >= since, User.connection == connection)
+    left = recent.count()
+    if left <= LEAST:
+        return
+    everybody = User.select().where(
+        User.connection == connection, User.deleted_at.is_null() | (User.left_at >= since)
+    )
+    if left <= SHARE * everybody.count():
+        return
+    held = open_for(connection)
+    if held is None:
+        held = MassDeparture.create(connection=connection, started_at=since)
+        audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
+    User.update(departure=held).where(
+        User.left_at >= since, User.connection == connection, User.departure.is_null()
+    ).execute()
+    user.departure = held  # the caller may save the row that it holds
+
+
+def open_for(connection: Connection) -> MassDeparture | None:
+    """Return the undecided mass departure of a connection, or None."""
+    found: MassDeparture | None = MassDeparture.get_or_none(
+        MassDeparture.connection == connection, MassDeparture.decided_at.is_null()
+    )
+    return found
+
+
+def undecided() -> list[MassDeparture]:
+    """Return all that waits for a decision, the oldest first."""
+    waiting = MassDeparture.select().where(MassDeparture.decided_at.is_null())
+    return list(waiting.order_by(MassDeparture.id))
+
+
+def get(number: int) -> MassDeparture:
+    """Return one by its number; raises NotFound, WrongState if it was decided."""
+    held = MassDeparture.get_or_none(MassDeparture.id == number)
+    if held is None:
+        raise NotFound(f"There is no held departure {number}.")
+    if held.decided_at is not None:
+        raise WrongState(f"Departure {number} was {held.decision} already.")
+    return held
+
+
+def approve(held: MassDeparture, actor: Actor) -> int:
+    """Let those who left be gone: their grace time goes on. Return how many users."""
+    freed = User.update(departure=None).where(User.departure == held).execute()
+    _decide(held, "approved", freed, actor)
+    return int(freed)
+
+
+def reject(held: MassDeparture, actor: Actor) -> int:
+    """Take it all back: users, and the keys that this suspended. Return how many users.
+
+    A tombstone whose name somebody else has by now stays one.
+    """
+    restored = 0
+    for user in list(User.select().where(User.departure == held)):
+        if user.deleted_at is not None and _name_is_taken(user):
+            continue
+        user.deleted_at = user.left_at = user.departure = None
+        user.active = True
+        user.document = _active_again(user.document)
+        user.version += 1
+        user.updated_at = now_ms()
+        user.save()
+        suspended = SecurityKey.select().where(
+            SecurityKey.user == user,
+            SecurityKey.state == KeyState.SUSPENDED,
+            SecurityKey.reason == Reason.LEFT,
+            SecurityKey.suspended_at >= held.started_at,
+        )
+        for key in list(suspended):
+            keys.resume(key, actor)
+        keys.refresh_status(user)
+        audit.record(actor, Event.USER_REACTIVATED, user=user, departure=held.id)
+        restored += 1
+    _decide(held, "rejected", restored, actor)
+    return restored
+
+
+def _decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None:
+    held.decided_at, held.decision = now_ms(), decision
+    held.save()
+    audit.record(
+        actor,
+        Event.DEPARTURES_DECIDED,
+        connection=held.connection.name,
+        decision=decision,
+        users=users,
+    )
+
+
+def _name_is_taken(user: User) -> bool:
+    return (
+        User.select()
+        .where(User.user_name_key == user.user_name_key, User.deleted_at.is_null())
+        .exists()
+    )
+
+
+def _active_again(document: str) -> str:
+    content = orjson.loads(document)
+    content["active"] = True
+    return orjson.dumps(content).decode()
