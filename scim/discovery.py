@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .bulk import MAX_OPERATIONS, MAX_PAYLOAD
 from .listing import MAX_COUNT
 from .resource_types import ALL, SCHEMAS
 from .schema import Attribute, ResourceType, Schema, Type
@@ -19,7 +20,8 @@ def service_provider_config(base: str) -> Json:
     return {
         "schemas": [_CORE + "ServiceProviderConfig"],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": True, "maxOperations": MAX_OPERATIONS,
+                 "maxPayloadSize": MAX_PAYLOAD},
         "filter": {"supported": True, "maxResults": MAX_COUNT},
         "changePassword": {"supported": False},
         "sort": {"supported": True},

@@ -10,7 +10,6 @@ form of RFC 7644 §3.12; what no address takes is answered by `_unrouted`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import orjson
@@ -26,42 +25,21 @@ from provisioning.errors import KeywrightError
 from provisioning.errors import NotFound as NothingThere
 from provisioning.services import Services
 
-from . import discovery, groups, json_body, rows, users
+from . import bulk, discovery, json_body, rows
 from .caller import Caller, make_caller
 from .errors import Fault, FilterForbidden, Unsupported, describe, describe_http
 from .listing import Listing, answer, from_parameters, from_search, list_response, names
 from .projection import Projection, projection
-from .resource_types import ALL, GROUP, USER
+from .resource_types import ALL, GROUP
 from .resources import Resource, render
-from .rows import Row
 from .schema import ResourceType
+from .verbs import WRITABLE, Verbs
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PREFIX = "/scim/v2"
 SCIM_JSON = "application/scim+json"
-GROUP_BODY = 32 * json_body.MEBIBYTE
 
 log = structlog.get_logger()
-
-Body = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Verbs:
-    """What may be done to the resources of one type, beside reading them."""
-
-    create: Callable[[Caller, Body], Row]
-    replace: Callable[[Caller, str, Body, str | None], Row]
-    patch: Callable[[Caller, str, Body, str | None], Row]
-    delete: Callable[[Caller, str, str | None], None]
-    body_limit: int
-
-
-WRITABLE: dict[str, Verbs] = {
-    USER.name: Verbs(users.create, users.replace, users.patch, users.delete, json_body.MEBIBYTE),
-    GROUP.name: Verbs(groups.create, groups.replace, groups.patch, groups.delete, GROUP_BODY),
-}
-
 
 def blueprint(services: Services) -> Blueprint:
     """Make the door that directories push through; it is hung at /scim/v2."""
@@ -98,7 +76,7 @@ def blueprint(services: Services) -> Blueprint:
     _route(door, "/Schemas", "schemas", _schemas)
     _route(door, "/Schemas/<wanted>", "schema", _schema)
     _route(door, "/Me", "me", _unsupported)
-    _route(door, "/Bulk", "bulk", _unsupported)
+    _route(door, "/Bulk", "bulk", _bulk)
     return door
 
 
@@ -214,6 +192,17 @@ def _delete(type_: ResourceType, resource_id: str) -> Response:
     with transaction():
         verbs.delete(caller, resource_id, request.headers.get("If-Match"))
     return Response(status=204)
+
+
+def _bulk() -> Response:
+    if request.method != "POST":
+        return _wrong_method("POST")
+    caller, body = _caller(), _body(bulk.MAX_PAYLOAD)
+    with transaction():
+        outcome = bulk.run(caller, body)
+        caller.note_unknown()
+    _note_quirks(caller)
+    return _answer(orjson.dumps(outcome))
 
 
 def _writable(type_: ResourceType) -> Verbs:

@@ -27,10 +27,12 @@ def test_the_configuration_advertises_what_works(directory: Directory) -> None:
     ServiceProviderConfig.model_validate(config)
     supported = {name: part["supported"] for name, part in config.items()
                  if isinstance(part, dict) and "supported" in part}
-    assert supported == {"patch": True, "bulk": False, "filter": True, "changePassword": False,
+    assert supported == {"patch": True, "bulk": True, "filter": True, "changePassword": False,
                          "sort": True, "etag": True}
     assert config["filter"]["maxResults"] == 200
-    assert directory("POST", "/Bulk", {}).status_code == 501
+    assert config["bulk"]["maxOperations"] == 100
+    assert config["bulk"]["maxPayloadSize"] == 32 * 1024 * 1024
+    assert directory("POST", "/Bulk", {}).status_code == 400
     assert config["authenticationSchemes"][0]["type"] == "oauthbearertoken"
     assert config["meta"]["location"].endswith("/scim/v2/ServiceProviderConfig")
 

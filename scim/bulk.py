@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bulk requests (RFC 7644 §3.7): many operations in one commit, each with its own outcome.
+
+An operation may name what another one of the request creates, as `bulkId:…` in its path or its
+data, whichever of the two comes first. Resources that name each other in a circle are created
+without those names first and completed when all of them exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provisioning.db import transaction
+from provisioning.errors import InvalidValue, KeywrightError, NotFound, WrongState
+
+from .bulk_ids import names_in, resolved, without
+from .caller import Caller
+from .errors import InvalidSyntax, TooLarge, describe
+from .json_body import MEBIBYTE
+from .projection import projection
+from .quirks import Quirk
+from .resource_types import ALL
+from .resources import location, render
+from .rows import Row
+from .schema import ResourceType
+from .verbs import WRITABLE, Verbs
+
+MAX_OPERATIONS = 100
+MAX_PAYLOAD = 32 * MEBIBYTE
+REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
+
+_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_PATH = re.compile(r"(/[A-Za-z]+)(?:/([^/]+))?/?")
+
+Json = dict[str, object]
+
+
+@dataclass
+class Operation:
+    """One operation of the request, and what has become of it."""
+
+    given: Mapping[str, object]
+    outcome: Json | None = None
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def method(self) -> str:
+        """Its HTTP method, in capitals."""
+        return str(self.given.get("method", "")).upper()
+
+    @property
+    def bulk_id(self) -> str | None:
+        """The name under which others may refer to what it creates."""
+        value = self.given.get("bulkid")
+        return value if isinstance(value, str) and value else None
+
+
+def run(caller: Caller, body: Mapping[str, object]) -> Json:
+    """Carry out a BulkRequest and return the BulkResponse. The caller holds the transaction.
+
+    Raises InvalidSyntax, InvalidValue and TooLarge for the request as a whole.
+    """
+    message = {name.lower(): value for name, value in body.items()}
+    operations = _operations(message, caller)
+    run_ = _Run(caller, operations, _most_errors(message.get("failonerrors")))
+    run_.all()
+    outcomes = [each.outcome for each in operations if each.outcome is not None]
+    return {"schemas": [RESPONSE_URN], "Operations": outcomes}
+
+
+class _Run:
+    """A request being carried out."""
+
+    def __init__(
+        self, caller: Caller, operations: list[Operation], most_errors: int | None
+    ) -> None:
+        self._caller = caller
+        self._operations = operations
+        self._most_errors = most_errors
+        self._errors = 0
+        self._ids: dict[str, str] = {}  # bulkId to the id that was issued
+        self._creators = {
+            each.bulk_id: each for each in reversed(operations)
+            if each.method == "POST" and each.bulk_id is not None
+        }
+
+    def all(self) -> None:
+        """Carry out what waits for nothing, in order, until all is done or too much has failed."""
+        waiting = list(self._operations)
+        incomplete: list[Operation] = []
+        while waiting and not self._stopped():
+            ready = next((each for each in waiting if not self._awaited(each)), None)
+            circular = ready is None or ready.bulk_id in ready.names
+            if ready is None:  # a circle: whatever creates goes first, without the names
+                ready = next((e for e in waiting if e.method == "POST"), waiting[0])
+            if circular:
+                incomplete.append(ready)
+            waiting.remove(ready)
+            self._carry_out(ready)
+        for operation in incomplete:
+            self._complete(operation)
+
+    def _stopped(self) -> bool:
+        return self._most_errors is not None and self._errors >= self._most_errors
+
+    def _awaited(self, operation: Operation) -> bool:
+        """Say whether it names something that another operation has yet to create."""
+        return any(
+            name in self._creators and self._creators[name].outcome is None
+            and self._creators[name] is not operation
+            for name in operation.names
+        )
+
+    def _carry_out(self, operation: Operation) -> None:
+        outcome: Json = {"method": operation.method}
+        if operation.bulk_id is not None:
+            outcome["bulkId"] = operation.bulk_id
+        try:
+            self._check(operation)
+            type_, resource_id = self._target(operation)
+            if resource_id is not None:
+                outcome["location"] = location(type_, resource_id, self._caller.base)
+            with transaction():
+                row = self._call(operation, type_, resource_id)
+        except KeywrightError as error:
+            fault = describe(error)
+            outcome |= {"status": str(fault.status), "response": fault.body()}
+            self._errors += 1
+        else:
+            outcome["status"] = "201" if operation.method == "POST" else (
+                "204" if row is None else "200")
+            if row is not None:
+                outcome |= self._where(type_, row)
+                if operation.method == "POST" and operation.bulk_id is not None:
+                    self._ids[operation.bulk_id] = row.resource_id
+        operation.outcome = outcome
+
+    def _complete(self, operation: Operation) -> None:
+        """Give a resource from a circle the names that were left out when it was created."""
+        outcome = operation.outcome or {}
+        if operation.method != "POST" or outcome.get("status") != "201":
+            return
+        type_, _ = self._target(operation)
+        resource_id = self._ids.get(operation.bulk_id or "", "")
+        try:
+            if not operation.names <= self._ids.keys():
+                raise WrongState("It names a bulkId that came to nothing.")
+            with transaction():
+                data = resolved(self._data(operation), self._ids)
+                row = _verbs(type_).replace(self._caller, resource_id, data, None)
+            outcome |= self._where(type_, row)
+        except KeywrightError as error:
+            fault = describe(error)
+            outcome |= {"status": str(fault.status), "response": fault.body()}
+            self._errors += 1
+
+    def _check(self, operation: Operation) -> None:
+        if operation.method not in _METHODS:
+            raise InvalidSyntax("An operation's method is POST, PUT, PATCH or DELETE.")
+        if operation.method == "POST":
+            if operation.bulk_id is None:
+                raise InvalidSyntax("A POST needs a bulkId.")
+            if self._creators.get(operation.bulk_id) is not operation:
+                raise InvalidValue("Another operation has this bulkId.", "bulkId")
+        for name in operation.names:
+            creator = self._creators.get(name)
+            if creator is None or (creator.outcome is not None and name not in self._ids):
+                raise WrongState(f"bulkId:{name} came to nothing.")
+
+    def _target(self, operation: Operation) -> tuple[ResourceType, str | None]:
+        path = operation.given.get("path")
+        match_ = _PATH.fullmatch(path) if isinstance(path, str) else None
+        endpoint, resource_id = match_.groups() if match_ else ("", None)
+        type_ = next((each for each in ALL if each.endpoint == endpoint), None)
+        if type_ is None:
+            raise NotFound(f"There is nothing at {path}.")
+        if (resource_id is None) is not (operation.method == "POST"):
+            raise InvalidSyntax(f"{operation.method} does not go to {path}.")
+        if resource_id is not None and resource_id.startswith("bulkId:"):
+            resource_id = self._ids.get(resource_id.removeprefix("bulkId:"), resource_id)
+        return type_, resource_id
+
+    def _call(
+        self, operation: Operation, type_: ResourceType, resource_id: str | None
+    ) -> Row | None:
+        verbs = _verbs(type_)
+        self._caller.check_may_write(type_)
+        version = operation.given.get("version")
+        if_match = version if isinstance(version, str) else None
+        if operation.method == "DELETE":
+            verbs.delete(self._caller, resource_id or "", if_match)
+            return None
+        data = self._data(operation)
+        if resource_id is None:
+            return verbs.create(self._caller, resolved(without(
+                data, operation.names - self._ids.keys()), self._ids))
+        verb = verbs.replace if operation.method == "PUT" else verbs.patch
+        return verb(self._caller, resource_id, resolved(data, self._ids), if_match)
+
+    def _data(self, operation: Operation) -> Json:
+        data = operation.given.get("data")
+        if not isinstance(data, dict):
+            raise InvalidSyntax("An operation's data is an object.")
+        return data
+
+    def _where(self, type_: ResourceType, row: Row) -> Json:
+        shape = projection(type_, excluded=["members"])
+        shown = render(type_, [row], shape, self._caller.connection, self._caller.base)[0]
+        return {"location": shown.location, "version": shown.version}
+
+
+def _verbs(type_: ResourceType) -> Verbs:
+    verbs = WRITABLE.get(type_.name)
+    if verbs is None:
+        raise NotFound(f"{type_.name} cannot be written.")
+    return verbs
+
+
+def _operations(message: Mapping[str, object], caller: Caller) -> list[Operation]:
+    schemas = message.get("schemas")
+    urns = [str(urn).lower() for urn in schemas] if isinstance(schemas, list) else []
+    lacking = schemas is None and caller.dialect.allows(Quirk.MISSING_SCHEMAS)
+    if REQUEST_URN.lower() not in urns and not lacking:
+        raise InvalidSyntax(f"schemas does not name {REQUEST_URN}.")
+    listed = message.get("operations")
+    if not isinstance(listed, list) or not listed:
+        raise InvalidSyntax("Operations is a list of one or more operations.")
+    if len(listed) > MAX_OPERATIONS:
+        raise TooLarge(f"A bulk request takes at most {MAX_OPERATIONS} operations.")
+    operations: list[Operation] = []
+    for given in listed:
+        if not isinstance(given, Mapping):
+            raise InvalidSyntax("An operation is an object.")
+        parts = {name.lower(): value for name, value in given.items()}
+        names = names_in([parts.get("path"), parts.get("data")])
+        operations.append(Operation(parts, names=names))
+    return operations
+
+
+def _most_errors(value: object) -> int | None:
+    """Read `failOnErrors`: how many errors end the request; null and 0 are no limit."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidValue("failOnErrors is a number of errors.", "failOnErrors")
+    return value or None
