@@ -22,8 +22,9 @@ import click
 from reader.desk import Step
 
 from .. import audit
+from .desk import Slot
+from .pcsc import virtual_reader
 from .run import Running, free_port, running
-from .virtual_reader import VirtualReader, virtual_reader
 from .visitor import Page, Visitor
 
 STEPS = 8
@@ -58,7 +59,7 @@ def run() -> int:
 class _Tour:
     """The walk: a directory, an admin and a person, each through the own door."""
 
-    def __init__(self, product: Running, reader: VirtualReader | None) -> None:
+    def __init__(self, product: Running, reader: Slot | None) -> None:
         self._product = product
         self._reader = reader
         self._admin = Visitor(product.panel_url)
