@@ -12,7 +12,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 RUN := .venv/bin/python -m
 
 # What the lanes of the test suite need from the system, beside Python.
-PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium
+PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql
 
 .PHONY: help setup run tour test test-unit system dev lint types format clean
 
@@ -54,7 +54,7 @@ test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Ch
 
 test-unit: $(UV) ## Run the unit lane only
 	@$(UV) sync --quiet --locked --extra demo
-	@$(RUN) pytest tests -m "not device and not e2e" $(ARGS)
+	@$(RUN) pytest tests -m "not device and not e2e and not postgresql" $(ARGS)
 
 lint: $(UV) ## Check style
 	@$(UV) sync --quiet --locked --all-extras --inexact

@@ -3,9 +3,10 @@
 
 """The database: SQLite by default, PostgreSQL when one machine is outgrown.
 
-Writes on SQLite queue in three steps — a lock in this process, an advisory file lock among
-processes, BEGIN IMMEDIATE — because busy-waiting writers starve each other (p99 287 ms against
-25 ms) and deferred transactions lose updates to "database is locked" (R27).
+On both, writers queue and readers do not wait. On SQLite they queue in three steps — a lock in
+this process, an advisory file lock among processes, BEGIN IMMEDIATE — because busy-waiting writers
+starve each other (p99 287 ms against 25 ms) and deferred transactions lose updates to "database is
+locked" (R27). For PostgreSQL see `postgresql`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from peewee import Database, DatabaseProxy, ModelSelect, PostgresqlDatabase, SqliteDatabase
+from peewee import (
+    Database,
+    DatabaseProxy,
+    InterfaceError,
+    ModelSelect,
+    OperationalError,
+    SqliteDatabase,
+)
 
 from .errors import ConfigurationError
 
@@ -65,9 +73,11 @@ _queue: _WriteQueue | None = None
 def open_database(url: str) -> Database:
     """Bind the models to `sqlite:////abs/path` or `postgresql://…` and return the database.
 
-    Raises ConfigurationError for any other scheme.
+    Raises ConfigurationError for any other scheme, and for PostgreSQL without its driver.
     """
     global _queue
+    if database.obj is not None:
+        database.close()  # this thread's connection to the one before
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         path = parts.path[1:] if parts.path.startswith("//") else parts.path
@@ -75,7 +85,7 @@ def open_database(url: str) -> Database:
         opened: Database = SqliteDatabase(path, pragmas=_PRAGMAS)
         _queue = _WriteQueue(path + ".lock")
     elif parts.scheme in ("postgresql", "postgres"):
-        opened = PostgresqlDatabase(url, prefer_psycopg3=True)
+        opened = _postgresql(url)
         _queue = None
     else:
         raise ConfigurationError(
@@ -83,6 +93,17 @@ def open_database(url: str) -> Database:
         )
     database.initialize(opened)
     return opened
+
+
+def _postgresql(url: str) -> Database:
+    try:
+        from .postgresql import open_postgresql
+    except ImportError as error:
+        raise ConfigurationError(
+            "KEYWRIGHT_DATABASE_URL: PostgreSQL needs the driver psycopg 3, which comes with the "
+            f"extra `postgresql`: pip install 'keywright[postgresql]' ({error})"
+        ) from None
+    return open_postgresql(url)
 
 
 def is_sqlite() -> bool:
@@ -99,7 +120,8 @@ def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
 def transaction() -> Iterator[None]:
     """One write transaction, opened at the edge (a view, a command, the worker's loop).
 
-    All or nothing; may be nested, and the outermost one commits.
+    All or nothing; one at a time in the whole installation, so that what it reads stays true
+    until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
     """
     if _queue is None:
         with database.atomic():
@@ -112,3 +134,26 @@ def transaction() -> Iterator[None]:
         else:
             with database.atomic("IMMEDIATE"):
                 yield
+
+
+@contextlib.contextmanager
+def migrating(tables: Iterable[str]) -> Iterator[None]:
+    """Be the only one that migrates, on either database.
+
+    Text in these tables, which exist by the end, then compares by code point on PostgreSQL, too:
+    pages and searches go by ranges of folded text, and an index that hangs on the system's locale
+    is broken by the next update of that. Raises ConfigurationError.
+    """
+    with database.obj.migrating(tables) if _queue is None else _queue.turn():
+        yield
+
+
+def will_pass(error: Exception) -> bool:
+    """Say whether the same request may succeed in a while: the database is away or was busy."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    if is_sqlite():
+        return "locked" in str(error)
+    # SQLSTATE classes: connection, rolled back for another's sake, out of resources, shut down.
+    state = getattr(error.args[0], "sqlstate", None) if error.args else None
+    return state is None or state[:2] in ("08", "40", "53", "57") or state == "55P03"

@@ -5,31 +5,48 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from peewee import Database, DatabaseProxy
+from peewee import Database, DatabaseProxy, OperationalError
 from playhouse.migrations import Runner
 
+from .db import migrating
 from .errors import ConfigurationError
+from .models import ALL
 
 FOLDER = Path(__file__).parent / "migrations"
 
 
 def migrate(database: Database | DatabaseProxy) -> list[str]:
-    """Apply what is not applied yet and return the names."""
-    before = set(_runner(database).applied())
-    _runner(database).up()
-    return [name for name in _runner(database).applied() if name not in before]
+    """Apply what is not applied yet and return the names; of two runners at once one does it.
+
+    Raises ConfigurationError when the database does not answer or cannot store every name.
+    """
+    with _answering(), migrating(table._meta.table_name for table in ALL):
+        return list(_runner(database).up())
 
 
 def check_current(database: Database | DatabaseProxy) -> None:
     """Raise ConfigurationError unless every migration is applied: no web process migrates."""
-    applied = set(_runner(database).applied())
+    with _answering():
+        applied = set(_runner(database).applied())
     missing = [m.name for m in _runner(database).migrations() if m.name not in applied]
     if missing:
         raise ConfigurationError(
             f"The database lacks {len(missing)} migration(s): run `keywright migrate` first."
         )
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Say in a line what a database that cannot be reached has to say; it names no password."""
+    try:
+        yield
+    except OperationalError as error:
+        said = " ".join(str(error).split())
+        raise ConfigurationError(f"The database does not answer: {said}") from None
 
 
 def _runner(database: Database | DatabaseProxy) -> Runner:

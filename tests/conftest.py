@@ -23,9 +23,11 @@ from provisioning.migrate import migrate
 from provisioning.services import Services
 from provisioning.settings import load
 from provisioning.vault import Vault
+from tests.fakes.postgres import Postgres, PostgresUnavailable
 
 BASE_URL = "http://localhost:5005"
-LANES = ("unit", "device", "e2e")
+LANES = ("unit", "postgresql", "device", "e2e")
+TESTED = "tested"  # the PostgreSQL database that each test finds empty
 _MEMORY = Path("/dev/shm")
 
 # A busy machine is slow, not wrong.
@@ -37,10 +39,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--req", help="run only the tests that hold this requirement, e.g. R16")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "sqlite: about SQLite itself, so not run on PostgreSQL",
+        "postgresql: on a PostgreSQL server of our own; set by conftest for most tests",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what goes through the database on both, unless it is about one of them."""
+    kept = ("device", "e2e", "sqlite")
+    if "database_url" in metafunc.fixturenames and not any(
+        metafunc.definition.get_closest_marker(name) for name in kept
+    ):
+        both = [
+            pytest.param("sqlite", id=pytest.HIDDEN_PARAM),
+            pytest.param("postgresql", marks=pytest.mark.postgresql),
+        ]
+        metafunc.parametrize("database_url", both, indirect=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         # Unit tests open no sockets, apart from those that say which hosts they talk to.
-        if lane_of(item) == "unit" and item.get_closest_marker("allow_hosts") is None:
+        if (
+            lane_of(item) in ("unit", "postgresql")
+            and item.get_closest_marker("allow_hosts") is None
+        ):
             item.add_marker(pytest.mark.disable_socket)
     wanted = config.getoption("--req")
     if wanted:
@@ -79,8 +105,36 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
     return Vault.create(tmp_path_factory.mktemp("vault") / KEYS)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of our own; what is missing fails the lane, nothing here skips."""
+    server = Postgres()
+    try:
+        server.start()
+    except PostgresUnavailable as missing:
+        server.close()
+        pytest.fail(str(missing), pytrace=False)
+    migrate(open_database(server.create(TESTED)))
+    database.close()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def data() -> Iterator[Path]:
+def database_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an empty database; "" stands for SQLite in the data folder."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    server.empty(TESTED)
+    monkeypatch.setenv("KEYWRIGHT_DATABASE_URL", server.url(TESTED))
+    yield server.url(TESTED)
+    database.close()
+
+
+@pytest.fixture
+def data(database_url: str) -> Iterator[Path]:
     """A data folder; in memory where the system has such a place, as sync costs most of a test."""
     folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
     yield folder

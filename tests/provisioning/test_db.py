@@ -19,6 +19,7 @@ from provisioning.naming import fold
 from provisioning.services import Services
 
 
+@pytest.mark.sqlite
 @pytest.mark.req("R27")
 def test_sqlite_is_wal_full_with_foreign_keys(services: Services) -> None:
     assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
