@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from provisioning import access, directory, keys, stations
@@ -23,29 +22,8 @@ from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
 from provisioning.services import Services
 from provisioning.sign_in import party
 from tests.fakes.authenticator import UP, Authenticator
+from tests.fakes.browser import Browser
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url
-
-SAME_BROWSER: dict[str, Any] = {"base_url": "https://localhost:5005"}
-
-
-class Browser:
-    """A browser that keeps Secure cookies, over the client."""
-
-    def __init__(self, app: Flask) -> None:
-        self.client: FlaskClient = app.test_client()
-
-    def get(self, path: str, **more: Any) -> TestResponse:
-        return self.client.get(path, **SAME_BROWSER, **more)
-
-    def post(self, path: str, form: dict[str, str] | None = None, **more: Any) -> TestResponse:
-        return self.client.post(path, data=form, **SAME_BROWSER, **more)
-
-    def send(self, path: str, body: object) -> TestResponse:
-        return self.client.post(path, json=body, **SAME_BROWSER)
-
-    def sign_in(self, key: Authenticator, **forged: Any) -> TestResponse:
-        options = self.send("/me/sign-in/options", {}).text
-        return self.send("/me/sign-in/finish", {"credential": key.get(options, **forged)})
 
 
 @pytest.fixture
@@ -62,6 +40,11 @@ def browser(app: Flask) -> Browser:
 @pytest.fixture
 def desk(app: Flask, services: Services) -> Desk:
     return Desk.paired(app.test_client(), services)
+
+
+def signed_in(browser: Browser, key: Authenticator, **forged: Any) -> TestResponse:
+    options = browser.send("/me/sign-in/options", {}).text
+    return browser.send("/me/sign-in/finish", {"credential": key.get(options, **forged)})
 
 
 def person(user_name: str, name: str) -> User:
@@ -109,7 +92,7 @@ class TestInTheBrowser:
         self, browser: Browser, card: Authenticator
     ) -> None:
         assert "Use my key in this browser" in browser.get("/me/sign-in").text
-        answer = browser.sign_in(card)
+        answer = signed_in(browser, card)
         assert answer.json == {"location": "/me?tried=1"}
         page = browser.get("/me?tried=1").text
         assert "It works." in page
@@ -152,7 +135,7 @@ class TestInTheBrowser:
     def test_a_forged_answer_is_refused_with_one_sentence_and_a_line_in_the_log(
         self, browser: Browser, card: Authenticator, forged: dict[str, Any], reason: str
     ) -> None:
-        answer = browser.sign_in(card, **forged)
+        answer = signed_in(browser, card, **forged)
         assert answer.status_code == 401
         assert answer.json["error"].count(".") == 1
         assert refusals() == [reason]
@@ -162,8 +145,8 @@ class TestInTheBrowser:
     def test_a_counter_that_stands_still_locks_the_key(
         self, browser: Browser, card: Authenticator
     ) -> None:
-        browser.sign_in(card, count=5)
-        assert browser.sign_in(card, count=5).status_code == 401
+        signed_in(browser, card, count=5)
+        assert signed_in(browser, card, count=5).status_code == 401
         key = SecurityKey.get()
         assert (key.state, key.reason) == (KeyState.SUSPENDED, Reason.COUNTER_REGRESSED)
 
@@ -177,7 +160,7 @@ class TestInTheBrowser:
     def test_a_suspended_key_does_not_sign_in(self, browser: Browser, card: Authenticator) -> None:
         with transaction():
             keys.suspend(SecurityKey.get(), Reason.LOST, CLI)
-        answer = browser.sign_in(card)
+        answer = signed_in(browser, card)
         assert (answer.status_code, answer.json["error"]) == (
             401, "This key does not sign in here.",
         )  # fmt: skip
@@ -350,8 +333,8 @@ class TestChangePinFirst:
 
 class TestMyPage:
     @pytest.fixture(autouse=True)
-    def signed_in(self, browser: Browser, card: Authenticator) -> None:
-        assert browser.sign_in(card).status_code == 200
+    def inside(self, browser: Browser, card: Authenticator) -> None:
+        assert signed_in(browser, card).status_code == 200
 
     def test_nobody_else_sees_it(self, app: Flask) -> None:
         answer = Browser(app).get("/me")
@@ -377,7 +360,7 @@ class TestMyPage:
         assert (SecurityKey.get().state, SecurityKey.get().reason) == ("suspended", "lost")
         assert browser.get("/me").location == "/me/sign-in"
         assert "is suspended" in browser.get("/me/sign-in").text
-        assert browser.sign_in(card).status_code == 401
+        assert signed_in(browser, card).status_code == 401
 
     def test_another_key_that_is_lost_leaves_me_signed_in(
         self, browser: Browser, services: Services, ada: User
@@ -443,7 +426,7 @@ class TestMyPage:
         self, browser: Browser, card: Authenticator
     ) -> None:
         first = Session.get()
-        browser.sign_in(card)
+        signed_in(browser, card)
         assert Session.get_by_id(first.id).ended_at is not None
 
     def test_a_users_session_opens_neither_panel_nor_activation(self, browser: Browser) -> None:
