@@ -121,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
 
     def with_reader(added: argparse.ArgumentParser) -> None:
         added.add_argument(
-            "--reader", metavar="NAME", help="part of the reader's name; any reader if not given"
+            "--reader",
+            metavar="NAME",
+            help="part of the reader's name; wise where there are several",
         )
 
     added = command("pair", _pair, "Pair this desk with a server, by a code from its panel.")

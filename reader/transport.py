@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import Any, TypeVar
 
@@ -42,6 +42,7 @@ from smartcard.scard import (  # type: ignore[import-untyped, import-not-found, 
 
 from reader.card_reader import ReaderState
 from reader.faults import Cancelled, CardFault, Fault
+from reader.hunt import Hunt
 from reader.pcsc_codes import OK, TIMEOUT, result_fault, status_word_fault
 from reader.watchdog import APDU_SECONDS, within
 
@@ -50,8 +51,7 @@ T = TypeVar("T")
 _PNP = "\\\\?PnP?\\Notification"
 _GET_UID = [0xFF, 0xCA, 0x00, 0x00, 0x00]
 _SLICE_MS = 250
-_BUSY_PATIENCE = 3.0
-_MUTE_PATIENCE = 2.0
+_FURNITURE_AFTER = 60.0
 
 
 def _fault(error: SmartcardException | BaseSCardException) -> CardFault:
@@ -175,6 +175,11 @@ class PcscSession:
         return self._device
 
     @property
+    def refusal(self) -> CardFault | None:
+        """Why there is no `device`, if there is none."""
+        return self._device if isinstance(self._device, CardFault) else None
+
+    @property
     def uid(self) -> bytes | None:
         return self._uid
 
@@ -216,6 +221,7 @@ class PcscReader:
         self._seconds = seconds
         self._watch = _Watch(seconds)
         self._name = ""
+        self._seen: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -244,23 +250,24 @@ class PcscReader:
 
     def wait_for_card(self, seconds: float, cancelled: Callable[[], bool]) -> PcscSession:
         until = time.monotonic() + seconds
-        patience = _Patience()
-        missing = CardFault(Fault.NO_CARD)
+        hunt: Hunt[PcscSession] | None = None
         while True:
             if cancelled():
                 raise Cancelled
             try:
-                for name, flags in self._states().items():
-                    if flags & SCARD_STATE_PRESENT:
-                        session = PcscSession(name, self._seconds)
-                        self._name = name
-                        return session
-                missing = CardFault(Fault.NO_CARD if self._name else Fault.NO_READER)
+                states = self._states()
+                hunt = hunt or Hunt(self._open, self._furniture(states))
+                found = hunt.look(_taps(states), any_reader=bool(states))
             except CardFault as fault:
-                missing = patience.bear(fault)
+                if fault.word not in (Fault.NO_SERVICE, Fault.NO_READER):
+                    raise
+                found = fault
+            if isinstance(found, PcscSession):
+                self._name = found.reader
+                return found
             left = until - time.monotonic()
             if left <= 0:
-                raise missing
+                raise found
             self._watch.wait(left)
 
     def presence(self) -> str:
@@ -268,9 +275,7 @@ class PcscReader:
             states = self._states()
         except CardFault:
             return ""
-        # The upper half of a state counts the cards that came and went.
-        present = [name for name in states if states[name] & SCARD_STATE_PRESENT]
-        return " ".join(f"{name}:{states[name] >> 16 & 0xFFFF}" for name in present)
+        return " ".join(_taps(states).values())
 
     def wait_for_removal(
         self, presence: str, seconds: float, cancelled: Callable[[], bool]
@@ -285,32 +290,36 @@ class PcscReader:
             self._watch.wait(left)
         return True
 
+    def _open(self, reader: str) -> PcscSession:
+        return PcscSession(reader, self._seconds)
+
     def _states(self) -> dict[str, int]:
         names = self.names()
         if self._name not in names:
             self._name = names[0] if names else ""
-        return self._watch.states(names)
+        states = self._watch.states(names)
+        now = time.monotonic()
+        self._seen = {tap: self._seen.get(tap, now) for tap in _taps(states).values()}
+        return states
+
+    def _furniture(self, states: Mapping[str, int]) -> set[str]:
+        """Cards that stay where they are: a token in its USB socket, a badge in a keyboard.
+
+        Only where there are several readers; on a single one whatever lies there is meant.
+        """
+        if len(states) < 2:
+            return set()
+        long_ago = time.monotonic() - _FURNITURE_AFTER
+        return {tap for tap, since in self._seen.items() if since < long_ago}
 
 
-class _Patience:
-    """Which faults of a card just tapped may be gone at the next look, and for how long."""
+def _taps(states: Mapping[str, int]) -> dict[str, str]:
+    """The cards that lie there, by reader, each with a name of this one tap.
 
-    def __init__(self) -> None:
-        self._since: dict[Fault, float] = {}
-
-    def bear(self, fault: CardFault) -> CardFault:
-        """What to say if nothing better comes. Raises the fault when there is no hope."""
-        word = fault.word
-        if word in (Fault.NO_SERVICE, Fault.NO_READER):
-            return fault
-        if word is Fault.CARD_REMOVED:
-            return CardFault(Fault.NO_CARD)
-        # A card that is still on its way down does not answer; a program lets go of a card.
-        limit = {Fault.CARD_MUTE: _MUTE_PATIENCE, Fault.CARD_BUSY: _BUSY_PATIENCE}.get(word)
-        began = self._since.setdefault(word, time.monotonic())
-        if limit is None or time.monotonic() - began > limit:
-            raise fault
-        return fault
+    The upper half of a state counts the cards that came and went.
+    """
+    present = {name: flags for name, flags in states.items() if flags & SCARD_STATE_PRESENT}
+    return {name: f"{name}:{flags >> 16 & 0xFFFF}" for name, flags in present.items()}
 
 
 class _Watch:

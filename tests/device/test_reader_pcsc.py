@@ -19,6 +19,7 @@ import pytest
 from smartcard.pcsc.PCSCCardConnection import PCSCCardConnection
 from smartcard.scard import SCARD_SHARE_EXCLUSIVE, SCARD_SHARE_SHARED
 
+from reader import transport
 from reader.card import Card
 from reader.card_reader import ReaderState
 from reader.faults import Cancelled, CardFault, Fault
@@ -386,6 +387,44 @@ def test_a_tap_chooses_one_of_two_readers(slots: Slots) -> None:
     card = slots.lay(SoftwareCard(), slot=1)
     session = reader.wait_for_card(10, never)
     assert (session.uid, reader.name) == (card.uid, slots.names[1])
+    session.close()
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["badge", "in-other-hands"])
+def test_a_card_that_lies_in_another_reader_for_ever_is_no_tap(
+    slots: Slots, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a token in a USB socket, or an employee's badge in the keyboard."""
+    monkeypatch.setattr(transport, "_FURNITURE_AFTER", 0.2)
+    slots.lay(SoftwareCard(Profile() if held else BADGE), slot=0)
+    reader = PcscReader()
+    while slots.names[0] not in reader.presence():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    other = PCSCCardConnection(slots.names[0])
+    if held:
+        other.connect(mode=SCARD_SHARE_EXCLUSIVE)
+    try:
+        expected = Fault.CARD_BUSY if held else Fault.NO_CARD
+        assert word(lambda: reader.wait_for_card(4.0, never)) is expected
+        timer = threading.Timer(0.3, slots.lay, [SoftwareCard(), 1])
+        timer.start()
+        session = reader.wait_for_card(10, never)
+        assert session.reader == slots.names[1]
+        assert not Card(session.device).has_pin
+        session.close()
+    finally:
+        other.disconnect()
+        other.release()
+
+
+def test_a_badge_that_is_tapped_is_no_key_however_many_readers_there_are(slots: Slots) -> None:
+    reader = PcscReader()
+    slots.lay(SoftwareCard(BADGE))
+    while reader.state() is not ReaderState.CARD:
+        time.sleep(0.02)
+    session = reader.wait_for_card(10, never)
+    assert word(lambda: Card(session.device)) is Fault.NOT_FIDO
     session.close()
 
 
