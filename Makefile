@@ -14,7 +14,7 @@ RUN := .venv/bin/python -m
 # What the lanes of the test suite need from the system, beside Python.
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql
 
-.PHONY: help setup run tour test test-unit system dev lint types format clean
+.PHONY: help setup run tour test test-unit system dev bench bench-full lint types format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -55,6 +55,12 @@ test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Ch
 test-unit: $(UV) ## Run the unit lane only
 	@$(UV) sync --quiet --locked --extra demo
 	@$(RUN) pytest tests -m "not device and not e2e and not postgresql" $(ARGS)
+
+bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
+	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench $(ARGS)
+
+bench-full: dev ## The same with growth, memory, full syncs and many connections
+	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench --full $(ARGS)
 
 lint: $(UV) ## Check style
 	@$(UV) sync --quiet --locked --all-extras --inexact
