@@ -31,7 +31,7 @@ class Moment:
 
 
 # Sentences name what stands in the event's detail; what is missing there reads as "…".
-_WORDS: dict[Event, tuple[object, str, str]] = {
+_WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.USER_CREATED: (_l("Added"), "user-plus", ""),
     Event.USER_CHANGED: (_l("Details changed"), "pencil", ""),
     Event.USER_DEACTIVATED: (
@@ -41,6 +41,16 @@ _WORDS: dict[Event, tuple[object, str, str]] = {
     ),
     Event.USER_REACTIVATED: (_l("Active again; suspended keys stay so"), "circle-play", "ok"),
     Event.USER_DELETED: (_l("Deleted"), "trash-2", "bad"),
+    Event.DEPARTURES_HELD: (
+        _l("%(users)s people of %(connection)s left within an hour: held for a decision"),
+        "hand",
+        "warn",
+    ),
+    Event.DEPARTURES_DECIDED: (
+        _l("Mass departure of %(connection)s %(decision)s (%(users)s people)"),
+        "users",
+        "",
+    ),
     Event.USER_SIGNED_IN: (_l("Signed in with “%(name)s”"), "key-round", "ok"),
     Event.USER_SIGNED_OUT: (_l("Signed out"), "log-out", ""),
     Event.SIGN_IN_REFUSED: (_l("Sign-in refused (%(reason)s)"), "circle-alert", "bad"),
@@ -83,6 +93,16 @@ _WORDS: dict[Event, tuple[object, str, str]] = {
     Event.CONNECTION_CREATED: (_l("Directory %(connection)s connected"), "folder-sync", ""),
     Event.TOKEN_CREATED: (_l("Token made for %(connection)s"), "key-round", ""),
     Event.TOKEN_REVOKED: (_l("Token of %(connection)s revoked"), "ban", "bad"),
+    Event.DEPARTURES_HELD: (
+        _l("%(connection)s suspended %(users)s people at once: held until somebody decides"),
+        "triangle-alert",
+        "bad",
+    ),
+    Event.DEPARTURES_DECIDED: (
+        _l("Mass departure from %(connection)s: %(decision)s, %(users)s people"),
+        "check",
+        "",
+    ),
     Event.OWNER_LINK_MADE: (_l("Owner link made at the command line"), "terminal", "warn"),
     Event.ACCOUNT_CREATED: (_l("Panel account %(account)s made (%(role)s)"), "circle-user", ""),
     Event.ACCOUNT_SIGNED_IN: (_l("Signed in to the panel"), "circle-user", ""),
@@ -114,10 +134,15 @@ def detail_of(row: AuditEvent) -> dict[str, object]:
 
 def words_of(row: AuditEvent) -> tuple[str, str, str]:
     """Return the event's sentence, icon and tone."""
-    sentence, icon, tone = _WORDS[Event(row.event)]
+    # A newer version may have written kinds that this one does not know.
+    sentence, icon, tone = _WORDS.get(_known(row.event), (row.event, "circle-dashed", ""))
     told: defaultdict[str, object] = defaultdict(lambda: "…")
     told.update((name, _shown(name, value)) for name, value in detail_of(row).items())
     return str(sentence) % told, icon, tone
+
+
+def _known(event: str) -> Event | None:
+    return Event(event) if event in set(Event) else None
 
 
 def moment(row: AuditEvent) -> Moment:
@@ -139,6 +164,7 @@ def kinds() -> list[tuple[str, str]]:
         ("job", _("Jobs at readers")),
         ("station", _("Stations")),
         ("token", _("Tokens")),
+        ("departures", _("Mass departures")),
         ("account", _("Panel accounts")),
         ("sign_in", _("Refused sign-ins")),
     ]

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from . import people
 from .models import AuditEvent, AuditHead, User
-from .naming import fold
 
 PAGE = 50
 
@@ -35,13 +35,10 @@ def page(
         query = query.where((AuditEvent.event >= kind + ".") & (AuditEvent.event < kind + "/"))
     if person is not None:
         query = query.where(AuditEvent.user == person)
-    key = fold(search)
-    if key:
-        people = User.select(User.id).where(
-            User.display_name_key.startswith(key) | User.display_name_key.contains(" " + key)
-        )
+    if search.strip():
         query = query.where(
-            AuditEvent.actor_name.startswith(search.strip()) | AuditEvent.user.in_(people)
+            AuditEvent.actor_name.startswith(search.strip())
+            | people.are_found(AuditEvent.user, search)
         )
     if after:
         query = query.where(AuditEvent.id < after)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from peewee import ModelSelect, Tuple, fn
 
+from . import people
 from .db import tuples
 from .models import Connection, Group, Member, User
 from .naming import fold
@@ -103,12 +104,9 @@ def members(
     )
     key = fold(search)
     if key:
-        query = query.where(
-            User.display_name_key.startswith(key)
-            | User.display_name_key.contains(" " + key)
-            | User.user_name_key.startswith(key)
-            | inner.display_name_key.startswith(key)
-        )
+        # On the membership's own columns, so that only those found are joined.
+        named = Group.select(Group.id).where(Group.display_name_key.startswith(key))
+        query = query.where(people.are_found(Member.user, search) | Member.subgroup.in_(named))
     rows = list(tuples(query.order_by(Member.id).limit(size + 1)))
     lines = [
         MemberLine(row[1], True, row[2], row[3], row[4])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from peewee import fn
 
+from . import people
 from .db import tuples
 from .lifecycle import KeyState
 from .models import SecurityKey, User
-from .naming import fold
 
 PAGE = 50
 SHOWN = tuple(state for state in KeyState if state is not KeyState.DRAFT)
@@ -63,7 +63,6 @@ def page(wanted: Wanted, size: int = PAGE) -> tuple[list[Line], bool]:
 
     A key that was given up in a wizard never had a holder and is not shown.
     """
-    states = (wanted.state,) if wanted.state is not None else SHOWN
     query = (
         SecurityKey.select(
             SecurityKey.id,
@@ -77,19 +76,20 @@ def page(wanted: Wanted, size: int = PAGE) -> tuple[list[Line], bool]:
             User.deleted_at.is_null(False),
         )
         .join(User)
-        .where(SecurityKey.state.in_(states))
+        .where(
+            SecurityKey.state == wanted.state
+            if wanted.state is not None
+            else SecurityKey.state != KeyState.DRAFT
+        )
     )
     if wanted.model:
         query = query.where(SecurityKey.model == wanted.model)
     if wanted.after:
         query = query.where(SecurityKey.id < wanted.after)
-    key = fold(wanted.search)
-    if key:
+    if wanted.search.strip():
         query = query.where(
             SecurityKey.name.contains(wanted.search.strip())
-            | User.display_name_key.startswith(key)
-            | User.display_name_key.contains(" " + key)
-            | User.user_name_key.startswith(key)
+            | people.are_found(SecurityKey.user, wanted.search)
         )
     rows = list(tuples(query.order_by(SecurityKey.id.desc()).limit(size + 1)))
     return [Line(*row) for row in rows[:size]], len(rows) > size

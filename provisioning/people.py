@@ -140,15 +140,31 @@ def _filtered(wanted: Wanted) -> ModelSelect[User]:
     return query.where(_matches(key)) if key else query
 
 
+def are_found(column: Field[Any], search: str) -> Expression:
+    """Return the condition that `column`, a user's row id, is among those that a search finds."""
+    key = fold(search[:MAX_SEARCH])
+    other = User.alias()
+    name: Any = other.display_name_key
+    words = other.select(other.id).where(
+        other.deleted_at.is_null(), name.startswith(key) | name.contains(" " + key)
+    )
+    return _begins(column, key) | column.in_(words)
+
+
 def _matches(key: str) -> Expression:
+    # The list walks the index of names anyway, so that words are looked at on the way.
+    word = User.display_name_key.startswith(key) | User.display_name_key.contains(" " + key)
+    return _begins(User.id, key) | word
+
+
+def _begins(column: Field[Any], key: str) -> Expression:
     # Ranges instead of LIKE, which no index of a folded key serves; U+10FFFF is in no name.
     end = key + "\U0010ffff"
     other = User.alias()
     living = other.select(other.id).where(other.deleted_at.is_null())
     by_name = living.where((other.user_name_key >= key) & (other.user_name_key < end))
     by_address = living.where((other.email_key >= key) & (other.email_key < end))
-    word = User.display_name_key.startswith(key) | User.display_name_key.contains(" " + key)
-    found: Expression = User.id.in_(by_name) | User.id.in_(by_address) | word
+    found: Expression = column.in_(by_name) | column.in_(by_address)
     return found
 
 

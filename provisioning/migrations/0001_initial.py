@@ -102,21 +102,15 @@ User.add_index(
     name="user_living_external_id",
 )
 
-User.add_index(User.display_name_key, User.id, where=User.deleted_at.is_null(), name="user_name_id")
+User.add_index(User.display_name_key, User.id, User.deleted_at, name="user_name_id")
 
 User.add_index(User.email_key, name="user_email_key_index")
 
 User.add_index(
-    User.status,
-    User.display_name_key,
-    User.id,
-    where=User.deleted_at.is_null(),
-    name="user_status_name_id",
+    User.status, User.display_name_key, User.id, User.deleted_at, name="user_status_name_id"
 )
 
-User.add_index(
-    User.last_activity_at, User.id, where=User.deleted_at.is_null(), name="user_last_activity_id"
-)
+User.add_index(User.last_activity_at, User.id, User.deleted_at, name="user_last_activity_id")
 
 User.add_index(User.updated_at, name="user_updated_at_index")
 
@@ -210,7 +204,7 @@ class SecurityKey(Row):
     last_used_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("user", "state"), False), (("state", "id"), False))
+        indexes = ((("user", "state"), False), (("state", "id"), False), (("model", "id"), False))
 
 
 class WebAuthnCredential(Row):
