@@ -153,9 +153,7 @@ def services(data: Path, vault: Vault) -> Iterator[Services]:
 
 @pytest.fixture
 def app(services: Services) -> Flask:
-    made = create_app(services)
-    made.config["RATELIMIT_ENABLED"] = False
-    return made
+    return create_app(services)
 
 
 @pytest.fixture
