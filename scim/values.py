@@ -80,7 +80,8 @@ def merge_twins(attribute: Attribute, elements: list[object], dialect: Dialect) 
         name = twin_key(attribute, element)
         twin = found.get(name)
         if isinstance(twin, dict) and isinstance(element, dict):
-            found[name] = {**twin, **element}
+            marked = {"primary": True} if twin.get("primary") is True else {}
+            found[name] = {**twin, **element, **marked}
         else:
             found[name] = element
     merged = list(found.values())

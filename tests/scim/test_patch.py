@@ -325,17 +325,19 @@ _operations = st.one_of(
 
 
 def _settled(document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing: `primary: false`, order, and the case of a type."""
+    """Leave out what says nothing: `primary: false`, order, case, and twins."""
     plain = {}
     for name, value in document.items():
         if name == "schemas":
             continue
         if isinstance(value, list):
-            value = sorted(
-                ({n: part.lower() if n == "type" else part for n, part in e.items()
-                  if (n, part) != ("primary", False)} for e in value),
-                key=lambda e: sorted(e.items()),
-            )
+            joined: dict[str, dict[str, Any]] = {}
+            for element in value:
+                kept = {n: part.lower() if n in ("type", "value") else part for n, part in element.items()
+                        if (n, part) != ("primary", False)}
+                twin = str(sorted((n, part) for n, part in kept.items() if n != "primary"))
+                joined[twin] = {**joined.get(twin, {}), **kept}
+            value = [joined[twin] for twin in sorted(joined)]
         if value not in ({}, [], None):
             plain[name] = value
     return plain

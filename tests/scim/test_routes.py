@@ -34,18 +34,38 @@ def refused(answer: TestResponse, status: int, scim_type: str | None = None) -> 
     return body
 
 
+ACCEPTED = [
+    ("application/json", "application/json"), ("application/scim+json", "application/scim+json"),
+    ("*/*", "application/scim+json"), ("", "application/scim+json"),
+    ("application/scim+json, application/json;q=0.5", "application/scim+json"),
+    ("application/json, text/plain", "application/json"), ("text/html", "application/scim+json"),
+    ("application/scim+json; charset=utf-8", "application/scim+json"),
+]
+
+REFUSALS = [
+    ("GET", "/nothing", 404), ("GET", "/Users/x/y", 404), ("PUT", "/Users", 405),
+    ("DELETE", "/Users", 405), ("POST", "/Users/x", 405), ("GET", "/Users/.search", 405),
+    ("BREW", "/Users", 405), ("OPTIONS", "/Users", 405), ("POST", "/", 405),
+    ("POST", "/SecurityKeys", 405), ("PUT", "/SecurityKeys/x", 405),
+    ("PATCH", "/SecurityKeys/x", 405), ("DELETE", "/SecurityKeys/x", 405),
+    ("POST", "/Schemas", 405), ("DELETE", "/ServiceProviderConfig", 405),
+    ("PUT", "/ResourceTypes/User", 405), ("GET", "/Users/nobody", 404),
+    ("GET", "/Groups/nothing", 404), ("GET", "/SecurityKeys/none", 404),
+    ("GET", "/Schemas/none", 404), ("DELETE", "/Users/nobody", 404), ("GET", "/Me", 501),
+    ("POST", "/Me", 501), ("GET", "/Bulk", 405),
+]
+
+
 @pytest.mark.req("R1")
 @pytest.mark.req("P24")
-@pytest.mark.parametrize("headers", [
-    {}, {"Authorization": ""}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"},
-    {"Authorization": "Bearer kw_0_0"}, {"Authorization": "non-token"},
-])
-@pytest.mark.parametrize("path", ["/Users", "/Users/x", "/Groups", "/.search", "/Schemas",
-                                  "/ServiceProviderConfig", "/Me", "/Bulk", "/"])
-def test_every_address_needs_a_token(app: Flask, path: str, headers: dict[str, str]) -> None:
-    answer = app.test_client().get(f"/scim/v2{path}", headers=headers)
-    refused(answer, 401)
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+def test_every_address_needs_a_token(app: Flask) -> None:
+    for path in ("/Users", "/Users/x", "/Groups", "/.search", "/Schemas", "/Me", "/Bulk", "/",
+                 "/ServiceProviderConfig", "/SecurityKeys"):
+        for given in (None, "", "Bearer ", "Basic YTpi", "Bearer kw_0_0", "non-token"):
+            headers = {} if given is None else {"Authorization": given}
+            answer = app.test_client().get(f"/scim/v2{path}", headers=headers)
+            refused(answer, 401)
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.mark.req("R1")
@@ -88,26 +108,13 @@ def test_a_scope_says_what_may_be_written(
 
 @pytest.mark.req("P21")
 @pytest.mark.req("R30")
-@pytest.mark.parametrize(("method", "path", "status"), [
-    ("GET", "/nothing", 404), ("GET", "/Users/x/y", 404), ("PUT", "/Users", 405),
-    ("DELETE", "/Users", 405), ("POST", "/Users/x", 405), ("GET", "/Users/.search", 405),
-    ("BREW", "/Users", 405), ("OPTIONS", "/Users", 405), ("POST", "/", 405),
-    ("POST", "/SecurityKeys", 405), ("PUT", "/SecurityKeys/x", 405),
-    ("PATCH", "/SecurityKeys/x", 405), ("DELETE", "/SecurityKeys/x", 405),
-    ("POST", "/Schemas", 405), ("DELETE", "/ServiceProviderConfig", 405),
-    ("PUT", "/ResourceTypes/User", 405), ("GET", "/Users/nobody", 404),
-    ("GET", "/Groups/nothing", 404), ("GET", "/SecurityKeys/none", 404),
-    ("GET", "/Schemas/none", 404), ("DELETE", "/Users/nobody", 404), ("GET", "/Me", 501),
-    ("POST", "/Me", 501), ("GET", "/Bulk", 405),
-])
-def test_every_refusal_has_the_form_of_the_standard(
-    directory: Directory, method: str, path: str, status: int
-) -> None:
-    answer = directory(method, path)
-    refused(answer, status)
-    if status == 405 and method != "BREW":
-        assert answer.headers["Allow"]
-    assert b"<" not in answer.data
+def test_every_refusal_has_the_form_of_the_standard(directory: Directory) -> None:
+    for method, path, status in REFUSALS:
+        answer = directory(method, path)
+        refused(answer, status)
+        if status == 405 and method != "BREW":
+            assert answer.headers["Allow"]
+        assert b"<" not in answer.data
 
 
 @pytest.mark.req("P21")
@@ -123,36 +130,26 @@ def test_what_nobody_foresaw_is_a_plain_500(
 
 
 @pytest.mark.req("P22")
-@pytest.mark.parametrize(("accept", "given"), [
-    ("application/json", "application/json"), ("application/scim+json", "application/scim+json"),
-    ("*/*", "application/scim+json"), ("", "application/scim+json"),
-    ("application/scim+json, application/json;q=0.5", "application/scim+json"),
-    ("application/json, text/plain", "application/json"), ("text/html", "application/scim+json"),
-    ("application/scim+json; charset=utf-8", "application/scim+json"),
-])
-def test_the_answer_has_the_media_type_asked_for(
-    directory: Directory, accept: str, given: str
-) -> None:
-    assert directory("GET", "/Users", Accept=accept).mimetype == given
+def test_the_answer_has_the_media_type_asked_for(directory: Directory) -> None:
+    for accept, given in ACCEPTED:
+        assert directory("GET", "/Users", Accept=accept).mimetype == given, accept
 
 
 @pytest.mark.req("R4")
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-@pytest.mark.parametrize("body", [
-    b"[" * 100_000, b"{", b'{"active":true,"Active":false}', b'{"a":NaN}', b"\xff", b"",
-])
-def test_a_malformed_body_is_a_syntax_error(
-    directory: Directory, method: str, body: bytes
-) -> None:
-    path = "/Users" if method == "POST" else f"/Users/{directory.user('ann')['id']}"
-    refused(directory(method, path, body), 400, "invalidSyntax")
+def test_a_malformed_body_is_a_syntax_error(directory: Directory) -> None:
+    path = f"/Users/{directory.user('ann')['id']}"
+    for body in (b"[" * 100_000, b"{", b'{"active":true,"Active":false}', b'{"a":NaN}', b"\xff",
+                 b""):
+        refused(directory("POST", "/Users", body), 400, "invalidSyntax")
+        refused(directory("PUT", path, body), 400, "invalidSyntax")
+        refused(directory("PATCH", path, body), 400, "invalidSyntax")
 
 
 @pytest.mark.req("R4")
-@pytest.mark.parametrize("body", [rb'{"userName":"\ud800"}', rb'{"userName":"a\u0000b"}',
-                                  b'{"userName":99999999999999999999}'])
-def test_a_value_that_cannot_be_kept_is_refused(directory: Directory, body: bytes) -> None:
-    refused(directory("POST", "/Users", body), 400, "invalidValue")
+def test_a_value_that_cannot_be_kept_is_refused(directory: Directory) -> None:
+    for body in (rb'{"userName":"\ud800"}', rb'{"userName":"a\u0000b"}',
+                 b'{"userName":99999999999999999999}'):
+        refused(directory("POST", "/Users", body), 400, "invalidValue")
 
 
 @pytest.mark.req("R4")

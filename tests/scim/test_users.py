@@ -57,12 +57,13 @@ def test_a_user_is_returned_as_it_was_sent_without_its_password(directory: Direc
 
 @pytest.mark.req("R7")
 @pytest.mark.req("S6")
-@pytest.mark.parametrize("twin", ["ANN", "ａｎｎ", " ann ", "strasse"])
-def test_a_twin_of_a_name_is_a_conflict(directory: Directory, twin: str) -> None:
-    directory.user("ann")
-    directory.user("Straße")
-    refused(directory("POST", "/Users", {"schemas": [USER], "userName": twin}), 409, "uniqueness")
-    assert User.select().count() == 2
+def test_a_twin_of_a_name_is_a_conflict(directory: Directory) -> None:
+    for name in ("ann", "Straße", "\u00e9va"):
+        directory.user(name)
+    for twin in ("ANN", "ａｎｎ", " ann ", "strasse", "E\u0301VA"):
+        body = {"schemas": [USER], "userName": twin}
+        refused(directory("POST", "/Users", body), 409, "uniqueness")
+    assert User.select().count() == 3
 
 
 @pytest.mark.req("R7")
@@ -142,16 +143,15 @@ def test_only_an_explicit_true_reactivates(directory: Directory) -> None:
 
 
 @pytest.mark.req("R8")
-@pytest.mark.parametrize("value", ["no", 0, 1, "0"])
-def test_an_odd_active_is_refused_and_changes_nothing(directory: Directory, value: Any) -> None:
+def test_an_odd_active_is_refused_and_changes_nothing(directory: Directory) -> None:
     user = directory.user("ann")
     path = f"/Users/{user['id']}"
-    change = {"op": "replace", "path": "active", "value": value}
-    refused(directory.patch(path, change), 400, "invalidValue")
-    refused(directory("PUT", path, {"schemas": [USER], "userName": "ann", "active": value}), 400,
-            "invalidValue")
-    refused(directory("POST", "/Users", {"schemas": [USER], "userName": "b", "active": value}),
-            400, "invalidValue")
+    for value in ("no", 0, 1, "0"):
+        body = {"schemas": [USER], "userName": "ann", "active": value}
+        change = {"op": "replace", "path": "active", "value": value}
+        refused(directory.patch(path, change), 400, "invalidValue")
+        refused(directory("PUT", path, body), 400, "invalidValue")
+        refused(directory("POST", "/Users", {**body, "userName": "b"}), 400, "invalidValue")
     assert get(directory, user) == user
 
 
@@ -211,13 +211,11 @@ def test_a_patch_that_fails_changes_nothing(directory: Directory) -> None:
 
 
 @pytest.mark.req("P23")
-@pytest.mark.parametrize("body", [{}, {"Operations": []}, {"schemas": [USER], "Operations": [1]},
-                                  {"schemas": [PATCH_OP], "Operations": "x"}])
-def test_a_patch_of_another_shape_is_a_syntax_error(
-    directory: Directory, body: dict[str, Any]
-) -> None:
+def test_a_patch_of_another_shape_is_a_syntax_error(directory: Directory) -> None:
     user = directory.user("ann")
-    refused(directory("PATCH", f"/Users/{user['id']}", body), 400, "invalidSyntax")
+    for body in ({}, {"Operations": []}, {"schemas": [USER], "Operations": [1]},
+                 {"schemas": [PATCH_OP], "Operations": "x"}):
+        refused(directory("PATCH", f"/Users/{user['id']}", body), 400, "invalidSyntax")
 
 
 @pytest.mark.req("S15")
