@@ -192,7 +192,12 @@ def test_the_eighth_wrong_pin_blocks(card: Card, software: SoftwareCard) -> None
     assert card.pin_retries() == 0
 
 
-def test_no_try_is_spent_while_a_change_is_forced(card: Card, software: SoftwareCard) -> None:
+@pytest.mark.parametrize("error", [0x31, 0x37])
+def test_no_try_is_spent_while_a_change_is_forced(error: int) -> None:
+    """Asked for a token then, cards answer the right PIN with either error."""
+    software = SoftwareCard(Profile(forced_change_error=error))
+    card = card_of(software)
+    card.set_pin(PIN)
     card.force_change(PIN, 6)
     for work in (
         lambda: card.make_credential(creation(), PIN),

@@ -120,6 +120,18 @@ def test_another_card_at_the_second_tap_is_left_alone(bench: Bench) -> None:
     assert not is_wiped(other)
 
 
+def test_another_card_without_keys_is_told_apart_by_its_uid(bench: Bench) -> None:
+    bench.tap(SoftwareCard(Profile(pin="771199", reset_window=-1.0)))
+    other = SoftwareCard(Profile(pin="771199"))
+    job = reset(bench)
+    bench.saw("remove")
+    bench.tap(other)
+    bench.finish(job)
+    assert job.fault is not None
+    assert job.fault["fault"] == Fault.CARD_SWAPPED
+    assert not is_wiped(other)
+
+
 def test_another_card_with_a_random_uid_is_told_apart_by_its_keys(bench: Bench) -> None:
     enrolled(bench, Profile(reset_window=-1.0, random_uid=True))
     other = SoftwareCard(Profile(pin="771199", random_uid=True))
