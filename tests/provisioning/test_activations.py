@@ -34,6 +34,7 @@ def test_a_link_carries_its_token_in_the_fragment_and_is_mailed(services: Servic
     assert url not in mail.context
 
 
+@pytest.mark.sqlite
 def test_the_token_is_nowhere_in_the_database(services: Services) -> None:
     _activation, token = issue(services, people.pending_key(people.person()))
     database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -28,6 +28,7 @@ def test_a_fresh_token_opens_its_connection(issued: tuple[Token, str]) -> None:
     assert found.connection.name == "Entra ID"
 
 
+@pytest.mark.sqlite
 def test_the_secret_is_nowhere_in_the_database(
     services: Services, issued: tuple[Token, str]
 ) -> None:

@@ -134,7 +134,6 @@ def test_after_a_send_the_pin_is_in_no_table_and_was_in_no_log(
     with structlog.testing.capture_logs() as logs:
         made.run_once()
     assert PIN not in repr(logs)
-    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     for model in (OutboxMail, AuditEvent):
         assert PIN not in repr(list(model.select().tuples()))
     assert OutboxMail.get().sealed_secret is None
