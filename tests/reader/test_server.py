@@ -9,14 +9,21 @@ import hashlib
 import http.server
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
 
 from reader.server import (
     BadAddress,
@@ -281,6 +288,57 @@ def test_nothing_listens_there() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ServerGone, match="nothing listens"):
             post(url, signer(), "poll", {})
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """For localhost, signed by itself; with its key in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "localhost.pem"
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(encoding, form, serialization.NoEncryption())
+    path.write_bytes(secret + made.public_bytes(encoding))
+    return path
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_certificate_must_be_trusted(
+    certificate: Path, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a company's own authority is named as every OpenSSL program is told of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    requests: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        link, _ = listener.accept()
+        with link, contextlib.suppress(OSError), context.wrap_socket(link, server_side=True) as tls:
+            requests.append(_request(tls))
+            tls.sendall(answer("200 OK", b"{}"))
+
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        if trusted:
+            assert post(url, signer(), "poll", {}) == {}
+        else:
+            with pytest.raises(ServerGone, match="certificate is not trusted"):
+                post(url, signer(), "poll", {})
+        thread.join(5)
+    assert len(requests) == trusted
 
 
 def test_a_waiting_request_can_be_interrupted(server: FakeServer) -> None:
