@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,8 @@ from types import FrameType
 from .settings import PREFIX, Settings
 
 _DRAIN = 30.0  # seconds that running requests and one mail may take after SIGTERM
+_MARGIN = 5.0
+_REMIND_EVERY = 2.0
 _RESTART_AFTER = 2.0
 
 
@@ -128,13 +130,23 @@ def _end(children: list[Child]) -> None:
     running = [c.process for c in children if c.process is not None and c.process.poll() is None]
     for process in running:
         process.terminate()
-    deadline = time.monotonic() + _DRAIN
+    # granian kills its own at _DRAIN; it gets a moment more than they do.
+    deadline = time.monotonic() + _DRAIN + _MARGIN
     for process in running:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                process.wait(_REMIND_EVERY)
+            except subprocess.TimeoutExpired:
+                # A worker that granian has just forked still has its parent's handler and lets
+                # the first signal go by. All that the child has started is in its group.
+                _tell_group(process, signal.SIGTERM)
+        _tell_group(process, signal.SIGKILL)  # nothing outlives us, whoever its parent was
+        process.wait()
+
+
+def _tell_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _env(settings: Settings) -> dict[str, str]:
