@@ -86,7 +86,7 @@ def confirmed(made: Confirmed, *, new_user: bool) -> str:
         "panel/wizard/confirmed.html",
         person={"name": made.user.display_name, "url": page},
         headline=headline,
-        happened=wizard_view.happened(made, services()),
+        happened=wizard_view.happened(made, new_user, services()),
         message=wizard_view.message(made, services()) if shows else None,
         link_expires_at=made.expires_at,
         reveal_url=url_for("keys.reveal_pin", key_id=key.resource_id) if reveal and key else None,

@@ -182,11 +182,11 @@ def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
     return said
 
 
-def happened(made: Confirmed, services: Services) -> list[dict[str, str]]:
+def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[str, str]]:
     """Return what Confirm did besides what the headline says."""
     address = made.user.email
     said: list[dict[str, str]] = []
-    count = len(groups.groups_of(made.user))
+    count = len(groups.groups_of(made.user)) if new_user else 0
     if count:
         text = ngettext("Member of one group.", "Member of %(num)s groups.", count)
         said.append({"text": text, "icon": "users-round"})

@@ -12,11 +12,12 @@ import secrets
 from . import audit
 from .audit import Actor, Event
 from .clock import DAY, now_ms
-from .errors import InvalidValue, NotFound, Taken, Unauthenticated
+from .errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from .models import Connection, Token
 
 PREFIX = "kw"
 MAX_DAYS = 365
+MAX_LIVING = 2
 _NO_HASH = b"\0" * 32
 _TOUCH_EVERY = 60_000
 
@@ -36,9 +37,17 @@ def create_connection(name: str, actor: Actor, scope: str = "write") -> Connecti
 
 
 def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]:
-    """Issue a token and return it with its text, which is nowhere else. At most 365 days."""
+    """Issue a token and return it with its text, which is nowhere else. At most 365 days.
+
+    Two may live at once, for the change-over. Raises WrongState for a third.
+    """
     if not 1 <= days <= MAX_DAYS:
         raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
+    living = Token.select().where(
+        Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
+    )
+    if living.count() >= MAX_LIVING:
+        raise WrongState("Two tokens live already: revoke the one that is not used any more.")
     public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     token = Token.create(
         connection=connection,

@@ -117,6 +117,7 @@ def test_a_directory_is_connected_and_its_token_shown_once(panel: Panel) -> None
         tokens.verify(f"Bearer {token[0]}")
 
 
+@pytest.mark.req("R2")
 def test_a_second_token_for_the_change_over(panel: Panel) -> None:
     with transaction():
         connection = tokens.create_connection("Okta", CLI)
@@ -124,6 +125,9 @@ def test_a_second_token_for_the_change_over(panel: Panel) -> None:
     page = panel.post(f"/directories/{connection.id}/tokens").text
     assert re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
     assert Token.select().where(Token.revoked_at.is_null()).count() == 2
+    third = text_of(panel.post(f"/directories/{connection.id}/tokens", follow_redirects=True))
+    assert "Two tokens live already" in third
+    assert Token.select().count() == 2
 
 
 def test_a_token_asks_for_the_owners_key_and_keeps_what_was_typed(app: Flask) -> None:

@@ -237,6 +237,19 @@ def test_a_lost_session_loses_nothing(panel: Panel, app: Flask) -> None:
     assert 'value="Engineer"' in panel.get(f"{draft}/user-information").text
 
 
+def test_saving_by_itself_says_when_it_stops_and_touches_nothing(panel: Panel) -> None:
+    draft = panel.to_key_step()
+    Session.update(ended_at=1).execute()
+    here = {"HX-Request": "true", "HX-Current-URL": f"http://localhost{draft}/user-information"}
+    answer = panel.post(f"{draft}/save?step=user-information", {**ADA, "title": "X"}, headers=here)
+    assert answer.status_code == 200
+    assert "HX-Redirect" not in answer.headers
+    assert "This is not saved." in answer.text
+    assert f"/sign-in?next={draft}/user-information" in answer.text
+    assert "/save?step=user-information" in answer.text  # it goes on after a sign-in
+    assert "Engineer" in panel.draft(draft).data
+
+
 def test_a_draft_is_its_authors_only(panel: Panel, app: Flask) -> None:
     draft = panel.to_key_step()
     other = Panel(app, name="Somebody else")
