@@ -23,11 +23,12 @@ from .clock import now_ms
 from .errors import InvalidValue, NotFound, Taken
 from .lifecycle import LinkState, Reason
 from .models import Challenge, Connection, Member, User, UserValue
-from .naming import fold
+from .naming import fold, look_up_key
 
 Document = Mapping[str, object]
 
 MAX_NAME = 256
+UNSEARCHED = frozenset({"photos", "x509Certificates"})  # long, and nobody looks for them
 
 
 def deactivate(user: User, reason: Reason, actor: Actor) -> None:
@@ -180,13 +181,12 @@ def _derive(user: User, document: Document) -> None:
     user_name = _text(document, "userName").strip()
     if not user_name:
         raise InvalidValue("A user name is required.", "userName")
-    if len(user_name) > MAX_NAME or len(fold(user_name)) > MAX_NAME:
-        raise InvalidValue(f"A user name has at most {MAX_NAME} characters.", "userName")
     user.user_name = user_name
-    user.user_name_key = fold(user_name)
+    user.user_name_key = look_up_key(user_name, "userName", MAX_NAME)
     user.external_id = _text(document, "externalId") or None
+    look_up_key(user.external_id or "", "externalId")
     user.display_name = shown_name(document)
-    user.display_name_key = fold(user.display_name)
+    user.display_name_key = look_up_key(user.display_name, "displayName")
     user.email = mail_address(document)
     user.email_key = fold(user.email) if user.email else None
     user.document = orjson.dumps(document).decode()
@@ -244,10 +244,11 @@ def _write_values(user: User, document: Document) -> None:
             "attribute": name,
             "type": element.get("type"),
             "value": str(element["value"]),
-            "value_key": fold(str(element["value"])),
+            "value_key": look_up_key(str(element["value"]), f"{name}.value"),
             "primary": element.get("primary") is True,
         }
         for name in document
+        if name not in UNSEARCHED
         for element in _elements(document, name)
         if element.get("value") is not None
     ]

@@ -21,10 +21,11 @@ from .clock import now_ms
 from .db import tuples
 from .errors import InvalidValue, NotFound, Taken
 from .models import Connection, Group, Member, User
-from .naming import fold
+from .naming import look_up_key
 
 Document = Mapping[str, object]
 
+MAX_NAME = 256
 MAX_NESTING = 8
 _CHUNK = 500  # ids per statement, well under every database's limit on parameters
 
@@ -231,12 +232,11 @@ def _derive(group: Group, document: Document) -> None:
     name = name.strip() if isinstance(name, str) else ""
     if not name:
         raise InvalidValue("A group needs a display name.", "displayName")
-    if len(name) > 256:
-        raise InvalidValue("A group's display name has at most 256 characters.", "displayName")
     external_id = document.get("externalId")
     group.display_name = name
-    group.display_name_key = fold(name)
+    group.display_name_key = look_up_key(name, "displayName", MAX_NAME)
     group.external_id = external_id if isinstance(external_id, str) and external_id else None
+    look_up_key(group.external_id or "", "externalId")
     group.document = orjson.dumps(document).decode()
 
 

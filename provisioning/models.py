@@ -3,6 +3,8 @@
 
 """The tables. Times are integer milliseconds since the epoch, UTC; see `clock`.
 
+A CharField holds a word of ours: PostgreSQL refuses what is longer than 255 characters.
+
 Look-up keys (`*_key`) hold `naming.fold` of the value beside them: NFKC + casefold is computed
 here and indexed, because no database folds case the same way (security requirement R7).
 A migration never imports this module.
@@ -149,7 +151,7 @@ class UserValue(Row):
 
     user = ForeignKeyField(User, backref="values", on_delete="CASCADE")
     attribute = CharField()
-    type = CharField(null=True)
+    type = TextField(null=True)
     value = TextField()
     value_key = TextField()
     primary = BooleanField(default=False)
@@ -359,7 +361,7 @@ class PairingCode(Row):
     """The 8-digit one-time code that pairs a station: 10 minutes, 5 tries."""
 
     code_hash = BlobField(unique=True)
-    created_by = CharField()
+    created_by = TextField()
     expires_at = BigIntegerField()
     tries = IntegerField(default=0)
     used_at = BigIntegerField(null=True)
@@ -400,7 +402,7 @@ class Job(Row):
     session = ForeignKeyField(Session, null=True)  # the activation session that asked
     pin_mode = CharField(default="")  # server | own, for `enrol`
     code = CharField(default="")  # short code shown on both screens
-    created_by = CharField(default="")
+    created_by = TextField(default="")
     created_at = BigIntegerField(default=now_ms)
     updated_at = BigIntegerField(default=now_ms)
     finished_at = BigIntegerField(null=True)

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import unicodedata
 
+from .errors import InvalidValue
+
+# PostgreSQL takes 2,704 bytes for a line of an index; a character has up to four.
+LONGEST = 512
+
 
 def fold(text: str) -> str:
     """Return the look-up key of a name: stripped, NFKC, casefolded, NFKC again.
@@ -16,3 +21,14 @@ def fold(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text.strip()).casefold()
     return unicodedata.normalize("NFKC", folded).strip()
+
+
+def look_up_key(text: str, field: str, longest: int = LONGEST) -> str:
+    """Return `fold` of a value that an index holds; raises InvalidValue for one that is too long.
+
+    Folding lengthens some texts, one letter to eighteen.
+    """
+    key = fold(text)
+    if max(len(text), len(key)) > longest:
+        raise InvalidValue(f"{field} has at most {longest} characters.", field)
+    return key

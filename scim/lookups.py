@@ -13,6 +13,7 @@ from typing import Any
 
 from peewee import ModelSelect
 
+from provisioning.directory import UNSEARCHED
 from provisioning.groups import MAX_NESTING
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User, UserValue
@@ -40,6 +41,7 @@ MAX_GROUPS = 2_000  # groups that one filter term may select before it is left t
 _IN_VALUES = frozenset(
     attribute.name for attribute in USER.schema.attributes
     if attribute.multi_valued and attribute.sub("value") and not attribute.read_only
+    and attribute.name not in UNSEARCHED
 )
 
 

@@ -120,7 +120,7 @@ User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_
 class UserValue(Row):
     user = ForeignKeyField(User, on_delete="CASCADE")
     attribute = CharField()
-    type = CharField(null=True)
+    type = TextField(null=True)
     value = TextField()
     value_key = TextField()
     primary = BooleanField(default=False)
@@ -299,7 +299,7 @@ class Station(Row):
 
 class PairingCode(Row):
     code_hash = BlobField(unique=True)
-    created_by = CharField()
+    created_by = TextField()
     expires_at = BigIntegerField()
     tries = IntegerField(default=0)
     used_at = BigIntegerField(null=True)
@@ -336,7 +336,7 @@ class Job(Row):
     session = ForeignKeyField(Session, null=True)
     pin_mode = CharField(default="")
     code = CharField(default="")
-    created_by = CharField(default="")
+    created_by = TextField(default="")
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     finished_at = BigIntegerField(null=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import unicodedata
 
 import pytest
@@ -247,3 +248,49 @@ def test_status_and_keys_follow_active_whatever_the_order(
     stored = people.again(user)
     assert stored.active == (active[-1] if active else True)
     assert stored.status == (UserStatus.SUSPENDED if ever_left else UserStatus.ACTIVE)
+
+
+def _noise(length: int) -> str:
+    """Text that no database can compress, four bytes each."""
+    chance = random.Random(7)
+    return "".join(chr(chance.randrange(0x20000, 0x2A6D0)) for _ in range(length))
+
+
+def test_texts_of_the_greatest_length_fit_every_index(services: Services) -> None:
+    with transaction():
+        connection = Connection.create(name="Directory")
+        user = directory.create_user(
+            {
+                **people.document(_noise(256)),
+                "externalId": _noise(512),
+                "displayName": _noise(512),
+                "phoneNumbers": [{"value": _noise(512), "type": _noise(300)}],
+                "photos": [{"value": _noise(9_000)}],
+            },
+            connection=connection,
+            actor=CLI,
+        )
+        jobs.queue_pin_change_by_holder(
+            people.station(services), audit.Actor("user", "1", user.display_name), binding="b"
+        )
+    assert User.get(User.display_name_key == _noise(512)) == user
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"userName": "x" * 257},
+        {"externalId": "x" * 513},
+        {"displayName": "x" * 513},
+        {"displayName": "\ufdfa" * 100},  # one letter, eighteen when folded
+        {"phoneNumbers": [{"value": "1" * 513}]},
+    ],
+)
+def test_a_text_that_no_index_takes_is_refused_by_name(
+    services: Services, change: dict[str, object]
+) -> None:
+    (field,) = change
+    with pytest.raises(InvalidValue, match=field) as refused:
+        people.person("ada", **change)
+    assert str(refused.value.field).startswith(field)
+    assert User.select().count() == 0
