@@ -18,6 +18,8 @@ from .resource_types import USER
 from .resources import etag_matches
 from .schema import ResourceType
 
+MAX_UNKNOWN = 200  # names counted for one connection
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -41,9 +43,18 @@ class Caller:
             raise Forbidden("This connection may write users only.")
 
     def note_unknown(self) -> None:
-        """Count what no schema knows, by name (R9): one statement, in the caller's transaction."""
+        """Count what no schema knows, by name (R9), in the caller's transaction.
+
+        A directory has a few such names; one that invents more does not fill the table.
+        """
+        if not self.dialect.unknown:
+            return
+        mine = UnknownAttribute.connection == self.connection.id
+        held = {row.name for row in UnknownAttribute.select(UnknownAttribute.name).where(mine)}
+        room = max(0, MAX_UNKNOWN - len(held))
+        new = [name for name in self.dialect.unknown if name not in held][:room]
         rows = [{"connection": self.connection.id, "name": name, "seen": seen}
-                for name, seen in self.dialect.unknown.items()]
+                for name, seen in self.dialect.unknown.items() if name in held or name in new]
         if rows:
             (
                 UnknownAttribute.insert_many(rows)

@@ -19,7 +19,7 @@ from .filters import parse
 from .projection import projection
 from .resources import Resource, render
 from .rows import Row
-from .schema import ResourceType
+from .schema import ResourceType, Returned
 from .selection import Selection, Sort
 
 DEFAULT_COUNT = 100
@@ -129,8 +129,11 @@ def _sorts(types: Sequence[ResourceType], listing: Listing) -> list[Sort | None]
     paths = [type_.resolve(listing.sort_by) for type_ in types]
     if not any(paths):
         raise InvalidPath("sortBy names no attribute.")
-    if any(path is not None and path.attribute.name == "password" for path in paths):
-        raise InvalidPath("sortBy names an attribute that is never returned.")
+    for path in paths:
+        if path is not None and path.attribute.returned is Returned.NEVER:
+            raise InvalidPath("sortBy names an attribute that is never returned.")
+        if path is not None and path.leaf.is_complex and path.to("value") is None:
+            raise InvalidPath(f"{path} has parts: sort by one of them.")
     return [Sort(path, listing.descending) for path in paths]
 
 

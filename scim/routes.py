@@ -10,7 +10,6 @@ form of RFC 7644 §3.12; what no address takes is answered by `_unrouted`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote
 
 import orjson
 import structlog
@@ -239,7 +238,7 @@ def _schemas() -> Response:
 
 
 def _schema(wanted: str) -> Response:
-    return _one_of(discovery.schemas(_caller().base), unquote(wanted))
+    return _one_of(discovery.schemas(_caller().base), wanted)
 
 
 def _listed(found: list[dict[str, object]]) -> Response:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-# How many cases a property test tries; a longer run sets KEYWRIGHT_TEST_EXAMPLES=5000.
-EXAMPLES = int(os.environ.get("KEYWRIGHT_TEST_EXAMPLES", "200"))
+# How many cases a property test tries; a longer run sets TEST_EXAMPLES=5000.
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "200"))
 
 WORDS = ["Ann", "ann", "Bob", "B%b", "a_b", 'q"t', "b\\s", "É", "é", "Ann Lee", "x"]
 TYPES = ["work", "Work", "home", "other"]

@@ -31,7 +31,8 @@ PAGES: list[tuple[dict[str, int], int, list[str]]] = [
 WRONG: list[tuple[dict[str, str], str]] = [
     ({"count": "x"}, "invalidValue"), ({"startIndex": "1.5"}, "invalidValue"),
     ({"count": "9" * 100}, "invalidValue"), ({"sortBy": "nope"}, "invalidPath"),
-    ({"sortBy": "password"}, "invalidPath"), ({"sortBy": "x" * 9000}, "invalidPath"),
+    ({"sortBy": "password"}, "invalidPath"), ({"sortBy": "name"}, "invalidPath"),
+    ({"sortBy": "x" * 9000}, "invalidPath"),
     ({"sortBy": "userName", "sortOrder": "up"}, "invalidValue"),
     ({"filter": ""}, "invalidFilter"), ({"filter": "x" * 5000}, "invalidFilter"),
     ({"filter": 'nope eq "x"'}, "invalidFilter"),

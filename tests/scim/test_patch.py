@@ -333,8 +333,8 @@ def _settled(document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             joined: dict[str, dict[str, Any]] = {}
             for element in value:
-                kept = {n: part.lower() if n in ("type", "value") else part for n, part in element.items()
-                        if (n, part) != ("primary", False)}
+                kept = {n: part.lower() if n in ("type", "value") else part
+                        for n, part in element.items() if (n, part) != ("primary", False)}
                 twin = str(sorted((n, part) for n, part in kept.items() if n != "primary"))
                 joined[twin] = {**joined.get(twin, {}), **kept}
             value = [joined[twin] for twin in sorted(joined)]

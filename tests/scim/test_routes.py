@@ -17,6 +17,7 @@ from provisioning import audit, tokens
 from provisioning.clock import now_ms
 from provisioning.db import transaction
 from provisioning.models import Connection, Group, Token, UnknownAttribute, User
+from scim.caller import MAX_UNKNOWN
 from tests.scim.pushing import GROUP, PATCH_OP, USER, Directory, connect
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -251,6 +252,15 @@ def test_unknown_attributes_are_counted_by_connection(app: Flask, directory: Dir
                     ("Other", "shoeSize"): 1}
 
 
+@pytest.mark.req("R9")
+def test_unknown_names_do_not_fill_the_table(directory: Directory) -> None:
+    directory.user("ann", **{f"x{place}": 1 for place in range(300)})
+    assert UnknownAttribute.select().count() == MAX_UNKNOWN
+    directory.user("bob", x0=1, another=1)
+    assert UnknownAttribute.select().count() == MAX_UNKNOWN
+    assert UnknownAttribute.get(UnknownAttribute.name == "x0").seen == 2
+
+
 def test_a_connection_is_seen_once_a_minute(directory: Directory) -> None:
     assert directory("GET", "/Users").status_code == 200
     first = Connection.get_by_id(directory.connection.id).last_seen_at
@@ -280,8 +290,9 @@ def test_a_connection_sees_only_what_it_provisioned(app: Flask, directory: Direc
     assert Group.select().count() == 1
 
 
-def test_an_address_may_end_in_a_slash(directory: Directory) -> None:
-    assert directory("GET", "/Users/").status_code == 200
+def test_an_address_may_end_in_a_slash_or_not(directory: Directory) -> None:
+    for path in ("/Users", "/Users/", "/", ""):
+        assert directory("GET", path).get_json(force=True)["totalResults"] == 0
 
 
 @pytest.mark.req("P16")
