@@ -31,6 +31,7 @@ _RATES = {
 def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     """Hang this door's pages on the app."""
     from . import (
+        account,
         activation,
         activation_browser,
         activation_driver,
@@ -60,6 +61,7 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     csrf.exempt(station_api.blueprint)
     for module in (
         sign_in,
+        account,
         at_reader,
         desk_job,
         users,

@@ -52,7 +52,11 @@ def _shown(account: PanelAccount) -> dict[str, str]:
         access.Role.OPERATOR: _("Operator"),
         access.Role.AUDITOR: _("Auditor"),
     }
-    return {"name": account.name, "role": names[access.Role(account.role)]}
+    return {
+        "name": account.name,
+        "role": names[access.Role(account.role)],
+        "url": url_for("account.page"),
+    }
 
 
 def _menu() -> list[dict[str, object]]:

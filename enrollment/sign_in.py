@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access, audit, ceremony, owners, sign_in
+from provisioning import access, audit, ceremony, owners, panel_keys, sign_in
 from provisioning.access import SessionKind
 from provisioning.audit import Event
 from provisioning.db import transaction
@@ -20,7 +20,7 @@ from provisioning.errors import CeremonyRefused, InvalidValue, Unauthenticated
 from provisioning.models import PanelAccount
 from provisioning.services import services
 
-from . import web
+from . import station_choice, web
 from .forms import OwnerForm
 from .web import panel_page, panel_session
 
@@ -72,13 +72,14 @@ def step_up() -> ResponseReturnValue:
     """Ask for the key once more."""
     back = web.safe_next("/")
     demo = services().settings.demo
+    readers = station_choice.offered(web.panel_account().user)
     return render_template(
         "panel/step_up.html",
         reason=None,
         options_url=url_for(".step_up_options"),
         finish_url=url_for(".step_up_finish", next=back),
         back_url=back,
-        desk_url=url_for("at_reader.choose", next=back),
+        desk_url=url_for("at_reader.choose", next=back) if readers else None,
         demo_url=url_for("at_reader.ask", next=back) if demo else None,
     )
 
@@ -144,11 +145,11 @@ def owner_finish() -> ResponseReturnValue:
     """Use the link up: account, key and session at once."""
     link = access.find_owner_link(_told("token"))
     with transaction():
-        taken = ceremony.take_challenge(owners.PURPOSE, owners.binding_of(link))
+        taken = ceremony.take_challenge(panel_keys.PURPOSE, owners.binding_of(link))
     with transaction():
         account = owners.become(
             link,
-            _body().get("credential"),
+            web.json_body().get("credential"),
             taken,
             name=_told("name"),
             email=_told("email"),
@@ -188,7 +189,7 @@ def sign_out() -> ResponseReturnValue:
 
 def _account_that_answers(purpose: str, binding: str) -> PanelAccount:
     """Return the account that answers this browser's question, which is dead after this try."""
-    response = _body().get("credential")
+    response = web.json_body().get("credential")
     with transaction():
         taken = ceremony.take_challenge(purpose, binding)
     try:
@@ -216,13 +217,6 @@ def _open_session(
     web.drop_cookie(response, web.WAIT_COOKIE)
 
 
-def _body() -> dict[str, object]:
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise InvalidValue("The browser sent nothing that can be read.")
-    return body
-
-
 def _told(name: str) -> str:
-    value = _body().get(name)
+    value = web.json_body().get(name)
     return value if isinstance(value, str) else ""

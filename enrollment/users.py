@@ -10,10 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import directory, keys, people
+from provisioning import directory, keys, panel_keys, people
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
+from provisioning.services import services
 
 from . import key_items, user_page, user_table, web, wizard_draft
 from .web import panel_page
@@ -43,6 +44,7 @@ def users() -> ResponseReturnValue:
         export_url=user_table.address(wanted, "users.export"),
         total=sum(counts.values()),
         drafts=_drafts() if operator else [],
+        second_key_url=url_for("account.page") if _has_one_key() else None,
         directories_url=url_for("directories.directories") if web.may(Role.OWNER) else None,
     )
 
@@ -109,6 +111,12 @@ def reactivate(user_id: str) -> ResponseReturnValue:
             )
         )
     return redirect(url_for(".user", user_id=user_id))
+
+
+def _has_one_key() -> bool:
+    # The demonstration's owner has a software card that cannot be lost.
+    one = len(panel_keys.of_account(web.panel_account())) == 1
+    return one and not services().settings.demo
 
 
 def _drafts() -> list[dict[str, object]]:

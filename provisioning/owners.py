@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
-from . import access, attestation, ceremony, sign_in
+from . import access, panel_keys, sign_in
 from .access import Role
 from .addresses import check_address
 from .audit import CLI
@@ -16,8 +15,6 @@ from .ceremony import TakenChallenge
 from .errors import Forbidden
 from .models import OwnerLink, PanelAccount
 from .services import Services
-
-PURPOSE = "panel.register"
 
 
 def binding_of(link: OwnerLink) -> str:
@@ -28,16 +25,12 @@ def binding_of(link: OwnerLink) -> str:
 def options(link: OwnerLink, name: str, services: Services) -> str:
     """Ask for the owner's key: PublicKeyCredentialCreationOptionsJSON."""
     account = link.account
-    shown = account.name if account is not None else name
-    return ceremony.registration_options(
-        sign_in.party(services),
-        purpose=PURPOSE,
-        binding=binding_of(link),
-        user_handle=_handle(link),
-        user_name=shown,
-        display_name=shown,
-        exclude=sign_in.panel_keys(account) if account is not None else [],
-        attestation="none",
+    return panel_keys.options(
+        binding_of(link),
+        account.name if account is not None else name,
+        _handle(link),
+        sign_in.panel_keys(account) if account is not None else [],
+        services,
     )
 
 
@@ -52,18 +45,9 @@ def become(
 ) -> PanelAccount:
     """Use the link up: verify the key, make or recover the account, store the key.
 
-    Any model will do: the panel must open before a policy on models can be set. Raises
-    CeremonyRefused, LinkDead, InvalidValue.
+    Raises CeremonyRefused, LinkDead, InvalidValue.
     """
-    policy = replace(
-        attestation.load_policy(services.settings),
-        required=False,
-        allowed_models=frozenset(),
-        device_bound=False,
-    )
-    verified = ceremony.verify_registration(
-        response, taken, policy=policy, party=sign_in.party(services)
-    )
+    verified = panel_keys.verify(response, taken, services)
     access.use_owner_link(link)
     account = link.account
     if account is None:

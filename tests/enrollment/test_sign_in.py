@@ -364,3 +364,66 @@ def test_the_audit_log_stays_whole(browser: FlaskClient, key: Authenticator) -> 
     signed_in(browser, key)
     assert audit.verify().whole
     assert sign_in.panel_keys(PanelAccount.get()) == [key.credential_id]
+
+
+def add_key(browser: FlaskClient, key: Authenticator, name: str = "Spare") -> TestResponse:
+    options = browser.post("/account/options", json={})
+    assert options.status_code == 200, options.json
+    told = {"name": name, "credential": key.create(options.text)}
+    return browser.post("/account/finish", json=told)
+
+
+def test_an_owner_is_told_to_register_a_second_key(
+    browser: FlaskClient, key: Authenticator, services: Services
+) -> None:
+    become_owner(browser, key, owner_link())
+    spare = Authenticator(services.settings.origin, services.settings.rp_id)
+    assert "You have one key only." in text_of(browser.get("/account"))
+    assert add_key(browser, spare).json == {"location": "/account"}
+    page = text_of(browser.get("/account"))
+    assert "Spare" in page
+    assert "one key only" not in page
+    browser.post("/sign-out")
+    assert answer(browser, spare).status_code == 200
+
+
+def test_the_last_key_stays(browser: FlaskClient, key: Authenticator, services: Services) -> None:
+    become_owner(browser, key, owner_link())
+    (first,) = PanelCredential.select()
+    assert browser.post(f"/account/keys/{first.id}/remove").status_code == 409
+    spare = Authenticator(services.settings.origin, services.settings.rp_id)
+    add_key(browser, spare)
+    PanelCredential.update(locked_at=1).where(PanelCredential.label == "Spare").execute()
+    assert browser.post(f"/account/keys/{first.id}/remove").status_code == 409
+    PanelCredential.update(locked_at=None).execute()
+    assert browser.post(f"/account/keys/{first.id}/remove").status_code == 302
+    browser.post("/sign-out")
+    assert answer(browser, key).status_code == 400
+    assert answer(browser, spare).status_code == 200
+
+
+def test_nobody_touches_another_admins_keys(
+    app: Flask, browser: FlaskClient, key: Authenticator
+) -> None:
+    become_owner(browser, key, owner_link())
+    other = Panel(app, name="Other")
+    (first,) = PanelCredential.select()
+    assert other.post(f"/account/keys/{first.id}/remove").status_code == 404
+
+
+def test_a_second_key_asks_for_the_first_one(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    panel = Panel(app, stepped_up=False)
+    assert panel.get("/account").location == "/step-up?next=/account"
+    refused = panel.client.post("/account/options", json={})
+    assert refused.status_code == 403
+    assert "security key again" in refused.json["error"]
+
+
+def test_a_key_of_the_panel_has_a_name(
+    browser: FlaskClient, key: Authenticator, services: Services
+) -> None:
+    become_owner(browser, key, owner_link())
+    spare = Authenticator(services.settings.origin, services.settings.rp_id)
+    assert add_key(browser, spare, " ").status_code == 400
+    assert PanelCredential.select().count() == 1
