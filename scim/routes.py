@@ -19,9 +19,10 @@ from werkzeug.routing import RequestRedirect
 
 from provisioning import tokens
 from provisioning.clock import MINUTE, now_ms
-from provisioning.db import transaction
+from provisioning.db import RETRY_AFTER, transaction, will_pass
 from provisioning.errors import KeywrightError
 from provisioning.errors import NotFound as NothingThere
+from provisioning.logs import kind_and_place
 from provisioning.services import Services
 
 from . import bulk, discovery, json_body, rows
@@ -313,7 +314,10 @@ def _on_http(error: HTTPException) -> Response:
 
 
 def _on_surprise(error: Exception) -> Response:
-    log.error("unexpected error", path=request.path, kind=type(error).__name__, exc_info=True)
+    if will_pass(error):
+        log.warning("database away or busy", path=request.path, **kind_and_place(error))
+        return _refusal(Fault(503, "The server is busy."), {"Retry-After": RETRY_AFTER})
+    log.error("unexpected error", path=request.path, **kind_and_place(error))
     return _refusal(Fault(500, "The server failed."), {})
 
 
