@@ -63,10 +63,10 @@ def test_what_may_be_sent_is_read() -> None:
     b'{"a":"' + b"\\" * 1_000_000,
 ])
 def test_a_hostile_body_is_refused_in_linear_time(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(InvalidSyntax):
         parse(body)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 _values = st.recursive(

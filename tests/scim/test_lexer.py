@@ -66,10 +66,10 @@ def test_what_no_token_matches_is_refused(text: str) -> None:
     '"\\' * 2_000, "a.b" * 1_300, "-" * 4_000, "not(" * 1_000,
 ])
 def test_a_filter_over_a_cap_is_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(InvalidFilter):
         tokenise(text)
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
 
 
 @pytest.mark.req("R5")
