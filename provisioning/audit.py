@@ -10,7 +10,6 @@ an edited, missing or reordered row or a cut tail is found by `verify` (R26).
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
@@ -22,6 +21,7 @@ from .clock import now_ms
 from .db import database
 from .errors import InvalidValue
 from .models import AuditEvent, AuditHead, SecurityKey, User
+from .statements import Statements, parameter
 
 _START = b"\0" * 32
 
@@ -101,6 +101,11 @@ SYSTEM = Actor("system", None, "Keywright")
 CLI = Actor("cli", None, "command line")
 
 
+# What a row's MAC covers, in this order, as JSON.
+_COVERED = ("at", "actor_kind", "actor_id", "actor_name", "event", "user_id", "key_id", "detail")
+_CONTENT = json.JSONEncoder(ensure_ascii=False)
+_DETAIL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 _process_key: list[bytes] = []
 
 
@@ -122,50 +127,53 @@ def record(
     user: User | None = None,
     key: SecurityKey | None = None,
     **detail: object,
-) -> AuditEvent:
+) -> None:
     """Write one line in the caller's transaction. If it cannot be written, nothing happened."""
-    head = _head()
-    row = AuditEvent(
-        at=now_ms(),
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        actor_name=actor.name,
-        event=event.value,
-        user=user,
-        key=key,
-        detail=json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
+    head_id, rows, previous = _head()
+    content = (
+        now_ms(),
+        actor.kind,
+        actor.id,
+        actor.name,
+        event.value,
+        user.id if user is not None else None,
+        key.id if key is not None else None,
+        _DETAIL.encode(detail),
     )
-    row.mac = _mac(bytes(head.mac) if head.rows else _START, row)
-    row.save(force_insert=True)
-    head.rows += 1
-    head.mac = row.mac
-    head.save()
-    return row
+    mac = _mac(previous, content)
+    _ADD.change((), (*content, mac))
+    _MOVE.change((), (rows + 1, mac, head_id))
 
 
-def _head() -> AuditHead:
-    query = AuditHead.select().limit(1)
-    if getattr(database, "for_update", False):
-        query = query.for_update()
-    head = query.first()
-    return head if head is not None else AuditHead.create(rows=0, mac=_START)
+def _head() -> tuple[int, int, bytes]:
+    """Return the head's row id, the number of rows, and the MAC that the next one covers."""
+    found = _HEAD.rows((bool(database.for_update),), ())
+    if not found:
+        return AuditHead.create(rows=0, mac=_START).id, 0, _START
+    head_id, rows, mac = found[0]
+    return head_id, rows, bytes(mac)
 
 
-def _mac(previous: bytes, row: AuditEvent) -> bytes:
-    content = json.dumps(
-        [
-            row.at,
-            row.actor_kind,
-            row.actor_id,
-            row.actor_name,
-            row.event,
-            row.user_id,
-            row.key_id,
-            row.detail,
-        ],
-        ensure_ascii=False,
+def _mac(previous: bytes, content: tuple[object, ...]) -> bytes:
+    return hmac.digest(_audit_key(), previous + _CONTENT.encode(content).encode(), "sha256")
+
+
+# Every write leaves a row or several, so these are kept: 30 µs a row against 900 by models.
+_HEAD = Statements(
+    lambda locked: (
+        AuditHead.select(AuditHead.id, AuditHead.rows, AuditHead.mac).limit(1).for_update(locked)
     )
-    return hmac.new(_audit_key(), previous + content.encode(), hashlib.sha256).digest()
+)
+_ADD = Statements(
+    lambda: AuditEvent.insert(
+        {field: parameter(place) for place, field in enumerate((*_COVERED, "mac"))}
+    )
+)
+_MOVE = Statements(
+    lambda: AuditHead.update({AuditHead.rows: parameter(0), AuditHead.mac: parameter(1)}).where(
+        AuditHead.id == parameter(2)
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -215,7 +223,8 @@ def verify(anchor: Anchor | None = None) -> Verdict:
     previous, count = _START, 0
     for row in AuditEvent.select().order_by(AuditEvent.id).iterator():
         count += 1
-        if not hmac.compare_digest(bytes(row.mac), _mac(previous, row)):
+        content = tuple(getattr(row, name) for name in _COVERED)
+        if not hmac.compare_digest(bytes(row.mac), _mac(previous, content)):
             return Verdict(count, row.id, f"row {row.id} or the one before it was changed")
         previous = bytes(row.mac)
         if anchor is not None and count == anchor.rows and previous != anchor.mac:

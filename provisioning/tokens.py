@@ -14,6 +14,7 @@ from .audit import Actor, Event
 from .clock import DAY, now_ms
 from .errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from .models import Connection, Token
+from .statements import Statements, model, parameter
 
 PREFIX = "kw"
 MAX_DAYS = 365
@@ -81,9 +82,7 @@ def verify(authorization: str | None) -> Token:
     parts = text.strip().split("_")
     well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
     public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
-    token: Token | None = (
-        Token.select(Token, Connection).join(Connection).where(Token.public_id == public_id).first()
-    )
+    token = _find(public_id)
     expected = bytes(token.secret_hash) if token is not None else _NO_HASH
     same = hmac.compare_digest(_hash(secret), expected)
     now = now_ms()
@@ -100,6 +99,22 @@ def touch(token: Token) -> bool:
     Token.update(last_used_at=now).where(Token.id == token.id).execute()
     Connection.update(last_seen_at=now).where(Connection.id == token.connection_id).execute()
     return True
+
+
+def _find(public_id: str) -> Token | None:
+    """Return a token with its connection: in every request of a directory, so it is kept."""
+    found = _BY_ID.rows((), (public_id,))
+    if not found:
+        return None
+    width = len(Token._meta.sorted_fields)
+    token = model(Token, found[0][:width])
+    token.connection = model(Connection, found[0][width:])
+    return token
+
+
+_BY_ID = Statements(
+    lambda: Token.select(Token, Connection).join(Connection).where(Token.public_id == parameter(0))
+)
 
 
 def _hash(secret: str) -> bytes:
