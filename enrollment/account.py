@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, jsonify, redirect, render_template, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -30,7 +30,7 @@ def page() -> ResponseReturnValue:
     return render_template(
         "panel/account.html",
         rows=[_row(key, len(mine) > 1) for key in mine],
-        form=NameForm(),
+        form=NameForm(name=request.args.get("name", "")),
         options_url=url_for(".options"),
         finish_url=url_for(".finish"),
     )

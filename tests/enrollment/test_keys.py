@@ -201,7 +201,12 @@ def test_nobody_writes_a_card_of_their_own(app: Flask, desk: Desk, verb: str) ->
     assert not Job.select().exists()
 
 
-def test_a_reader_must_be_chosen(panel: Panel) -> None:
+def test_without_a_reader_the_page_says_so(panel: Panel) -> None:
+    key = active_key(person())
+    assert "No reader is paired yet." in panel.see(f"/keys/{key.resource_id}/change-pin")
+
+
+def test_a_reader_must_be_chosen(panel: Panel, desk: Desk) -> None:
     key = active_key(person())
     answer = panel.post(f"/keys/{key.resource_id}/change-pin", {"station": "nowhere"})
     assert answer.status_code == 200
