@@ -20,7 +20,7 @@ from provisioning import audit
 from provisioning.app import KEYS, create_app
 from provisioning.db import database, open_database
 from provisioning.migrate import migrate
-from provisioning.services import Services
+from provisioning.services import EXTENSION, Services
 from provisioning.settings import load
 from provisioning.vault import Vault
 from tests.fakes.postgres import Postgres, PostgresUnavailable
@@ -141,19 +141,46 @@ def data(database_url: str) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database, migrated once and copied for each test."""
+    path = tmp_path_factory.mktemp("migrated") / "keywright.sqlite3"
+    migrate(open_database(f"sqlite:///{path}"))
+    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
 @pytest.fixture
-def services(data: Path, vault: Vault) -> Iterator[Services]:
+def services(data: Path, migrated: Path, vault: Vault) -> Iterator[Services]:
     settings = load(data, base_url=BASE_URL, organisation="Example Hospital", demo=True)
-    opened = open_database(settings.database_url)
-    migrate(opened)
+    if settings.database_url.startswith("sqlite:"):
+        shutil.copy(migrated, data / migrated.name)
+    migrate(open_database(settings.database_url))
     audit.use_key(vault.audit_key)
     yield Services(settings, vault)
     database.close()
 
 
+@pytest.fixture(scope="session")
+def made_app() -> dict[str, Flask]:
+    """The app is made once: its rules and templates cost more than most tests."""
+    return {}
+
+
 @pytest.fixture
-def app(services: Services) -> Flask:
-    return create_app(services)
+def app(services: Services, made_app: dict[str, Flask]) -> Flask:
+    """The app on this test's database, with no trace of what the test before did to it."""
+    if not made_app:
+        made_app["app"] = create_app(services)
+        made_app["app"].extensions["pristine"] = dict(made_app["app"].config)
+    app = made_app["app"]
+    app.config.clear()
+    app.config.update(app.extensions["pristine"])
+    app.extensions[EXTENSION] = services
+    for limiter in app.extensions["limiter"]:
+        limiter.reset()
+    return app
 
 
 @pytest.fixture

@@ -8,24 +8,10 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import FileSystemBytecodeCache
 
 from provisioning.services import Services
 from tests.fakes.desk import Desk
 from tests.fakes.panel import Panel
-
-
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Compiled templates for all tests: compiling them costs most of a test."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("compiled")))
-
-
-@pytest.fixture
-def app(app: Flask, compiled: FileSystemBytecodeCache) -> Flask:
-    """The app, with what was compiled already."""
-    app.jinja_env.bytecode_cache = compiled
-    return app
 
 
 @pytest.fixture
