@@ -37,7 +37,7 @@ def name(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    app = Flask("templates", template_folder=str(TEMPLATES), static_folder=str(STATIC))
+    app = Flask(__name__, template_folder=str(TEMPLATES), static_folder=str(STATIC))
     app.config["SECRET_KEY"] = "only here"
     Babel(app)
     times.register(app)
