@@ -31,6 +31,8 @@ from peewee import (
 
 from .errors import ConfigurationError
 
+RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
+
 database = DatabaseProxy()
 
 _PRAGMAS = {

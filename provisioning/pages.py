@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from . import errors
+from .db import RETRY_AFTER, will_pass
 from .logs import kind_and_place
 
 log = structlog.get_logger()
@@ -67,6 +68,9 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _last(error: Exception) -> ResponseReturnValue:
+    if will_pass(error):
+        log.warning("database away or busy", path=request.path, **kind_and_place(error))
+        return _answer(503, None, {"Retry-After": RETRY_AFTER})
     log.error("unexpected error", path=request.path, **kind_and_place(error))
     return _answer(500, None)
 

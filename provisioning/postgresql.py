@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from peewee import PeeweeException, PostgresqlDatabase
+from peewee import DataError, PeeweeException, PostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InvalidValue
 
 # Advisory locks are numbers that all users of one database share.
 _WRITER, _MIGRATION = 0x4B57_0001, 0x4B57_0002
@@ -72,12 +72,18 @@ class Postgresql(PostgresqlDatabase):
         """Run a statement, on a new connection if the server has ended the one at hand.
 
         Never within a transaction: what came before is lost, and the caller must hear of it.
+        Raises InvalidValue for a text with a NUL, which PostgreSQL cannot store or compare.
         """
         if not self.is_closed() and not self.in_transaction():
             at_hand: psycopg.Connection[Any] = self.connection()  # type: ignore[no-untyped-call]
             if _is_lost(at_hand):
                 self.close()
-        return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+        try:
+            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+        except DataError as error:
+            if "NUL" in str(error):
+                raise InvalidValue("A text holds a NUL.") from None
+            raise
 
     def _initialize_connection(self, conn: psycopg.Connection[Any]) -> None:
         conn.execute(_SESSION)
