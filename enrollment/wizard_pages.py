@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 from provisioning import access
 from provisioning.errors import Forbidden
 from provisioning.models import WizardDraft
-from provisioning.services import services
+from provisioning.services import Services, services
 
 from . import station_choice, web, wizard_confirm, wizard_draft, wizard_forms, wizard_view
 from .wizard_confirm import Confirmed
@@ -87,11 +87,28 @@ def confirmed(made: Confirmed, *, new_user: bool) -> str:
         person={"name": made.user.display_name, "url": page},
         headline=headline,
         happened=wizard_view.happened(made, new_user, services()),
-        message=wizard_view.message(made, services()) if shows else None,
+        message=_message(made, services()) if shows else None,
         link_expires_at=made.expires_at,
         reveal_url=url_for("keys.reveal_pin", key_id=key.resource_id) if reveal and key else None,
         new_url=url_for("wizard.new") if new_user else None,
         users_url=url_for("users.users"),
+    )
+
+
+def _message(made: Confirmed, services: Services) -> str | None:
+    """Return the message that an admin can copy, link and all, or None."""
+    if made.url is None or made.key is None:
+        return None
+    return str(
+        _(
+            "Hello %(name)s,\n\nyour security key “%(key)s” at %(organisation)s is waiting for "
+            "you. Have it at hand and open this link:\n\n%(url)s\n\nThe link is for you alone "
+            "and works once.",
+            name=made.user.display_name,
+            key=made.key.name,
+            organisation=services.settings.organisation,
+            url=made.url,
+        )
     )
 
 

@@ -201,23 +201,6 @@ def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[s
     return said
 
 
-def message(made: Confirmed, services: Services) -> str | None:
-    """Return the message that an admin can copy, link and all, or None."""
-    if made.url is None or made.key is None:
-        return None
-    return str(
-        _(
-            "Hello %(name)s,\n\nyour security key “%(key)s” at %(organisation)s is waiting for "
-            "you. Have it at hand and open this link:\n\n%(url)s\n\nThe link is for you alone "
-            "and works once.",
-            name=made.user.display_name,
-            key=made.key.name,
-            organisation=services.settings.organisation,
-            url=made.url,
-        )
-    )
-
-
 def _pin_words(services: Services, address: str | None) -> str:
     delivery = services.settings.pin_delivery
     if delivery is PinDelivery.MAIL:
