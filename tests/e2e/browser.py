@@ -44,7 +44,7 @@ class Person:
     def close(self) -> None:
         """Leave; everything that was seen must have been in order."""
         self._context.close()
-        assert self.troubles == []
+        assert not self.troubles, "\n".join(self.troubles)
 
     # Security keys
 
@@ -100,10 +100,12 @@ class Person:
         self._field(label).select_option(label=option)
 
     def picks(self, choice: str) -> None:
-        """Choose one of several radio buttons, or tick a box."""
+        """Choose one of several radio buttons, tick a box, or turn a switch on."""
         wanted = re.compile(f"^{re.escape(choice)}")
-        radio = self.page.get_by_role("radio", name=wanted)
-        radio.or_(self.page.get_by_role("checkbox", name=wanted)).check()
+        radio, box, switch = (
+            self.page.get_by_role(role, name=wanted) for role in ("radio", "checkbox", "switch")
+        )
+        radio.or_(box).or_(switch).check()
 
     def has(self, label: str, value: str) -> None:
         """See what stands in a field."""

@@ -94,10 +94,14 @@ class Desk:
         """What the desk shows when it comes to this state; another fault on the way fails."""
         return self._next(lambda line: line.get("state") == state, state)
 
-    def types(self, prompt: str, pin: str) -> None:
-        """Type a PIN as soon as the desk asks: `pin` for the present one, `new_pin` for a new."""
+    def types(self, prompt: str, pin: str) -> Shown:
+        """Type a PIN as soon as the desk asks: `pin` for the present one, `new_pin` for a new.
+
+        Returns the question.
+        """
         asked = self._next(lambda line: line.get("prompt") == prompt, prompt)
         self._send({"id": asked["id"], "pin": pin})
+        return asked
 
     def agrees(self) -> None:
         """Say yes to the desk's question."""

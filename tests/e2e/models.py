@@ -47,10 +47,10 @@ def card_maker() -> bytes:
 
 
 def chromium_maker() -> tuple[str, bytes]:
-    """The model of Chromium's virtual authenticator and a root that vouches for it.
+    """The model of Chromium's virtual authenticator, and a certificate that vouches for it.
 
     Each of its attestation certificates is new and signs itself, by the one key that is
-    compiled into Chromium. A root of that name and key is what a maker would publish.
+    compiled into Chromium. What is pinned is that key, as a CA that another one has certified.
     """
     name = x509.Name(
         [
@@ -63,16 +63,15 @@ def chromium_maker() -> tuple[str, bytes]:
     key = load_pem_public_key(_CHROMIUM_KEY)
     assert isinstance(key, ec.EllipticCurvePublicKey)
     now = dt.datetime.now(dt.UTC)
-    root = (
+    anchor = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test anchor")]))
         .public_key(key)
         .serial_number(1)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        # Nobody has Chromium's private key to sign this with; an anchor's signature counts nothing.
         .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
     )
-    return CHROMIUM_MODEL, root.public_bytes(Encoding.PEM)
+    return CHROMIUM_MODEL, anchor.public_bytes(Encoding.PEM)
