@@ -79,16 +79,16 @@ def create_app(services: Services) -> Flask:
         database.connect(reuse_if_open=True)
         # WebAuthn knows no IP address as RP ID; machines that call an API stay where they are.
         by_address = settings.is_local and request.host.startswith("127.0.0.1")
-        for_people = not request.path.startswith(("/scim/", "/station/", "/healthz"))
+        for_people = not request.path.startswith(("/station/", "/healthz"))
         if by_address and for_people and request.method == "GET":
             return redirect(settings.base_url + request.full_path.rstrip("?"))
         return None
 
     app.register_blueprint(health)
-    door = scim.routes.blueprint(services)
-    csrf.exempt(door)
-    app.register_blueprint(door, url_prefix="/scim/v2")
     enrollment.register(app, csrf, limiter)
+    # In front of the framework: a directory's request needs nothing of what a page needs.
+    hung = scim.routes.hang(app.wsgi_app, services, _hosts(settings))
+    app.wsgi_app = hung  # type: ignore[assignment, method-assign]
     return app
 
 

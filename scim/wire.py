@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Requests and replies of the SCIM door, straight on WSGI.
+
+Directories need no sessions, forms, pages or templates, so their requests never pass the panel's
+framework: that halves what a small request costs (GET: 0.45 to 0.9 of an empty Flask route).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.http import parse_accept_header
+from werkzeug.sansio.utils import host_is_trusted
+from werkzeug.wsgi import get_input_stream
+
+from . import json_body
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+SCIM_JSON = "application/scim+json"
+
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+# Nothing that a browser could make a page of, nothing that anybody in between may keep.
+_ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+
+
+class Request:
+    """One request, read as far as somebody asks."""
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        # WSGI hands over the bytes of the path as characters (PEP 3333).
+        self.path: str = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+
+    @property
+    def reads(self) -> bool:
+        """Whether it is a GET, or a HEAD, which differs in what is sent only."""
+        return self.method in ("GET", "HEAD")
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its CGI name, such as `IF_MATCH`."""
+        value: str | None = self.environ.get(f"HTTP_{name}")
+        return value
+
+    @cached_property
+    def args(self) -> Mapping[str, str]:
+        """The query parameters; of one that is repeated the first counts."""
+        query = self.environ.get("QUERY_STRING")
+        if not query:
+            return {}
+        return dict(reversed(parse_qsl(query, keep_blank_values=True, errors="replace")))
+
+    def body(self, limit: int) -> dict[str, object]:
+        """Return the JSON object that was sent; at most `limit` bytes are read.
+
+        Raises RequestEntityTooLarge, InvalidSyntax and InvalidValue.
+        """
+        return json_body.parse(get_input_stream(self.environ, max_content_length=limit).read())
+
+    def is_for(self, hosts: Collection[str]) -> bool:
+        """Say whether it was addressed to one of these hosts (T15)."""
+        host = self.environ.get("HTTP_HOST") or self.environ.get("SERVER_NAME", "")
+        return _is_trusted(host, tuple(hosts))
+
+    def allow(self, *methods: str) -> None:
+        """Raise MethodNotAllowed for any other method."""
+        if self.method not in methods and not (self.method == "HEAD" and "GET" in methods):
+            raise MethodNotAllowed(valid_methods=methods)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back; the common headers come to it on the way."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+        """Send it in the media type asked for; OneLogin asks for application/json."""
+        headers = [*self.headers.items(), *_ALWAYS]
+        if self.status not in (204, 304):
+            headers += [("Content-Type", _media_type(request.header("ACCEPT"))),
+                        ("Content-Length", str(len(self.body)))]
+        start_response(_STATUS[self.status], headers)
+        return () if request.method == "HEAD" else (self.body,)
+
+
+WsgiApp = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
+
+
+@lru_cache(maxsize=256)
+def _media_type(accept: str | None) -> str:
+    wanted = parse_accept_header(accept, MIMEAccept)
+    return str(wanted.best_match([SCIM_JSON, "application/json"], SCIM_JSON))
+
+
+@lru_cache(maxsize=256)
+def _is_trusted(host: str, hosts: tuple[str, ...]) -> bool:
+    return host_is_trusted(host.lower(), hosts)
