@@ -70,7 +70,7 @@ class Request:
 
     def is_for(self, hosts: Collection[str]) -> bool:
         """Say whether it was addressed to one of these hosts (T15)."""
-        host = self.environ.get("HTTP_HOST") or self.environ.get("SERVER_NAME", "")
+        host = self.environ.get("HTTP_HOST", self.environ.get("SERVER_NAME", ""))
         return _is_trusted(host, tuple(hosts))
 
     def allow(self, *methods: str) -> None:
