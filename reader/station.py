@@ -79,6 +79,7 @@ class Station:
         self._pulse_server = self._connection()
         self._tickets: queue.Queue[str] = queue.Queue()
         self._idle = threading.Event()
+        self._polling = threading.Event()
         self._ended = threading.Event()
         self._offline: _Offline | None = None
         self._revoked = False
@@ -122,15 +123,22 @@ class Station:
         finally:
             self._state, self._shown = self._reader.state(), None
             self._idle.set()
+            # The poll that waits may be from before the job, when another card lay there.
+            if self._polling.is_set():
+                self._tell_state()
 
     def _look(self) -> None:
         """Show and tell what lies on the reader, when it is something else than before."""
         state = self._reader.state()
         self._show_idle(state)
         before, self._state = self._state, state
-        if before is state or self._offline or not self._idle.is_set():
+        if before is not state and self._idle.is_set():
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        """Poll beside the poll that waits: cutting that one off could lose a ticket."""
+        if self._offline:
             return
-        # Beside the poll that waits: cutting that one off could lose a ticket.
         try:
             answer = self._server.post("poll", self._poll_body(wait=0))
         except (ServerGone, ServerRefused):
@@ -267,6 +275,7 @@ class Station:
             began = time.monotonic()
             # After a failure a quick one, so that the desk need not show it 25 s too long.
             wait = 0 if self._offline else WAIT_SECONDS
+            self._polling.set()
             try:
                 answer = self._poll_server.post(
                     "poll", self._poll_body(wait), timeout=wait + _SLACK
@@ -282,6 +291,8 @@ class Station:
                 self._pause(str(gone), gone.retry_after or delay * random.uniform(0.5, 1))  # noqa: S311
                 delay = min(delay * 2, high)
                 continue
+            finally:
+                self._polling.clear()
             delay, self._offline = low, None
             if not self._accept(answer) and wait and time.monotonic() - began < 1.0:
                 # A server with too many waiting stations answers at once: do not run in circles.

@@ -280,6 +280,27 @@ def test_a_ticket_that_answers_such_news_is_run(bench: Bench) -> None:
     assert bench.finish(job).step == "done"
 
 
+def test_after_a_job_the_server_hears_what_lies_there_now(bench: Bench) -> None:
+    """Also when the job came by the news of its tap, and an older poll still waits."""
+    until(lambda: bool(bench.server.polls))
+    job = FakeJob("enrol", pin=PIN, replies={"pin_set": {"go": False, "reason": "cancelled"}})
+    bench.server.jobs[job.id] = job
+
+    def only_news(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        if path == "poll" and body["wait"] == 0 and not job.jti:
+            return 200, {"ticket": bench.server.ticket(job)}
+        if body.get("event") == "pin_set":
+            bench.reader.remove()
+        return None
+
+    bench.server.before = only_news
+    polls = len(bench.server.polls)
+    bench.tap(SoftwareCard())
+    bench.finish(job)
+    until(lambda: len(bench.server.polls) > polls, 2)
+    assert bench.server.polls[-1]["state"] == "no_card"
+
+
 def test_a_server_that_is_away_is_waited_for(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
