@@ -50,11 +50,11 @@ system: # Debian packages that the device and e2e lanes need; `make test` instal
 	fi
 
 test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Chromium)
-	@$(RUN) pytest tests $(ARGS)
+	@$(RUN) pytest -q tests -n 2 --dist loadgroup --all-lanes $(ARGS)
 
 test-unit: $(UV) ## Run the unit lane only
 	@$(UV) sync --quiet --locked --extra demo
-	@$(RUN) pytest tests -m "not device and not e2e and not postgresql" $(ARGS)
+	@$(RUN) pytest tests -q -n 2 -m "not device and not e2e and not postgresql" $(ARGS)
 
 bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
 	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench $(ARGS)

@@ -37,6 +37,7 @@ hypothesis_settings.load_profile("keywright")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--req", help="run only the tests that hold this requirement, e.g. R16")
+    parser.addoption("--all-lanes", action="store_true", help="fail if a lane ran no test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,15 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what goes through the database on both, unless it is about one of them."""
-    kept = ("device", "e2e", "sqlite")
-    if "database_url" in metafunc.fixturenames and not any(
-        metafunc.definition.get_closest_marker(name) for name in kept
-    ):
-        both = [
-            pytest.param("sqlite", id=pytest.HIDDEN_PARAM),
-            pytest.param("postgresql", marks=pytest.mark.postgresql),
-        ]
-        metafunc.parametrize("database_url", both, indirect=True)
+    marked = metafunc.definition.get_closest_marker
+    if "database_url" not in metafunc.fixturenames or any(map(marked, ("device", "e2e", "sqlite"))):
+        return
+    both = [
+        pytest.param("sqlite", id=pytest.HIDDEN_PARAM),
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+    ]
+    only = [pytest.param("postgresql", id=pytest.HIDDEN_PARAM)]
+    metafunc.parametrize("database_url", only if marked("postgresql") else both, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,6 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             and item.get_closest_marker("allow_hosts") is None
         ):
             item.add_marker(pytest.mark.disable_socket)
+        if lane_of(item) in ("device", "e2e"):
+            item.add_marker(pytest.mark.xdist_group("machine"))  # one reader, one after the other
     wanted = config.getoption("--req")
     if wanted:
         held = [i for i in items if any(wanted in m.args for m in i.iter_markers("req"))]
@@ -75,7 +78,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = held
     # The quick lane first: who broke something hears of it in seconds.
     items.sort(key=lambda item: LANES.index(lane_of(item)))
-    config.stash[_lanes] = {item.nodeid: lane_of(item) for item in items}
 
 
 def lane_of(item: pytest.Item) -> str:
@@ -83,21 +85,32 @@ def lane_of(item: pytest.Item) -> str:
     return next((lane for lane in LANES[1:] if item.get_closest_marker(lane)), "unit")
 
 
-_lanes = pytest.StashKey[dict[str, str]]()
+def passed_by_lane(config: pytest.Config) -> Counter[str]:
+    """Count the tests that passed, by lane; from reports, as other processes may have run them."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return Counter(
+        next((lane for lane in LANES[1:] if lane in report.keywords), "unit")
+        for report in (reporter.stats.get("passed", []) if reporter is not None else [])
+        if report.when == "call"
+    )
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say how many tests ran in each lane: a lane that did not run must not go unseen."""
-    lanes = config.stash.get(_lanes, {})
-    ran = Counter(
-        lanes.get(report.nodeid, "unit")
-        for report in terminalreporter.stats.get("passed", [])
-        if report.when == "call"
-    )
+    ran = passed_by_lane(config)
     told = ", ".join(f"{lane} {ran[lane]}" for lane in LANES)
     terminalreporter.write_line(f"passed in each lane: {told}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With --all-lanes a lane without a test is a failure, not a detail."""
+    if session.config.getoption("--all-lanes") and not hasattr(session.config, "workerinput"):
+        ran = passed_by_lane(session.config)
+        if not all(ran[lane] for lane in LANES):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

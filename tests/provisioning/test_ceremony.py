@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -361,7 +362,7 @@ def test_unknown_transports_are_dropped() -> None:
         ({"id": b64url(b"another"), "rawId": b64url(b"another")}, "id_mismatch"),
         ({"type": "password"}, "malformed"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),
 )  # fmt: skip
 def test_what_a_new_key_must_show(forged: dict[str, Any], reason: str) -> None:
     assert refusal_of(lambda: register(**forged)) == reason
@@ -439,7 +440,7 @@ def test_an_algorithm_that_was_not_offered_is_refused(algorithm: int) -> None:
         {1: 3, 3: -257, -1: 1},
         {3: True},
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_a_public_key_must_be_of_its_algorithms_kind(change: dict[int, Any]) -> None:
     authenticator = a_key(batch=None)
@@ -519,7 +520,7 @@ def test_a_key_must_say_whose_it_is_when_nobody_was_named(registered: Registered
         ({"id": b64url(b"another")}, "id_mismatch"),
         ({"type": "password"}, "malformed"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),
 )
 def test_what_an_assertion_must_show(
     registered: Registered, forged: dict[str, Any], reason: str
@@ -627,7 +628,7 @@ def test_members_of_another_shape_are_malformed(name: str, value: object) -> Non
         b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b"[]", b"null", b"{}{}", b"[" * 5_000,
         b'{"type":"webauthn.create","type":"webauthn.create"}', b'{"type":"\xff"}',
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x[0-9a-f]+", "", str(value)),
 )  # fmt: skip
 def test_client_data_that_is_no_plain_object_is_malformed(client_data: bytes) -> None:
     response = a_key().create(ask())
