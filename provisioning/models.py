@@ -101,7 +101,7 @@ class User(Row):
     """
 
     resource_id = CharField(unique=True)
-    connection = ForeignKeyField(Connection, null=True, backref="users")
+    connection = ForeignKeyField(Connection, null=True, backref="users", index=False)
     user_name = TextField()
     user_name_key = TextField()
     external_id = TextField(null=True)
@@ -136,6 +136,7 @@ User.add_index(
 )
 # `deleted_at` goes along, so that an index covers a walk through the living: a partial index
 # covers no query that names its condition, and in front it looks selective to the planner.
+User.add_index(User.connection, User.deleted_at, User.id, name="user_connection_living_id")
 User.add_index(User.display_name_key, User.id, User.deleted_at, name="user_name_id")
 User.add_index(User.email_key, name="user_email_key_index")
 User.add_index(
@@ -164,7 +165,7 @@ class Group(Row):
     """A group; its members are rows of `Member`, never part of `document`."""
 
     resource_id = CharField(unique=True)
-    connection = ForeignKeyField(Connection, null=True, backref="groups")
+    connection = ForeignKeyField(Connection, null=True, backref="groups", index=False)
     display_name = TextField()
     display_name_key = TextField()
     external_id = TextField(null=True)
@@ -193,6 +194,7 @@ Group.add_index(
     where=Group.external_id.is_null(False),
     name="group_external_id_index",
 )
+Group.add_index(Group.connection, Group.deleted_at, Group.id, name="group_connection_living_id")
 Group.add_index(Group.display_name_key, name="group_display_name_key_index")
 
 

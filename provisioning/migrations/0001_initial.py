@@ -67,7 +67,7 @@ class MassDeparture(Row):
 
 class User(Row):
     resource_id = CharField(unique=True)
-    connection = ForeignKeyField(Connection, null=True)
+    connection = ForeignKeyField(Connection, null=True, index=False)
     user_name = TextField()
     user_name_key = TextField()
     external_id = TextField(null=True)
@@ -102,6 +102,8 @@ User.add_index(
     name="user_living_external_id",
 )
 
+User.add_index(User.connection, User.deleted_at, User.id, name="user_connection_living_id")
+
 User.add_index(User.display_name_key, User.id, User.deleted_at, name="user_name_id")
 
 User.add_index(User.email_key, name="user_email_key_index")
@@ -131,7 +133,7 @@ class UserValue(Row):
 
 class Group(Row):
     resource_id = CharField(unique=True)
-    connection = ForeignKeyField(Connection, null=True)
+    connection = ForeignKeyField(Connection, null=True, index=False)
     display_name = TextField()
     display_name_key = TextField()
     external_id = TextField(null=True)
@@ -159,6 +161,8 @@ Group.add_index(
     where=Group.external_id.is_null(False),
     name="group_external_id_index",
 )
+
+Group.add_index(Group.connection, Group.deleted_at, Group.id, name="group_connection_living_id")
 
 Group.add_index(Group.display_name_key, name="group_display_name_key_index")
 
