@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
-from peewee import IntegrityError
+from peewee import IntegrityError, chunked
 
 from . import access, activations, audit, guard, jobs, keys, outbox
 from .addresses import check_address
@@ -24,6 +25,7 @@ from .errors import InvalidValue, NotFound, Taken
 from .lifecycle import LinkState, Reason
 from .models import Challenge, Connection, Member, User, UserValue
 from .naming import fold, look_up_key
+from .statements import Statements, insert, models, parameter, update
 
 Document = Mapping[str, object]
 
@@ -42,12 +44,12 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     user.left_at = user.left_at or now_ms()
     sessions = access.end_sessions(user)
     links = activations.end_for_user(user, LinkState.CANCELLED)
-    challenges = Challenge.delete().where(Challenge.user == user).execute()
+    challenges = _END_CHALLENGES.change((), (user.id,))
     running = jobs.cancel_for_user(user, actor)
     mails = outbox.cancel(user=user)
     suspended = keys.suspend_all(user, reason, actor)
     user.status = keys.status_of(user)
-    user.save()
+    update(user, "active", "left_at", "status")
     access.hold_account_of(user, actor)
     guard.watch(user, actor)
     audit.record(
@@ -99,7 +101,7 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
         user.status = keys.status_of(user)
     _check_free(user)
     try:
-        user.save(force_insert=True)
+        insert(user)
     except IntegrityError as error:  # lost a race: the index decides (S6)
         raise _taken(user) from error
     _write_values(user, document)
@@ -115,24 +117,25 @@ def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
     before = orjson.loads(user.document)
     if before == document:
         return False
-    old_email, old_name = user.email_key, user.user_name_key
-    old_external, was_active = user.external_id, user.active
+    old, was_active = {name: getattr(user, name) for name in _DERIVED}, user.active
     _derive(user, document)
-    if user.user_name_key != old_name or user.external_id != old_external:
+    other = [name for name in _DERIVED if getattr(user, name) != old[name]]
+    if "user_name_key" in other or "external_id" in other:
         _check_free(user)
     user.version += 1
     user.updated_at = now_ms()
     try:
-        user.save()
+        # Only what changed: a column that is named has its indexes written anew.
+        update(user, "version", "updated_at", *other)
     except IntegrityError as error:
         raise _taken(user) from error
     if any(_elements(before, name) != _elements(document, name) for name in {*before, *document}):
-        UserValue.delete().where(UserValue.user == user).execute()
+        _FORGET_VALUES.change((), (user.id,))
         _write_values(user, document)
     changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if changed != ["active"]:
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
-    if user.email_key != old_email:
+    if "email_key" in other:
         activations.end_for_user(user, LinkState.CANCELLED)
     active = document.get("active") is not False
     if was_active and not active:
@@ -154,13 +157,13 @@ def delete_user(user: User, actor: Actor) -> None:
 
 def get_user(resource_id: str, connection: Connection | None = None) -> User:
     """Return a living user; with a connection only what that connection provisioned."""
-    query = User.select().where(User.resource_id == resource_id, User.deleted_at.is_null())
-    if connection is not None:
-        query = query.where(User.connection == connection)
-    user: User | None = query.first()
-    if user is None:
+    owner = (connection.id,) if connection is not None else ()
+    found = models(User, _LIVING.rows((bool(owner),), (resource_id, *owner)))
+    if not found:
         raise NotFound(f"There is no user {resource_id}.")
-    return user
+    if connection is not None:
+        found[0].connection = connection
+    return found[0]
 
 
 def document_of(user: User) -> dict[str, object]:
@@ -171,10 +174,8 @@ def document_of(user: User) -> dict[str, object]:
 
 def is_taken(user_name: str, besides: User | None = None) -> bool:
     """Say whether a living user holds this userName, or one that people cannot tell apart."""
-    query = User.select().where(User.user_name_key == fold(user_name), User.deleted_at.is_null())
-    if besides is not None and besides.id is not None:
-        query = query.where(User.id != besides.id)
-    return query.exists()
+    holders = _HOLDERS.rows(("user_name_key",), (fold(user_name),))
+    return any(besides is None or pk != besides.id for (pk,) in holders)
 
 
 def _derive(user: User, document: Document) -> None:
@@ -239,37 +240,74 @@ def _elements(document: Document, name: str) -> list[Mapping[str, object]]:
 
 def _write_values(user: User, document: Document) -> None:
     rows = [
-        {
-            "user": user.id,
-            "attribute": name,
-            "type": element.get("type"),
-            "value": str(element["value"]),
-            "value_key": look_up_key(str(element["value"]), f"{name}.value"),
-            "primary": element.get("primary") is True,
-        }
+        (
+            user.id,
+            name,
+            element.get("type"),
+            str(element["value"]),
+            look_up_key(str(element["value"]), f"{name}.value"),
+            element.get("primary") is True,
+        )
         for name in document
         if name not in UNSEARCHED
         for element in _elements(document, name)
         if element.get("value") is not None
     ]
-    if rows:
-        UserValue.insert_many(rows).execute()
+    for part in chunked(rows, 50):
+        _WRITE_VALUES.change((len(part),), [value for row in part for value in row])
 
 
 def _check_free(user: User) -> None:
     if is_taken(user.user_name, besides=user):
         raise _taken(user)
     if user.external_id is not None and user.connection_id is not None:
-        twin = User.select().where(
-            User.connection == user.connection_id,
-            User.external_id == user.external_id,
-            User.deleted_at.is_null(),
-        )
-        if user.id is not None:
-            twin = twin.where(User.id != user.id)
-        if twin.exists():
+        twins = _HOLDERS.rows(("external_id",), (user.external_id, user.connection_id))
+        if any(pk != user.id for (pk,) in twins):
             raise Taken("Another user already has this externalId.", "externalId")
 
 
 def _taken(user: User) -> Taken:
     return Taken(f"The user name {user.user_name} is taken.", "userName")
+
+
+# The columns that `_derive` makes.
+_DERIVED = (
+    "user_name",
+    "user_name_key",
+    "external_id",
+    "display_name",
+    "display_name_key",
+    "email",
+    "email_key",
+    "document",
+)
+
+
+def _living(owned: bool) -> Any:
+    query = User.select().where(User.resource_id == parameter(0), User.deleted_at.is_null())
+    return query.where(User.connection == parameter(1)) if owned else query
+
+
+def _holders(column: str) -> Any:
+    query = User.select(User.id).where(
+        getattr(User, column) == parameter(0), User.deleted_at.is_null()
+    )
+    return query if column == "user_name_key" else query.where(User.connection == parameter(1))
+
+
+def _value_rows(count: int) -> Any:
+    columns = ("user_id", "attribute", "type", "value", "value_key", "primary")
+    width = len(columns)
+    return UserValue.insert_many(
+        [
+            {column: parameter(row * width + place) for place, column in enumerate(columns)}
+            for row in range(count)
+        ]
+    )
+
+
+_LIVING = Statements(_living)
+_HOLDERS = Statements(_holders)
+_WRITE_VALUES = Statements(_value_rows)
+_FORGET_VALUES = Statements(lambda: UserValue.delete().where(UserValue.user == parameter(0)))
+_END_CHALLENGES = Statements(lambda: Challenge.delete().where(Challenge.user == parameter(0)))
