@@ -20,6 +20,7 @@ from .audit import Actor, Event
 from .clock import HOUR, MINUTE, now_ms
 from .errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
 from .models import Activation, OwnerLink, PanelAccount, SecurityKey, Session, User
+from .statements import Statements, parameter
 
 IDLE = 15 * MINUTE
 ABSOLUTE = 12 * HOUR
@@ -129,13 +130,17 @@ def end_session(session: Session) -> None:
 
 def end_sessions(user: User) -> int:
     """End every session of a user and of the panel accounts linked to that user."""
-    accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
-    held = _only_owner_left(user)
-    mine = Session.user == user
-    if not held:
-        mine = mine | Session.account.in_(accounts)
-    ended: int = Session.update(ended_at=now_ms()).where(mine, Session.ended_at.is_null()).execute()
+    now = now_ms()
+    ended = _END_OF_USER.change((), (now, user.id))
+    if _has_account(user) and not _only_owner_left(user):
+        accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
+        of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
+        ended += Session.update(ended_at=now).where(*of_accounts).execute()
     return ended
+
+
+def _has_account(user: User) -> bool:
+    return bool(_ACCOUNTS_OF.rows((), (user.id,)))
 
 
 def stepped_up(session: Session) -> None:
@@ -245,6 +250,8 @@ def create_account(
 
 def hold_account_of(user: User, actor: Actor) -> None:
     """Suspend the panel account of a leaver, except the last active owner (R18)."""
+    if not _has_account(user):
+        return
     for account in PanelAccount.select().where(
         PanelAccount.user == user, PanelAccount.state == "active"
     ):
@@ -272,3 +279,13 @@ def _only_owner_left(user: User) -> bool:
 def hash_secret(secret: str) -> bytes:
     """Return what the database keeps of a secret of 256 random bits."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+_ACCOUNTS_OF = Statements(
+    lambda: PanelAccount.select(PanelAccount.id).where(PanelAccount.user == parameter(0))
+)
+_END_OF_USER = Statements(
+    lambda: Session.update(ended_at=parameter(0)).where(
+        Session.user == parameter(1), Session.ended_at.is_null()
+    )
+)

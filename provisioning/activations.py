@@ -21,6 +21,7 @@ from .lifecycle import KeyState, LinkState
 from .mail import Template
 from .models import Activation, PanelAccount, SecurityKey, Session, User
 from .services import Services
+from .statements import Statements, parameter
 
 
 def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activation, str]:
@@ -176,12 +177,12 @@ def cancel(key: SecurityKey, actor: Actor) -> int:
 
 def end_for_key(key: SecurityKey, to: LinkState) -> int:
     """End a key's live links; return how many."""
-    return _end(Activation.key == key, to)
+    return _end("key", key.id, to)
 
 
 def end_for_user(user: User, to: LinkState) -> int:
     """End all live links of a user; return how many."""
-    return _end(Activation.user == user, to)
+    return _end("user", user.id, to)
 
 
 def latest(key: SecurityKey) -> Activation | None:
@@ -208,19 +209,31 @@ def get(resource_id: str) -> Activation:
     return found
 
 
-def _end(which: object, to: LinkState) -> int:
-    live = list(Activation.select().where(which, Activation.state == LinkState.LIVE))
-    ids = [activation.id for activation in live]
-    if not ids:
-        return 0
+def _end(whose: str, owner: int, to: LinkState) -> int:
+    live = _LIVE.rows((whose,), (owner,))
     now = now_ms()
-    Activation.update(state=to, ended_at=now).where(Activation.id.in_(ids)).execute()
-    Session.update(ended_at=now).where(
-        Session.activation.in_(ids), Session.ended_at.is_null()
-    ).execute()
-    for activation in live:
-        outbox.cancel(key=activation.key, templates=[Template.ACTIVATION_LINK])
-    return len(ids)
+    for link, key in live:
+        _END.change((), (to, now, link))
+        _END_SESSIONS.change((), (now, link))
+        outbox.cancel(key=key, templates=(Template.ACTIVATION_LINK,))
+    return len(live)
+
+
+_LIVE = Statements(
+    lambda whose: Activation.select(Activation.id, Activation.key).where(
+        getattr(Activation, whose) == parameter(0), Activation.state == LinkState.LIVE
+    )
+)
+_END = Statements(
+    lambda: Activation.update(state=parameter(0), ended_at=parameter(1)).where(
+        Activation.id == parameter(2)
+    )
+)
+_END_SESSIONS = Statements(
+    lambda: Session.update(ended_at=parameter(0)).where(
+        Session.activation == parameter(1), Session.ended_at.is_null()
+    )
+)
 
 
 def _hash(token: str) -> bytes:

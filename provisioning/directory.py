@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from peewee import IntegrityError, chunked
 
-from . import access, activations, audit, guard, jobs, keys, outbox
+from . import access, activations, audit, guard, jobs, keys, outbox, tally
 from .addresses import check_address
 from .audit import Actor, Event
 from .clock import now_ms
@@ -105,6 +105,7 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     except IntegrityError as error:  # lost a race: the index decides (S6)
         raise _taken(user) from error
     _write_values(user, document)
+    tally.add(User, user.connection_id, 1)
     audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name, active=user.active)
     return user
 
@@ -150,8 +151,9 @@ def delete_user(user: User, actor: Actor) -> None:
     deactivate(user, Reason.LEFT, actor)
     user.deleted_at = user.updated_at = now_ms()
     user.version += 1
-    user.save()
-    Member.delete().where(Member.user == user).execute()
+    update(user, "deleted_at", "updated_at", "version")
+    _LEAVE_GROUPS.change((), (user.id,))
+    tally.add(User, user.connection_id, -1)
     audit.record(actor, Event.USER_DELETED, user=user, user_name=user.user_name)
 
 
@@ -310,4 +312,5 @@ _LIVING = Statements(_living)
 _HOLDERS = Statements(_holders)
 _WRITE_VALUES = Statements(_value_rows)
 _FORGET_VALUES = Statements(lambda: UserValue.delete().where(UserValue.user == parameter(0)))
+_LEAVE_GROUPS = Statements(lambda: Member.delete().where(Member.user == parameter(0)))
 _END_CHALLENGES = Statements(lambda: Challenge.delete().where(Challenge.user == parameter(0)))

@@ -11,13 +11,15 @@ directory gets its 2xx either way: one that is refused would only try again for 
 from __future__ import annotations
 
 import orjson
+from peewee import fn
 
-from . import audit, keys
+from . import audit, keys, tally
 from .audit import Actor, Event
 from .clock import HOUR, now_ms
 from .errors import NotFound, WrongState
 from .lifecycle import KeyState, Reason
 from .models import Connection, MassDeparture, SecurityKey, User
+from .statements import Statements, models, parameter
 
 LEAST = 10
 SHARE = 0.05
@@ -30,31 +32,40 @@ def watch(user: User, actor: Actor) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
-    recent = User.select().where(User.left_at >= since, User.connection == connection)
-    left = recent.count()
-    if left <= LEAST:
-        return
-    everybody = User.select().where(
-        User.connection == connection, User.deleted_at.is_null() | (User.left_at >= since)
-    )
-    if left <= SHARE * everybody.count():
+    left, deleted = _LEFT.rows((), (connection.id, since))[0]
+    if left <= LEAST or left <= SHARE * (tally.living(User, connection.id) + deleted):
         return
     held = open_for(connection)
     if held is None:
         held = MassDeparture.create(connection=connection, started_at=since)
         audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
-    User.update(departure=held).where(
-        User.left_at >= since, User.connection == connection, User.departure.is_null()
-    ).execute()
+    _HOLD.change((), (held.id, connection.id, since))
     user.departure = held  # the caller may save the row that it holds
+
+
+_LEFT = Statements(
+    lambda: User.select(fn.COUNT(User.id), fn.COUNT(User.deleted_at)).where(
+        User.connection == parameter(0), User.left_at >= parameter(1)
+    )
+)
+_HOLD = Statements(
+    lambda: User.update(departure=parameter(0)).where(
+        User.connection == parameter(1), User.left_at >= parameter(2), User.departure.is_null()
+    )
+)
 
 
 def open_for(connection: Connection) -> MassDeparture | None:
     """Return the undecided mass departure of a connection, or None."""
-    found: MassDeparture | None = MassDeparture.get_or_none(
-        MassDeparture.connection == connection, MassDeparture.decided_at.is_null()
+    found = models(MassDeparture, _OPEN.rows((), (connection.id,)))
+    return found[0] if found else None
+
+
+_OPEN = Statements(
+    lambda: MassDeparture.select().where(
+        MassDeparture.connection == parameter(0), MassDeparture.decided_at.is_null()
     )
-    return found
+)
 
 
 def undecided() -> list[MassDeparture]:
@@ -87,8 +98,10 @@ def reject(held: MassDeparture, actor: Actor) -> int:
     """
     restored = 0
     for user in list(User.select().where(User.departure == held)):
-        if user.deleted_at is not None and _name_is_taken(user):
-            continue
+        if user.deleted_at is not None:
+            if _name_is_taken(user):
+                continue
+            tally.add(User, user.connection_id, 1)
         user.deleted_at = user.left_at = user.departure = None
         user.active = True
         user.document = _active_again(user.document)

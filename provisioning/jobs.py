@@ -22,6 +22,7 @@ from .lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
 from .models import Challenge, Job, PanelAccount, SecurityKey, Session, Station, User
 from .services import Services
 from .settings import PinDelivery
+from .statements import Statements, models, parameter
 
 TICKET_S = 120
 TAP_S = 60
@@ -230,18 +231,24 @@ def of_binding(binding: str) -> Job | None:
 
 def cancel_for_key(key: SecurityKey, actor: Actor) -> int:
     """Cancel a key's open jobs; return how many."""
-    open_jobs = list(Job.select().where(Job.key == key, Job.state.in_(OPEN)))
-    for job in open_jobs:
-        cancel(job, actor)
-    return len(open_jobs)
+    return _cancel_open("key", key.id, actor)
 
 
 def cancel_for_user(user: User, actor: Actor) -> int:
     """Cancel a leaver's open jobs, as part of the cascade; return how many."""
-    open_jobs = list(Job.select().where(Job.user == user, Job.state.in_(OPEN)))
+    return _cancel_open("user", user.id, actor)
+
+
+def _cancel_open(whose: str, owner: int, actor: Actor) -> int:
+    open_jobs = models(Job, _OPEN_OF.rows((whose,), (owner,)))
     for job in open_jobs:
         cancel(job, actor)
     return len(open_jobs)
+
+
+_OPEN_OF = Statements(
+    lambda whose: Job.select().where(getattr(Job, whose) == parameter(0), Job.state.in_(OPEN))
+)
 
 
 def forget_old_pins() -> int:

@@ -29,6 +29,7 @@ from .lifecycle import (
 )
 from .models import Credential, SecurityKey, User
 from .naming import fold
+from .statements import Statements, models, parameter, update
 
 KINDS: dict[KeyKind, str] = {
     KeyKind.CONTACTLESS_CARD: "Contactless Card",
@@ -128,12 +129,16 @@ def activate(key: SecurityKey, actor: Actor) -> None:
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """Stop a key for now; `resume` undoes it."""
+    _suspend(key, reason, actor)
+    _refresh(key)
+
+
+def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
     key.reason = reason
     key.suspended_at = now_ms()
-    key.save()
+    update(key, "state", "reason", "suspended_at")
     audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
-    _refresh(key)
 
 
 def resume(key: SecurityKey, actor: Actor) -> None:
@@ -182,13 +187,17 @@ def rename(key: SecurityKey, name: str, actor: Actor) -> None:
 
 
 def suspend_all(user: User, reason: Reason, actor: Actor) -> int:
-    """Suspend what lives and drop what is drafted, as part of the cascade; return how many."""
+    """Suspend what lives and drop what is drafted, as part of the cascade; return how many.
+
+    The cascade stores the shown status: it follows from the user's being inactive.
+    """
     stopped = 0
-    for key in SecurityKey.select().where(SecurityKey.user == user):
+    for key in models(SecurityKey, _OF_USER.rows((), (user.id,))):
+        key.user = user
         if key.state == KeyState.DRAFT:
             revoke(key, Reason.CANCELLED, actor)
         elif key.state in (KeyState.ACTIVE, KeyState.PENDING):
-            suspend(key, reason, actor)
+            _suspend(key, reason, actor)
         else:
             continue
         stopped += 1
@@ -258,7 +267,7 @@ def credential_ids(user: User | None) -> list[bytes]:
 
 def status_of(user: User) -> UserStatus:
     """Derive the status that a user is shown with from the keys in the database."""
-    if user.id is None:
+    if user.id is None or not user.active:
         return user_status(active=user.active, key_states=frozenset())
     states = SecurityKey.select(SecurityKey.state).where(SecurityKey.user == user).distinct()
     return user_status(
@@ -290,3 +299,8 @@ def _handle(user: User | None) -> bytes:
         if earlier is not None:
             return bytes(earlier.user_handle)
     return secrets.token_bytes(64)
+
+
+_OF_USER = Statements(
+    lambda: SecurityKey.select().where(SecurityKey.user == parameter(0)).order_by(SecurityKey.id)
+)

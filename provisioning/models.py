@@ -145,6 +145,24 @@ User.add_index(
 User.add_index(User.last_activity_at, User.id, User.deleted_at, name="user_last_activity_id")
 User.add_index(User.updated_at, name="user_updated_at_index")
 User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
+User.add_index(
+    User.connection,
+    User.left_at,
+    User.deleted_at,
+    where=User.left_at.is_null(False),
+    name="user_connection_left_at",
+)
+
+
+class Tally(Row):
+    """How many living rows of a kind a connection has; see `tally`."""
+
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    kind = CharField()  # User | Group
+    living = IntegerField()
+
+    class Meta:
+        indexes = ((("connection", "kind"), True),)
 
 
 class UserValue(Row):
@@ -482,6 +500,7 @@ ALL: list[type[Row]] = [
     UnknownAttribute,
     MassDeparture,
     User,
+    Tally,
     UserValue,
     Group,
     Member,

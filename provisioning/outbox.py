@@ -32,6 +32,7 @@ from .mail import (
     check_context,
 )
 from .models import OutboxMail, SecurityKey, User
+from .statements import Statements, parameter
 from .vault import Vault
 
 LEASE = 5 * MINUTE  # longer than every step of a conversation that runs into its time-out
@@ -104,7 +105,7 @@ def release(key: SecurityKey) -> int:
 def cancel(
     *,
     user: User | None = None,
-    key: SecurityKey | None = None,
+    key: SecurityKey | int | None = None,
     templates: Iterable[Template] | None = None,
 ) -> int:
     """Cancel waiting mails of a user or key and erase their secrets; return how many.
@@ -113,18 +114,29 @@ def cancel(
     """
     if user is None and key is None:
         raise ValueError("whose mails?")
-    which = OutboxMail.state << _WAITING
+    owners = []
     if user is not None:
-        which &= OutboxMail.user == user
+        owners.append(user.id)
     if key is not None:
-        which &= OutboxMail.key == key
-    if templates is not None:
-        which &= OutboxMail.template << list(templates)
-    return int(
-        OutboxMail.update(state=MailState.CANCELLED, sealed_secret=None, leased_until=None)
-        .where(which)
-        .execute()
-    )
+        owners.append(key if isinstance(key, int) else key.id)
+    kinds = tuple(templates) if templates is not None else None
+    return _CANCEL.change((user is not None, key is not None, kinds), owners)
+
+
+def _cancel(of_user: bool, of_key: bool, kinds: tuple[Template, ...] | None) -> object:
+    which = OutboxMail.state << _WAITING
+    if of_user:
+        which &= OutboxMail.user == parameter(0)
+    if of_key:
+        which &= OutboxMail.key == parameter(1 if of_user else 0)
+    if kinds is not None:
+        which &= OutboxMail.template << list(kinds)
+    return OutboxMail.update(
+        state=MailState.CANCELLED, sealed_secret=None, leased_until=None
+    ).where(which)
+
+
+_CANCEL = Statements(_cancel)
 
 
 def claim(now: int) -> OutboxMail | None:

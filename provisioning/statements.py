@@ -10,7 +10,7 @@ in the place of values, and kept by its shape; every database's dialect stays pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -68,6 +68,43 @@ class Statements:
             return database.execute_sql(sql, values)
         given = [values[term.index] if isinstance(term, Parameter) else term for term in terms]
         return database.execute_sql(sql, given)
+
+
+class ListStatements:
+    """Statements over a list of ids, `build(ids, scope, …)`: few lengths, the rest padded.
+
+    `scope` is one more parameter, for whoever the rows must belong to.
+    """
+
+    LONGEST = 512
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._statements = Statements(
+            lambda size, *shape: build(
+                [parameter(place) for place in range(size)], parameter(size), *shape
+            )
+        )
+
+    def rows(
+        self, ids: Sequence[object], *shape: Hashable, scope: object = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Run the statement on all the ids, in as many turns as they need."""
+        for size, values in self._parts(ids, scope):
+            yield from self._statements.rows((size, *shape), values)
+
+    def change(self, ids: Sequence[object], *shape: Hashable, scope: object = None) -> int:
+        """The same for a statement that has no rows; return how many it changed."""
+        return sum(
+            self._statements.change((size, *shape), values)
+            for size, values in self._parts(ids, scope)
+        )
+
+    def _parts(self, ids: Sequence[object], scope: object) -> Iterator[tuple[int, list[object]]]:
+        for start in range(0, len(ids), self.LONGEST):
+            part = list(ids[start : start + self.LONGEST])
+            size = 1 << (len(part) - 1).bit_length()
+            part += [part[-1]] * (size - len(part))
+            yield size, [*part, scope]
 
 
 def insert(row: Row) -> None:

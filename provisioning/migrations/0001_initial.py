@@ -118,6 +118,23 @@ User.add_index(User.updated_at, name="user_updated_at_index")
 
 User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
 
+User.add_index(
+    User.connection,
+    User.left_at,
+    User.deleted_at,
+    where=User.left_at.is_null(False),
+    name="user_connection_left_at",
+)
+
+
+class Tally(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    kind = CharField()
+    living = IntegerField()
+
+    class Meta:
+        indexes = ((("connection", "kind"), True),)
+
 
 class UserValue(Row):
     user = ForeignKeyField(User, on_delete="CASCADE")
@@ -409,6 +426,7 @@ ALL = [
     UnknownAttribute,
     MassDeparture,
     User,
+    Tally,
     UserValue,
     Group,
     Member,
