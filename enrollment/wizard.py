@@ -180,6 +180,7 @@ def _onward(row: WizardDraft, typed: Typed, step: Step) -> ResponseReturnValue:
     if go != "search":
         typed.faults.pop(step, None)
         typed.seen = list(dict.fromkeys([*typed.seen, step]))
+        typed.turn += 1
     if step is not Step.REVIEW:
         with transaction():
             wizard_draft.save(row, typed)

@@ -55,7 +55,7 @@ class Typed:
 
     `seen` are steps that were submitted, `faults` sentences from a Confirm that did not go
     through, by step and field; `assign_at` is when the card's assignment was asked for and step-up
-    came first.
+    came first; `turn` counts submits, so that a save under way before one is known as late.
     """
 
     user: dict[str, str] = field(default_factory=dict)
@@ -65,6 +65,7 @@ class Typed:
     seen: list[str] = field(default_factory=list)
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
     assign_at: int = 0
+    turn: int = 0
 
 
 def start(account: PanelAccount, user: User | None = None) -> WizardDraft:

@@ -50,7 +50,9 @@ def frame(row: WizardDraft, typed: Typed, step: Step, services: Services) -> dic
         "first": step is steps[0],
         "cancel_url": url_for("wizard.cancel", draft_id=row.resource_id),
         "cancel_sentence": on_card(wizard_draft.key_job(row)),
-        "autosave_url": url_for("wizard_live.save", draft_id=row.resource_id, step=step.value)
+        "autosave_url": url_for(
+            "wizard_live.save", draft_id=row.resource_id, step=step.value, turn=typed.turn
+        )
         if step in (Step.USER_INFORMATION, Step.GROUPS, Step.SECURITY_KEY)
         else None,
         "saved_at": row.updated_at if typed != Typed() else None,

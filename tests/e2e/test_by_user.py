@@ -186,6 +186,7 @@ def invites_alan(grace: Person, product: Product) -> None:
     grace.has("Name", "Card of Alan Turing")
     grace.picks("Activate by user")
     grace.presses("Next")
+    grace.is_at("/review")
     grace.sees("A registration link goes to alan@hospital.example.")
     grace.presses("Confirm")
     grace.sees("Alan Turing is added")

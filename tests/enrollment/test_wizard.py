@@ -224,6 +224,16 @@ def test_what_is_typed_is_saved_by_itself(panel: Panel) -> None:
     assert "field-error" not in page  # nobody asked for Next yet
 
 
+def test_a_save_that_a_submit_overtook_changes_nothing(panel: Panel) -> None:
+    draft = panel.new_user()
+    panel.post(f"{draft}/user-information", {**ADA, "title": "Countess", "go": "next"})
+    late = panel.post(f"{draft}/save?step=user-information&turn=0", {**ADA, "title": "Cou"})
+    assert late.status_code == 204
+    assert "Countess" in panel.get(f"{draft}/user-information").text
+    kept = panel.post(f"{draft}/save?step=user-information&turn=1", {**ADA, "title": "Lady"})
+    assert "Saved" in kept.text
+
+
 def test_a_lost_session_loses_nothing(panel: Panel, app: Flask) -> None:
     draft = panel.to_key_step()
     Session.update(ended_at=1).execute()
