@@ -19,6 +19,8 @@ def fold(text: str) -> str:
     Case, full-width, NFC/NFD, `ß`/`ss` and surrounding-space twins share one key (R7;
     RFC 7644 §7.8). The second NFKC is needed because casefolding can denormalise.
     """
+    if text.isascii():  # what most names are: both normal forms of ASCII are itself
+        return text.strip().lower()
     folded = unicodedata.normalize("NFKC", text.strip()).casefold()
     return unicodedata.normalize("NFKC", folded).strip()
 

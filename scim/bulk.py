@@ -85,7 +85,8 @@ class _Run:
         self._errors = 0
         self._ids: dict[str, str] = {}  # bulkId to the id that was issued
         self._creators = {
-            each.bulk_id: each for each in reversed(operations)
+            each.bulk_id: each
+            for each in reversed(operations)
             if each.method == "POST" and each.bulk_id is not None
         }
 
@@ -111,7 +112,8 @@ class _Run:
     def _awaited(self, operation: Operation) -> bool:
         """Say whether it names something that another operation has yet to create."""
         return any(
-            name in self._creators and self._creators[name].outcome is None
+            name in self._creators
+            and self._creators[name].outcome is None
             and self._creators[name] is not operation
             for name in operation.names
         )
@@ -132,8 +134,9 @@ class _Run:
             outcome |= {"status": str(fault.status), "response": fault.body()}
             self._errors += 1
         else:
-            outcome["status"] = "201" if operation.method == "POST" else (
-                "204" if row is None else "200")
+            outcome["status"] = (
+                "201" if operation.method == "POST" else ("204" if row is None else "200")
+            )
             if row is not None:
                 outcome |= self._where(type_, row)
                 if operation.method == "POST" and operation.bulk_id is not None:
@@ -197,8 +200,9 @@ class _Run:
             return None
         data = self._data(operation)
         if resource_id is None:
-            return verbs.create(self._caller, resolved(without(
-                data, operation.names - self._ids.keys()), self._ids))
+            return verbs.create(
+                self._caller, resolved(without(data, operation.names - self._ids.keys()), self._ids)
+            )
         verb = verbs.replace if operation.method == "PUT" else verbs.patch
         return verb(self._caller, resource_id, resolved(data, self._ids), if_match)
 

@@ -26,8 +26,7 @@ def resolved(data: Json, ids: Mapping[str, str]) -> Json:
 def without(data: Json, names: Collection[str]) -> Json:
     """Return the data without the elements and values that name any of these bulkIds."""
     return {
-        name: kept for name, value in data.items()
-        if (kept := _without(value, names)) is not _GONE
+        name: kept for name, value in data.items() if (kept := _without(value, names)) is not _GONE
     }
 
 

@@ -53,8 +53,11 @@ class Caller:
         held = {row.name for row in UnknownAttribute.select(UnknownAttribute.name).where(mine)}
         room = max(0, MAX_UNKNOWN - len(held))
         new = [name for name in self.dialect.unknown if name not in held][:room]
-        rows = [{"connection": self.connection.id, "name": name, "seen": seen}
-                for name, seen in self.dialect.unknown.items() if name in held or name in new]
+        rows = [
+            {"connection": self.connection.id, "name": name, "seen": seen}
+            for name, seen in self.dialect.unknown.items()
+            if name in held or name in new
+        ]
         if rows:
             (
                 UnknownAttribute.insert_many(rows)

@@ -86,8 +86,9 @@ def compile_filter(
             found = [compile_filter(term, leaf, negates=negates) for term in terms]
             sqls = [each.sql for each in found if each.sql is not None]
             whole = len(sqls) == len(found)
-            return Condition(reduce(or_, sqls) if whole and sqls else None,
-                             all(c.exact for c in found))
+            return Condition(
+                reduce(or_, sqls) if whole and sqls else None, all(c.exact for c in found)
+            )
         case Comparison() | Present() | Element():
             return leaf(expression)
 

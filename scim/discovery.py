@@ -20,21 +20,24 @@ def service_provider_config(base: str) -> Json:
     return {
         "schemas": [_CORE + "ServiceProviderConfig"],
         "patch": {"supported": True},
-        "bulk": {"supported": True, "maxOperations": MAX_OPERATIONS,
-                 "maxPayloadSize": MAX_PAYLOAD},
+        "bulk": {"supported": True, "maxOperations": MAX_OPERATIONS, "maxPayloadSize": MAX_PAYLOAD},
         "filter": {"supported": True, "maxResults": MAX_COUNT},
         "changePassword": {"supported": False},
         "sort": {"supported": True},
         "etag": {"supported": True},
-        "authenticationSchemes": [{
-            "type": "oauthbearertoken",
-            "name": "Bearer token",
-            "description": "A token issued for this connection in the panel (RFC 6750).",
-            "specUri": "https://www.rfc-editor.org/info/rfc6750",
-            "primary": True,
-        }],
-        "meta": {"resourceType": "ServiceProviderConfig",
-                 "location": f"{base}/ServiceProviderConfig"},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "Bearer token",
+                "description": "A token issued for this connection in the panel (RFC 6750).",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": f"{base}/ServiceProviderConfig",
+        },
     }
 
 
@@ -66,8 +69,10 @@ def _resource_type(type_: ResourceType, base: str) -> Json:
         body["schemaExtensions"] = [
             {"schema": schema.urn, "required": False} for schema in type_.extensions
         ]
-    body["meta"] = {"resourceType": "ResourceType",
-                    "location": f"{base}/ResourceTypes/{type_.name}"}
+    body["meta"] = {
+        "resourceType": "ResourceType",
+        "location": f"{base}/ResourceTypes/{type_.name}",
+    }
     return body
 
 

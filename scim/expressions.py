@@ -143,13 +143,13 @@ def typed(path: AttributePath, op: Operator, value: object) -> Value:
             return value
         case Type.BOOLEAN, str() if value.lower() in ("true", "false"):
             return value.lower() == "true"
-        case (Type.INTEGER | Type.DECIMAL), (int() | float()) if not isinstance(value, bool):
+        case ((Type.INTEGER | Type.DECIMAL), (int() | float())) if not isinstance(value, bool):
             return value
         case Type.DATE_TIME, str():
             try:
                 return instant(value)
             except (ValueError, OverflowError) as error:
                 raise InvalidFilter(f"{value!r} is no date and time.") from error
-        case (Type.STRING | Type.REFERENCE | Type.BINARY), str():
+        case ((Type.STRING | Type.REFERENCE | Type.BINARY), str()):
             return value
     raise InvalidFilter(f"{path} is {kind}: it cannot be compared with {value!r}.")

@@ -27,12 +27,20 @@ def parse(text: str, type_: ResourceType, *, lenient: bool = False) -> Expressio
     `lenient` is for queries over several types: an attribute that this one has not is false
     there (§3.4.2.1) instead of an error.
     """
-    return _Reader(type_, lenient).expression(_tree(tokenise(text)))
+    reader, tokens = _Reader(type_, lenient), tokenise(text)
+    if [token.type for token in tokens] == _LOOK_UP:
+        # What directories ask before each write: no tree is needed to read it (0.1 ms).
+        name, _, literal = tokens
+        return reader.look_up(str(name.value), literal.value)
+    return reader.expression(_tree(tokens))
 
 
 def parse_element(text: str, path: AttributePath) -> Expression:
     """Parse what stands between the brackets after a multi-valued attribute (valFilter)."""
     return _ElementReader(path).expression(_tree(tokenise(text)))
+
+
+_LOOK_UP = ["ATTRNAME", "EQ", "COMP_VALUE"]
 
 
 def _tree(tokens: list[Token]) -> Any:
@@ -86,6 +94,11 @@ class _Reader:
                 return self._term(node)
         raise InvalidFilter("The filter does not follow the grammar of RFC 7644.")
 
+    def look_up(self, name: str, value: object) -> Expression:
+        """Read `name eq value`."""
+        path = self._named(name)
+        return Never() if path is None else _comparison(path, Operator.EQ, value)
+
     def _logical(self, node: Any) -> Expression:
         operands, operators = _chain(node)
         groups: list[list[Expression]] = [[self.expression(operands[0])]]
@@ -130,7 +143,9 @@ class _Reader:
     def _resolve(self, attr: Any) -> AttributePath | None:
         sub = f".{attr.sub_attr.value}" if attr.sub_attr is not None else ""
         prefix = f"{attr.uri}:" if attr.uri else ""
-        name = f"{prefix}{attr.attr_name}{sub}"
+        return self._named(f"{prefix}{attr.attr_name}{sub}")
+
+    def _named(self, name: str) -> AttributePath | None:
         path = self._type.resolve(name)
         if path is None and not self._lenient:
             raise InvalidFilter(f"{self._type.name} has no attribute {name}.")
@@ -174,7 +189,11 @@ def _relation(path: AttributePath, node: Any) -> Expression:
         if op is not Operator.EQ:
             raise InvalidFilter(f"{word} null has no meaning.")
         return Present(path) if word == "ne" else Not(Present(path))
+    comparison = _comparison(path, op, value)
+    return Not(comparison) if word == "ne" else comparison
+
+
+def _comparison(path: AttributePath, op: Operator, value: object) -> Comparison:
     if path.sub is None and path.attribute.type is Type.COMPLEX:
         path = path.to("value") or path  # `members eq "x"`: the value is meant
-    comparison = Comparison(path, op, typed_value(path, op, value))
-    return Not(comparison) if word == "ne" else comparison
+    return Comparison(path, op, typed_value(path, op, value))

@@ -101,8 +101,10 @@ def _matching(group: Group, change: MemberChange) -> list[str]:
     """Return who a filter other than `value eq` selects; no directory is known to send one."""
     where = change.where
     return [
-        member.resource_id for member in groups.members(group)
-        if where is not None and element_matches(
+        member.resource_id
+        for member in groups.members(group)
+        if where is not None
+        and element_matches(
             where, {"value": member.resource_id, "type": member.type, "display": member.display}
         )
     ]

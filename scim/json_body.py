@@ -42,7 +42,10 @@ def parse(body: bytes) -> dict[str, object]:
         _check_depth(text)
     try:
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer,
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
             parse_float=_decimal,
         )
     except ValueError as error:

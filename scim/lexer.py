@@ -129,5 +129,9 @@ def _bracket(lexeme: str, start: int, end: int) -> list[Token]:
 
 
 _READERS: dict[str, Callable[[str, int, int], list[Token]]] = {
-    "string": _string, "number": _number, "name": _name, "sub": _sub, "bracket": _bracket,
+    "string": _string,
+    "number": _number,
+    "name": _name,
+    "sub": _sub,
+    "bracket": _bracket,
 }

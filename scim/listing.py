@@ -63,9 +63,9 @@ def from_search(body: Mapping[str, object]) -> Listing:
     """Read a SearchRequest. Raises InvalidSyntax and InvalidValue."""
     given = {name.lower(): value for name, value in body.items()}
     urns = given.get("schemas")
-    if urns is not None and not (isinstance(urns, list) and SEARCH_URN.lower() in [
-        str(urn).lower() for urn in urns
-    ]):
+    if urns is not None and not (
+        isinstance(urns, list) and SEARCH_URN.lower() in [str(urn).lower() for urn in urns]
+    ):
         raise InvalidSyntax(f"schemas does not name {SEARCH_URN}.")
     return Listing(
         filter=_text(given, "filter"),
@@ -108,10 +108,14 @@ def answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> b
 
 def list_response(resources: Sequence[bytes], total: int, start_index: int = 1) -> bytes:
     """Return the message; itemsPerPage is how many there are in it (§3.4.2)."""
-    head = orjson.dumps({
-        "schemas": [LIST_URN], "totalResults": total, "startIndex": start_index,
-        "itemsPerPage": len(resources),
-    })
+    head = orjson.dumps(
+        {
+            "schemas": [LIST_URN],
+            "totalResults": total,
+            "startIndex": start_index,
+            "itemsPerPage": len(resources),
+        }
+    )
     return head[:-1] + b',"Resources":[' + b",".join(resources) + b"]}"
 
 
@@ -147,19 +151,20 @@ def _in_turn(selections: Sequence[Selection], offset: int, count: int) -> tuple[
     return total, page
 
 
-def _merged(
-    selections: Sequence[Selection], offset: int, listing: Listing
-) -> tuple[int, _Page]:
-    ranked = [(key, place, pk) for place, selection in enumerate(selections)
-              for key, pk in selection.ranked()]
+def _merged(selections: Sequence[Selection], offset: int, listing: Listing) -> tuple[int, _Page]:
+    ranked = [
+        (key, place, pk)
+        for place, selection in enumerate(selections)
+        for key, pk in selection.ranked()
+    ]
     ranked.sort(key=lambda each: each[0], reverse=listing.descending)
-    wanted = ranked[offset:offset + listing.count]
+    wanted = ranked[offset : offset + listing.count]
     rows = {
-        (place, row.pk): row for place, selection in enumerate(selections)
+        (place, row.pk): row
+        for place, selection in enumerate(selections)
         for row in selection.fetch([pk for _, where, pk in wanted if where == place])
     }
-    return len(ranked), [(place, rows[place, pk]) for _, place, pk in wanted
-                         if (place, pk) in rows]
+    return len(ranked), [(place, rows[place, pk]) for _, place, pk in wanted if (place, pk) in rows]
 
 
 def _rendered(

@@ -39,15 +39,16 @@ from .schema import AttributePath, ResourceType, Type
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
 
 _IN_VALUES = frozenset(
-    attribute.name for attribute in USER.schema.attributes
-    if attribute.multi_valued and attribute.sub("value") and not attribute.read_only
+    attribute.name
+    for attribute in USER.schema.attributes
+    if attribute.multi_valued
+    and attribute.sub("value")
+    and not attribute.read_only
     and attribute.name not in UNSEARCHED
 )
 
 
-def leaf_for(
-    type_: ResourceType, connection: Connection, base: str
-) -> Callable[[Leaf], Condition]:
+def leaf_for(type_: ResourceType, connection: Connection, base: str) -> Callable[[Leaf], Condition]:
     """Return what answers for the terms of a filter on this type.
 
     `base` is the address that locations start with.
@@ -69,24 +70,49 @@ def slots(type_: ResourceType) -> frozenset[str]:
 
 
 _SLOTS = {
-    USER.name: frozenset({"id", "externalId", "userName", "displayName", "active",
-                          *(f"{name}.value" for name in _IN_VALUES)}),
+    USER.name: frozenset(
+        {
+            "id",
+            "externalId",
+            "userName",
+            "displayName",
+            "active",
+            *(f"{name}.value" for name in _IN_VALUES),
+        }
+    ),
     GROUP.name: frozenset({"id", "externalId", "displayName", "members.value"}),
 }
 
 
 def sort_column(type_: ResourceType, path: AttributePath | None) -> Any | None:
     """Return the column whose order is this attribute's, or None if there is none."""
-    return None if path is None else {
-        USER.name: {"id": User.resource_id, "externalId": User.external_id,
-                    "userName": User.user_name_key, "active": User.active,
-                    "meta.created": User.created_at, "meta.lastModified": User.updated_at},
-        GROUP.name: {"id": Group.resource_id, "externalId": Group.external_id,
-                     "displayName": Group.display_name_key, "meta.created": Group.created_at,
-                     "meta.lastModified": Group.updated_at},
-        SECURITY_KEY.name: {"id": SecurityKey.resource_id, "kind": SecurityKey.kind,
-                            "state": SecurityKey.state, "meta.created": SecurityKey.created_at},
-    }[type_.name].get(str(path))
+    return (
+        None
+        if path is None
+        else {
+            USER.name: {
+                "id": User.resource_id,
+                "externalId": User.external_id,
+                "userName": User.user_name_key,
+                "active": User.active,
+                "meta.created": User.created_at,
+                "meta.lastModified": User.updated_at,
+            },
+            GROUP.name: {
+                "id": Group.resource_id,
+                "externalId": Group.external_id,
+                "displayName": Group.display_name_key,
+                "meta.created": Group.created_at,
+                "meta.lastModified": Group.updated_at,
+            },
+            SECURITY_KEY.name: {
+                "id": SecurityKey.resource_id,
+                "kind": SecurityKey.kind,
+                "state": SecurityKey.state,
+                "meta.created": SecurityKey.created_at,
+            },
+        }[type_.name].get(str(path))
+    )
 
 
 def _term(leaf: Leaf, columns: dict[str, Any], always: frozenset[str]) -> Condition:
@@ -115,8 +141,9 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
     name = leaf.path.attribute.name
     if name == "displayName" and isinstance(leaf, Comparison):
         # The column holds what is shown, made from other names where there is no displayName.
-        return Condition(text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value),
-                         exact=False)
+        return Condition(
+            text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value), exact=False
+        )
     if name in _IN_VALUES and leaf.path.extension is None:
         return _in_values(leaf)
     if name == "groups":
@@ -125,11 +152,28 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
         return _in_keys(leaf)
     return _term(
         leaf,
-        {"id": User.resource_id, "externalId": User.external_id, "userName": User.user_name_key,
-         "active": User.active, "meta.created": User.created_at,
-         "meta.lastModified": User.updated_at},
-        frozenset({"schemas", "id", "userName", "active", "meta", "meta.created",
-                   "meta.lastModified", "meta.resourceType", "meta.location", "meta.version"}),
+        {
+            "id": User.resource_id,
+            "externalId": User.external_id,
+            "userName": User.user_name_key,
+            "active": User.active,
+            "meta.created": User.created_at,
+            "meta.lastModified": User.updated_at,
+        },
+        frozenset(
+            {
+                "schemas",
+                "id",
+                "userName",
+                "active",
+                "meta",
+                "meta.created",
+                "meta.lastModified",
+                "meta.resourceType",
+                "meta.location",
+                "meta.version",
+            }
+        ),
     )
 
 
@@ -190,8 +234,13 @@ def _group_of_user(leaf: Leaf) -> Condition:
 def _in_keys(leaf: Leaf) -> Condition:
     key = SecurityKey
     columns: dict[str, Any] = {
-        "value": key.resource_id, "kind": key.kind, "state": key.state, "reason": key.reason,
-        "model": key.model, "activatedAt": key.activated_at, "lastUsedAt": key.last_used_at,
+        "value": key.resource_id,
+        "kind": key.kind,
+        "state": key.state,
+        "reason": key.reason,
+        "model": key.model,
+        "activatedAt": key.activated_at,
+        "lastUsedAt": key.last_used_at,
     }
 
     def of_key(inner: Leaf) -> Condition:
@@ -200,8 +249,9 @@ def _in_keys(leaf: Leaf) -> Condition:
             column = columns.get(part)
             return ALWAYS if column is None else Condition(column.is_null(False), exact=True)
         if isinstance(inner, Comparison) and part in columns:
-            return Condition(_compared(columns[part], inner.path, inner.op, inner.value),
-                             exact=True)
+            return Condition(
+                _compared(columns[part], inner.path, inner.op, inner.value), exact=True
+            )
         return UNKNOWN
 
     where = leaf.where if isinstance(leaf, Element) else leaf
@@ -220,8 +270,9 @@ def _group(leaf: Leaf, base: str) -> Condition:
     if leaf.path.attribute.name == "members":
         return _in_members(leaf)
     if name in ("schemas", "meta.resourceType"):
-        return constant(matches(leaf, {"schemas": [GROUP.schema.urn],
-                                       "meta": {"resourceType": GROUP.name}}))
+        return constant(
+            matches(leaf, {"schemas": [GROUP.schema.urn], "meta": {"resourceType": GROUP.name}})
+        )
     if isinstance(leaf, Comparison) and name in ("meta.location", "meta.version"):
         if leaf.op is not Operator.EQ:
             raise InvalidFilter(f"{name} of groups takes eq, ne and pr only.")
@@ -234,11 +285,24 @@ def _group(leaf: Leaf, base: str) -> Condition:
         return Condition(Group.version == int(number), exact=True)
     condition = _term(
         leaf,
-        {"id": Group.resource_id, "externalId": Group.external_id,
-         "displayName": Group.display_name_key, "meta.created": Group.created_at,
-         "meta.lastModified": Group.updated_at},
-        frozenset({"id", "displayName", "meta", "meta.created", "meta.lastModified",
-                   "meta.location", "meta.version"}),
+        {
+            "id": Group.resource_id,
+            "externalId": Group.external_id,
+            "displayName": Group.display_name_key,
+            "meta.created": Group.created_at,
+            "meta.lastModified": Group.updated_at,
+        },
+        frozenset(
+            {
+                "id",
+                "displayName",
+                "meta",
+                "meta.created",
+                "meta.lastModified",
+                "meta.location",
+                "meta.version",
+            }
+        ),
     )
     if condition is UNKNOWN:
         raise InvalidFilter(f"Groups cannot be filtered by {name}.")
@@ -271,14 +335,17 @@ def _member(leaf: Leaf) -> Condition:
             return constant(user)
         return Condition(Member.user.is_null(not user), exact=True)
     users, groups = (
-        (User.resource_id, Group.resource_id) if part == "value"
+        (User.resource_id, Group.resource_id)
+        if part == "value"
         else (User.display_name_key, Group.display_name_key)
     )
     return Condition(
-        Member.user.in_(User.select(User.id).where(text(users, leaf.path.leaf, leaf.op,
-                                                        leaf.value)))
-        | Member.subgroup.in_(Group.select(Group.id).where(text(groups, leaf.path.leaf, leaf.op,
-                                                                leaf.value))),
+        Member.user.in_(
+            User.select(User.id).where(text(users, leaf.path.leaf, leaf.op, leaf.value))
+        )
+        | Member.subgroup.in_(
+            Group.select(Group.id).where(text(groups, leaf.path.leaf, leaf.op, leaf.value))
+        ),
         exact=True,
     )
 
@@ -287,15 +354,39 @@ def _key(leaf: Leaf) -> Condition:
     key = SecurityKey
     return _term(
         leaf,
-        {"id": key.resource_id, "kind": key.kind, "state": key.state, "reason": key.reason,
-         "model": key.model, "aaguid": key.aaguid, "user.value": User.resource_id,
-         "user.display": User.display_name_key, "meta.created": key.created_at,
-         "activatedAt": key.activated_at, "confirmedAt": key.confirmed_at,
-         "suspendedAt": key.suspended_at, "revokedAt": key.revoked_at,
-         "lastUsedAt": key.last_used_at},
-        frozenset({"schemas", "id", "displayName", "kind", "state", "user", "user.value",
-                   "meta", "meta.created", "meta.lastModified", "meta.resourceType",
-                   "meta.location", "meta.version"}),
+        {
+            "id": key.resource_id,
+            "kind": key.kind,
+            "state": key.state,
+            "reason": key.reason,
+            "model": key.model,
+            "aaguid": key.aaguid,
+            "user.value": User.resource_id,
+            "user.display": User.display_name_key,
+            "meta.created": key.created_at,
+            "activatedAt": key.activated_at,
+            "confirmedAt": key.confirmed_at,
+            "suspendedAt": key.suspended_at,
+            "revokedAt": key.revoked_at,
+            "lastUsedAt": key.last_used_at,
+        },
+        frozenset(
+            {
+                "schemas",
+                "id",
+                "displayName",
+                "kind",
+                "state",
+                "user",
+                "user.value",
+                "meta",
+                "meta.created",
+                "meta.lastModified",
+                "meta.resourceType",
+                "meta.location",
+                "meta.version",
+            }
+        ),
     )
 
 

@@ -119,7 +119,11 @@ def _part(element: object, path: AttributePath) -> object:
 
 
 _RELATIONS: dict[Operator, Callable[[Decimal | float | str, Decimal | float | str], bool]] = {
-    Operator.EQ: eq, Operator.GT: gt, Operator.GE: ge, Operator.LT: lt, Operator.LE: le,
+    Operator.EQ: eq,
+    Operator.GT: gt,
+    Operator.GE: ge,
+    Operator.LT: lt,
+    Operator.LE: le,
 }
 
 

@@ -81,8 +81,11 @@ def joined(changes: Iterable[MemberChange]) -> list[MemberChange]:
     steps: list[MemberChange] = []
     for change in changes:
         last = steps[-1] if steps else None
-        if (last is not None and last.change is change.change
-                and change.change in (Change.ADD, Change.REMOVE)):
+        if (
+            last is not None
+            and last.change is change.change
+            and change.change in (Change.ADD, Change.REMOVE)
+        ):
             steps[-1] = replace(last, ids=last.ids + change.ids)
         else:
             steps.append(change)
@@ -109,8 +112,12 @@ def _named_by(where: Expression) -> tuple[str, ...] | None:
     terms = where.terms if isinstance(where, Or) else (where,)
     ids = []
     for term in terms:
-        if (not isinstance(term, Comparison) or term.op is not Operator.EQ
-                or term.path.leaf.name != "value" or not isinstance(term.value, str)):
+        if (
+            not isinstance(term, Comparison)
+            or term.op is not Operator.EQ
+            or term.path.leaf.name != "value"
+            or not isinstance(term.value, str)
+        ):
             return None
         ids.append(term.value)
     return tuple(ids)

@@ -48,9 +48,14 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
         wanted, holders, kind = list(above), above, "indirect"
     return {
         user: [
-            {"value": names[pk][0], "$ref": f"{base}{GROUP.endpoint}/{names[pk][0]}",
-             "display": names[pk][1], "type": how}
-            for pk, how in groups.items() if pk in names
+            {
+                "value": names[pk][0],
+                "$ref": f"{base}{GROUP.endpoint}/{names[pk][0]}",
+                "display": names[pk][1],
+                "type": how,
+            }
+            for pk, how in groups.items()
+            if pk in names
         ]
         for user, groups in found.items()
     }
@@ -63,8 +68,13 @@ def keys_of(users: Iterable[int], base: str) -> Elements:
         list(users)
     ):
         element = {
-            "value": key_id, "$ref": f"{base}{SECURITY_KEY.endpoint}/{key_id}", "display": name,
-            "kind": kind, "state": state, "reason": reason, "model": model,
+            "value": key_id,
+            "$ref": f"{base}{SECURITY_KEY.endpoint}/{key_id}",
+            "display": name,
+            "kind": kind,
+            "state": state,
+            "reason": reason,
+            "model": model,
             "activatedAt": iso(activated_at) if activated_at is not None else None,
             "lastUsedAt": iso(used_at) if used_at is not None else None,
         }
@@ -82,15 +92,21 @@ def members_of(groups: Iterable[int], base: str) -> Elements:
     """Return `members` of groups by row id, in the order in which they joined."""
     found: Elements = {}
     users, nested = f"{base}{USER.endpoint}/", f"{base}{GROUP.endpoint}/"
-    for group, user_id, user_name, group_id, group_name in _MEMBERS.rows(
-        list(groups)
-    ):
+    for group, user_id, user_name, group_id, group_name in _MEMBERS.rows(list(groups)):
         if user_id is not None:
-            element = {"value": user_id, "$ref": users + user_id, "type": USER.name,
-                       "display": user_name}
+            element = {
+                "value": user_id,
+                "$ref": users + user_id,
+                "type": USER.name,
+                "display": user_name,
+            }
         else:
-            element = {"value": group_id, "$ref": nested + group_id, "type": GROUP.name,
-                       "display": group_name}
+            element = {
+                "value": group_id,
+                "$ref": nested + group_id,
+                "type": GROUP.name,
+                "display": group_name,
+            }
         found.setdefault(group, []).append(element)
     return found
 
@@ -108,8 +124,17 @@ def _above(ids: list[Any], _: Any, kind: str) -> ModelSelect[Any]:
 def _keys(ids: list[Any], _: Any) -> ModelSelect[Any]:
     key = SecurityKey
     return (
-        key.select(key.user, key.resource_id, key.name, key.kind, key.state, key.reason,
-                   key.model, key.activated_at, key.last_used_at)
+        key.select(
+            key.user,
+            key.resource_id,
+            key.name,
+            key.kind,
+            key.state,
+            key.reason,
+            key.model,
+            key.activated_at,
+            key.last_used_at,
+        )
         .where(key.user.in_(ids), key.state != KeyState.DRAFT)
         .order_by(key.id)
     )
@@ -126,8 +151,13 @@ def _counts(ids: list[Any], _: Any) -> ModelSelect[Any]:
 def _members(ids: list[Any], _: Any) -> ModelSelect[Any]:
     subgroup = Group.alias()
     return (
-        Member.select(Member.group, User.resource_id, User.display_name, subgroup.resource_id,
-                      subgroup.display_name)
+        Member.select(
+            Member.group,
+            User.resource_id,
+            User.display_name,
+            subgroup.resource_id,
+            subgroup.display_name,
+        )
         .left_outer_join(User, on=(Member.user == User.id))
         .switch(Member)
         .left_outer_join(subgroup, on=(Member.subgroup == subgroup.id))

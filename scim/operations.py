@@ -92,8 +92,9 @@ class _Reader:
     def _op(self, name: object) -> Op:
         if isinstance(name, str):
             for op in Op:
-                if name == op or (name.lower() == op
-                                  and self._dialect.allows(Quirk.OPERATION_CASE)):
+                if name == op or (
+                    name.lower() == op and self._dialect.allows(Quirk.OPERATION_CASE)
+                ):
                     return op
         raise InvalidSyntax("An operation's op is add, remove or replace.")
 
@@ -166,13 +167,18 @@ class _Reader:
         if not isinstance(given, Mapping):
             raise InvalidValue(f"{attribute.name} holds objects.", attribute.name)
         urn = target.extension.urn if target.extension else None
-        parts = {sub.name: part for name, part in given.items()
-                 if (sub := attribute.sub(name)) is not None and isinstance(part, str | bool)}
+        parts = {
+            sub.name: part
+            for name, part in given.items()
+            if (sub := attribute.sub(name)) is not None and isinstance(part, str | bool)
+        }
         if "value" in parts:  # the rest is how the directory shows it
             names = ["value"] if attribute.name == "members" else ["value", "type"]
             parts = {name: parts[name] for name in names if name in parts}
-        terms = [Comparison(AttributePath(attribute, attribute.sub(name), urn), Operator.EQ, part)
-                 for name, part in parts.items()]
+        terms = [
+            Comparison(AttributePath(attribute, attribute.sub(name), urn), Operator.EQ, part)
+            for name, part in parts.items()
+        ]
         if not terms:
             raise InvalidValue(f"An element of {attribute.name} names nothing.", attribute.name)
         return terms[0] if len(terms) == 1 else And(tuple(terms))

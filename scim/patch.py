@@ -146,7 +146,8 @@ class _Patch:
         """Work on the elements that a path's filter selects, or on a part of every element."""
         target = operation.target
         places = [
-            place for place, element in enumerate(elements)
+            place
+            for place, element in enumerate(elements)
             if target.where is None or element_matches(target.where, element)
         ]
         if operation.op is Op.REMOVE:
@@ -200,9 +201,7 @@ class _Patch:
             raise InvalidValue(f"The value contradicts the filter of {target}.", attribute.name)
         return element
 
-    def _settled(
-        self, attribute: Attribute, elements: list[object], touched: list[int]
-    ) -> object:
+    def _settled(self, attribute: Attribute, elements: list[object], touched: list[int]) -> object:
         """Let the element that was just made primary be the only one (§3.5.2)."""
         marked = [place for place in touched if _makes_primary(elements[place])]
         if marked:
@@ -235,5 +234,3 @@ def _equalities(where: Expression) -> Json | None:
             return None
         parts[term.path.leaf.name] = term.value
     return parts
-
-

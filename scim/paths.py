@@ -65,9 +65,7 @@ def parse_path(type_: ResourceType, text: str, dialect: Dialect) -> Target | Non
     return _target(type_, path, where, sub)
 
 
-def _target(
-    type_: ResourceType, path: AttributePath, where: str | None, sub: str | None
-) -> Target:
+def _target(type_: ResourceType, path: AttributePath, where: str | None, sub: str | None) -> Target:
     extension = type_.extension(path.extension) if path.extension else None
     if where is None:
         return Target(path.attribute, extension, sub=path.sub)

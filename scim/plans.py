@@ -50,9 +50,7 @@ class Plan:
         """Whether every row that it finds matches the filter."""
         return self.condition.exact
 
-    def page(
-        self, path: AttributePath | None, descending: bool, offset: int, limit: int
-    ) -> Found:
+    def page(self, path: AttributePath | None, descending: bool, offset: int, limit: int) -> Found:
         """Return rows in order; without a path in the order of their making."""
         return self._run("page", limit, offset, path, descending, offset > 0)
 
@@ -67,12 +65,24 @@ class Plan:
         return int(next(iter(self._run("count", 0, 0, None, False, False)))[0])
 
     def _run(
-        self, what: str, limit: int, second: int, path: AttributePath | None, descending: bool,
+        self,
+        what: str,
+        limit: int,
+        second: int,
+        path: AttributePath | None,
+        descending: bool,
         deep: bool,
     ) -> Found:
         if self.texts is None:
-            query: Any = _query(self.type, self.condition.sql, what, path, descending, deep,
-                                (self.connection.id, limit, second))
+            query: Any = _query(
+                self.type,
+                self.condition.sql,
+                what,
+                path,
+                descending,
+                deep,
+                (self.connection.id, limit, second),
+            )
             return query.tuples()  # type: ignore[no-any-return]
         shape = (self.type.name, self.shape, what, path, descending, deep)
         return _KEPT.rows(shape, (self.connection.id, limit, second, *self.texts))
@@ -92,9 +102,7 @@ def plan(
     return Plan(type_, connection, _condition(type_.name, shape), shape, tuple(texts))
 
 
-def _shape(
-    filter_: Expression, slots_: frozenset[str], texts: list[str]
-) -> Expression | None:
+def _shape(filter_: Expression, slots_: frozenset[str], texts: list[str]) -> Expression | None:
     """Return the filter with parameters for its texts, or None if it has anything else."""
     match filter_:
         case Comparison(path, Operator.EQ, str() as text) if str(path) in slots_:
@@ -126,8 +134,13 @@ def _condition(type_name: str, shape: Expression) -> Condition:
 
 
 def _query(
-    type_: ResourceType, sql: Any, what: str, path: AttributePath | None, descending: bool,
-    deep: bool, given: tuple[Any, Any, Any],
+    type_: ResourceType,
+    sql: Any,
+    what: str,
+    path: AttributePath | None,
+    descending: bool,
+    deep: bool,
+    given: tuple[Any, Any, Any],
 ) -> Any:
     connection, limit, second = given
     conditions = [sql] if sql is not None else []
@@ -148,8 +161,12 @@ def _query(
 
 
 def _statement(
-    type_name: str, shape: Expression | None, what: str, path: AttributePath | None,
-    descending: bool, deep: bool,
+    type_name: str,
+    shape: Expression | None,
+    what: str,
+    path: AttributePath | None,
+    descending: bool,
+    deep: bool,
 ) -> Any:
     condition = ALWAYS if shape is None else _condition(type_name, shape)
     given = (parameter(0), parameter(1), parameter(2))

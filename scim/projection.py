@@ -102,8 +102,10 @@ def _names(type_: ResourceType, texts: Iterable[str]) -> frozenset[_Name]:
         text = text.strip()
         extension = type_.extension(text)
         if extension is not None:
-            names |= {(extension.urn.lower(), attribute.name.lower(), None)
-                      for attribute in extension.attributes}
+            names |= {
+                (extension.urn.lower(), attribute.name.lower(), None)
+                for attribute in extension.attributes
+            }
         path = type_.resolve(text)
         if path is not None:
             urn = path.extension.lower() if path.extension else None

@@ -52,21 +52,46 @@ class Profile:
     group_patch_body: bool = False  # 200 with a body instead of 204 (scim-sanity wants it)
 
 
-_ENTRA = frozenset({
-    Quirk.OPERATION_CASE, Quirk.BOOLEAN_STRINGS, Quirk.EMPTY_STRINGS, Quirk.LISTED_REMOVALS,
-    Quirk.BARE_VALUES, Quirk.WRAPPED_VALUES, Quirk.FLAT_ENTERPRISE, Quirk.QUALIFIED_KEYS,
-    Quirk.MISSPELT_URN, Quirk.UNKNOWN_SCHEMAS, Quirk.UNKNOWN_SCHEMA_PATHS,
-    Quirk.UPSERT_ON_REPLACE, Quirk.MANY_PRIMARIES,
-})
-_OKTA = frozenset({
-    Quirk.READ_ONLY_IN_VALUE, Quirk.UNKNOWN_SCHEMAS, Quirk.UNKNOWN_SCHEMA_PATHS,
-    Quirk.BOOLEAN_STRINGS, Quirk.MISSING_SCHEMAS, Quirk.BARE_VALUES,
-})
-_ONELOGIN = frozenset({
-    Quirk.BOOLEAN_STRINGS, Quirk.UNWRAPPED_LISTS, Quirk.MANAGER_ID, Quirk.MISSING_SCHEMAS,
-    Quirk.UNKNOWN_SCHEMAS, Quirk.EMPTY_STRINGS, Quirk.FLAT_ENTERPRISE, Quirk.OPERATION_CASE,
-    Quirk.BARE_VALUES,
-})
+_ENTRA = frozenset(
+    {
+        Quirk.OPERATION_CASE,
+        Quirk.BOOLEAN_STRINGS,
+        Quirk.EMPTY_STRINGS,
+        Quirk.LISTED_REMOVALS,
+        Quirk.BARE_VALUES,
+        Quirk.WRAPPED_VALUES,
+        Quirk.FLAT_ENTERPRISE,
+        Quirk.QUALIFIED_KEYS,
+        Quirk.MISSPELT_URN,
+        Quirk.UNKNOWN_SCHEMAS,
+        Quirk.UNKNOWN_SCHEMA_PATHS,
+        Quirk.UPSERT_ON_REPLACE,
+        Quirk.MANY_PRIMARIES,
+    }
+)
+_OKTA = frozenset(
+    {
+        Quirk.READ_ONLY_IN_VALUE,
+        Quirk.UNKNOWN_SCHEMAS,
+        Quirk.UNKNOWN_SCHEMA_PATHS,
+        Quirk.BOOLEAN_STRINGS,
+        Quirk.MISSING_SCHEMAS,
+        Quirk.BARE_VALUES,
+    }
+)
+_ONELOGIN = frozenset(
+    {
+        Quirk.BOOLEAN_STRINGS,
+        Quirk.UNWRAPPED_LISTS,
+        Quirk.MANAGER_ID,
+        Quirk.MISSING_SCHEMAS,
+        Quirk.UNKNOWN_SCHEMAS,
+        Quirk.EMPTY_STRINGS,
+        Quirk.FLAT_ENTERPRISE,
+        Quirk.OPERATION_CASE,
+        Quirk.BARE_VALUES,
+    }
+)
 
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
@@ -108,14 +133,15 @@ class Dialect:
     def name(self, type_: ResourceType, name: str) -> str:
         """Return the qualified name that a client means by a PATCH path or a body's key."""
         if name.lower().startswith(_MISSPELT_ENTERPRISE) and self.allows(Quirk.MISSPELT_URN):
-            return ENTERPRISE_USER + name[len(_MISSPELT_ENTERPRISE):]
+            return ENTERPRISE_USER + name[len(_MISSPELT_ENTERPRISE) :]
         if ":" in name or type_.resolve(name) is not None:
             return name
         if name.lower() == "managerid" and type_.extension(ENTERPRISE_USER) is not None:
             if self.allows(Quirk.MANAGER_ID):
                 return f"{ENTERPRISE_USER}:manager"
-        elif (type_.resolve(f"{ENTERPRISE_USER}:{name}") is not None
-              and self.allows(Quirk.FLAT_ENTERPRISE)):
+        elif type_.resolve(f"{ENTERPRISE_USER}:{name}") is not None and self.allows(
+            Quirk.FLAT_ENTERPRISE
+        ):
             return f"{ENTERPRISE_USER}:{name}"
         return name
 
@@ -152,8 +178,12 @@ class Dialect:
         if attribute.is_complex:
             if isinstance(value, str) and attribute.sub("value") and self.allows(Quirk.BARE_VALUES):
                 return {"value": value}
-        elif (attribute.type is Type.BOOLEAN and isinstance(value, str)
-              and value.lower() in ("true", "false") and self.allows(Quirk.BOOLEAN_STRINGS)):
+        elif (
+            attribute.type is Type.BOOLEAN
+            and isinstance(value, str)
+            and value.lower() in ("true", "false")
+            and self.allows(Quirk.BOOLEAN_STRINGS)
+        ):
             return value.lower() == "true"
         return value
 

@@ -54,7 +54,10 @@ def location(type_: ResourceType, resource_id: str, base: str) -> str:
 
 
 def render(
-    type_: ResourceType, rows: Sequence[Row], projection: Projection, connection: Connection,
+    type_: ResourceType,
+    rows: Sequence[Row],
+    projection: Projection,
+    connection: Connection,
     base: str,
 ) -> list[Resource]:
     """Return resources as they are sent, in order; fewer if their members are too many."""
@@ -64,7 +67,10 @@ def render(
 
 
 def derive(
-    type_: ResourceType, rows: Sequence[Row], projection: Projection, connection: Connection,
+    type_: ResourceType,
+    rows: Sequence[Row],
+    projection: Projection,
+    connection: Connection,
     base: str,
 ) -> Derived:
     """Load what a projection needs beside the documents, and nothing else."""

@@ -101,7 +101,8 @@ def _view(path: str) -> View:
             return lambda request, caller: _one(request, caller, _TYPES[name], wanted)
         case ["ResourceTypes", wanted]:
             return lambda request, caller: _one_of(
-                request, discovery.resource_types(caller.base), wanted)
+                request, discovery.resource_types(caller.base), wanted
+            )
         case ["Schemas", wanted]:
             return lambda request, caller: _one_of(request, discovery.schemas(caller.base), wanted)
     raise NotFound
@@ -181,8 +182,11 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     caller.check_may_write(type_)
     shape, body = _projection(request, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
-    quiet = request.method == "PATCH" and type_ is GROUP and shape.is_whole and not (
-        caller.dialect.profile.group_patch_body
+    quiet = (
+        request.method == "PATCH"
+        and type_ is GROUP
+        and shape.is_whole
+        and not (caller.dialect.profile.group_patch_body)
     )
     with transaction():
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
@@ -192,8 +196,7 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
         resource = render(type_, [row], shown, caller.connection, caller.base)[0]
     _note_quirks(caller)
     if quiet:
-        return Reply(204, headers={"ETag": resource.version,
-                                   "Content-Location": resource.location})
+        return Reply(204, headers={"ETag": resource.version, "Content-Location": resource.location})
     return _resource(resource)
 
 
@@ -224,8 +227,11 @@ def _writable(type_: ResourceType) -> Verbs:
 
 def _note_quirks(caller: Caller) -> None:
     if caller.dialect.used:
-        log.info("scim dialect", connection=caller.connection.name,
-                 quirks={str(quirk): count for quirk, count in caller.dialect.used.items()})
+        log.info(
+            "scim dialect",
+            connection=caller.connection.name,
+            quirks={str(quirk): count for quirk, count in caller.dialect.used.items()},
+        )
 
 
 # --- discovery -------------------------------------------------------------------------------
@@ -267,7 +273,8 @@ _ALONE: dict[str, View] = {
     "Me": _unsupported,
     "ServiceProviderConfig": _config,
     "ResourceTypes": lambda request, caller: _listed(
-        request, discovery.resource_types(caller.base)),
+        request, discovery.resource_types(caller.base)
+    ),
     "Schemas": lambda request, caller: _listed(request, discovery.schemas(caller.base)),
 }
 
@@ -276,8 +283,9 @@ _ALONE: dict[str, View] = {
 
 
 def _projection(request: Request, type_: ResourceType) -> Projection:
-    return projection(type_, names(request.args.get("attributes")),
-                      names(request.args.get("excludedAttributes")))
+    return projection(
+        type_, names(request.args.get("attributes")), names(request.args.get("excludedAttributes"))
+    )
 
 
 def _resource(resource: Resource, status: int = 200) -> Reply:

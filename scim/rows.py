@@ -37,7 +37,9 @@ class Row(NamedTuple):
 
 
 _TABLES: dict[str, Any] = {
-    USER.name: User, GROUP.name: Group, SECURITY_KEY.name: SecurityKey,
+    USER.name: User,
+    GROUP.name: Group,
+    SECURITY_KEY.name: SecurityKey,
 }
 
 
@@ -48,18 +50,39 @@ def select(type_: ResourceType, connection: Any, *conditions: Any) -> ModelSelec
     """
     query: ModelSelect[Any]
     if type_ is USER:
-        query = User.select(User.id, User.resource_id, User.version, User.created_at,
-                            User.updated_at, User.document).where(*_own(User, connection))
+        query = User.select(
+            User.id, User.resource_id, User.version, User.created_at, User.updated_at, User.document
+        ).where(*_own(User, connection))
     elif type_ is GROUP:
-        query = Group.select(Group.id, Group.resource_id, Group.version, Group.created_at,
-                             Group.updated_at, Group.document).where(*_own(Group, connection))
+        query = Group.select(
+            Group.id,
+            Group.resource_id,
+            Group.version,
+            Group.created_at,
+            Group.updated_at,
+            Group.document,
+        ).where(*_own(Group, connection))
     else:
         key = SecurityKey
         query = (
-            key.select(key.id, key.resource_id, key.created_at, User.resource_id,
-                       User.display_name, key.name, key.kind, key.state, key.reason, key.model,
-                       key.aaguid, key.activated_at, key.confirmed_at, key.suspended_at,
-                       key.revoked_at, key.last_used_at)
+            key.select(
+                key.id,
+                key.resource_id,
+                key.created_at,
+                User.resource_id,
+                User.display_name,
+                key.name,
+                key.kind,
+                key.state,
+                key.reason,
+                key.model,
+                key.aaguid,
+                key.activated_at,
+                key.confirmed_at,
+                key.suspended_at,
+                key.revoked_at,
+                key.last_used_at,
+            )
             .join(User)
             .where(*_own(User, connection), key.state != KeyState.DRAFT)
         )
@@ -107,14 +130,21 @@ def lock(type_: ResourceType, wanted: str) -> None:
 
 def of_user(user: User) -> Row:
     """Return the row of a user at hand."""
-    return Row(user.id, user.resource_id, user.version, user.created_at, user.updated_at,
-               user.document)
+    return Row(
+        user.id, user.resource_id, user.version, user.created_at, user.updated_at, user.document
+    )
 
 
 def of_group(group: Group) -> Row:
     """Return the row of a group at hand."""
-    return Row(group.id, group.resource_id, group.version, group.created_at, group.updated_at,
-               group.document)
+    return Row(
+        group.id,
+        group.resource_id,
+        group.version,
+        group.created_at,
+        group.updated_at,
+        group.document,
+    )
 
 
 def _own(table: type[User] | type[Group], connection: Any) -> tuple[Any, Any]:
@@ -136,22 +166,41 @@ _BY_PK = ListStatements(_by_pk)
 
 
 def _key_row(
-    pk: int, key_id: str, created_at: int, user_id: str, user_name: str, name: str, kind: str,
-    state: str, reason: str | None, model: str | None, aaguid: str | None,
-    activated_at: int | None, confirmed_at: int | None, suspended_at: int | None,
-    revoked_at: int | None, last_used_at: int | None,
+    pk: int,
+    key_id: str,
+    created_at: int,
+    user_id: str,
+    user_name: str,
+    name: str,
+    kind: str,
+    state: str,
+    reason: str | None,
+    model: str | None,
+    aaguid: str | None,
+    activated_at: int | None,
+    confirmed_at: int | None,
+    suspended_at: int | None,
+    revoked_at: int | None,
+    last_used_at: int | None,
 ) -> Row:
     dates = {
-        "activatedAt": activated_at, "confirmedAt": confirmed_at, "suspendedAt": suspended_at,
-        "revokedAt": revoked_at, "lastUsedAt": last_used_at,
+        "activatedAt": activated_at,
+        "confirmedAt": confirmed_at,
+        "suspendedAt": suspended_at,
+        "revokedAt": revoked_at,
+        "lastUsedAt": last_used_at,
     }
     document: dict[str, object] = {
-        "displayName": name, "user": {"value": user_id, "display": user_name}, "kind": kind,
-        "state": state, "reason": reason, "model": model, "aaguid": aaguid,
+        "displayName": name,
+        "user": {"value": user_id, "display": user_name},
+        "kind": kind,
+        "state": state,
+        "reason": reason,
+        "model": model,
+        "aaguid": aaguid,
         **{label: iso(at) if at is not None else None for label, at in dates.items()},
     }
     text = orjson.dumps({label: part for label, part in document.items() if part is not None})
     # A use is no change of the key; a table of keys has no column for its last change.
     changes = [at for label, at in dates.items() if at is not None and label != "lastUsedAt"]
-    return Row(pk, key_id, zlib.crc32(text), created_at, max([created_at, *changes]),
-               text.decode())
+    return Row(pk, key_id, zlib.crc32(text), created_at, max([created_at, *changes]), text.decode())

@@ -57,11 +57,12 @@ class Selection:
         ordered = self.sort is None or sort_column(self.type, self.sort.path) is not None
         if not plan_.exact or not ordered:
             found = self.ranked()
-            wanted = [pk for _, pk in found[offset:offset + limit]]
+            wanted = [pk for _, pk in found[offset : offset + limit]]
             return len(found), self.fetch(wanted)
         path = self.sort.path if self.sort is not None else None
-        rows = read(self.type, plan_.page(path, self._descending, offset, limit + 1)
-                    ) if limit else []
+        rows = (
+            read(self.type, plan_.page(path, self._descending, offset, limit + 1)) if limit else []
+        )
         if 0 < len(rows) <= limit or (limit and not offset and not rows):
             return offset + len(rows), rows
         return plan_.count(), rows[:limit]
@@ -97,8 +98,10 @@ class Selection:
             batch = read(self.type, plan_.batch(last, _BATCH))
             scanned += len(batch)
             if scanned > MAX_SCANNED:
-                raise TooMany("This query reads more resources than the server is willing to: "
-                              "filter by userName, externalId, emails or id.")
+                raise TooMany(
+                    "This query reads more resources than the server is willing to: "
+                    "filter by userName, externalId, emails or id."
+                )
             derived = derive(self.type, batch, needed, self.connection, self.base)
             for row in batch:
                 yield row.pk, as_dict(self.type, row, derived, self.base)
@@ -114,9 +117,10 @@ class Selection:
         if "meta" in names:  # an entity tag covers what is derived
             names |= {"groups", "securityKeys"}
         own = {attribute.name for attribute in KEYWRIGHT_USER_SCHEMA.attributes}
-        return projection(self.type, [
-            "id", *(f"{KEYWRIGHT_USER_SCHEMA.urn}:{n}" if n in own else n for n in names)
-        ])
+        return projection(
+            self.type,
+            ["id", *(f"{KEYWRIGHT_USER_SCHEMA.urn}:{n}" if n in own else n for n in names)],
+        )
 
 
 def _sort_key(path: AttributePath | None, document: dict[str, object]) -> SortKey:
@@ -126,8 +130,9 @@ def _sort_key(path: AttributePath | None, document: dict[str, object]) -> SortKe
     if path.attribute.multi_valued:
         holder: Any = document.get(path.extension, {}) if path.extension else document
         elements = [e for e in holder.get(path.attribute.name) or [] if isinstance(e, dict)]
-        chosen = next((e for e in elements if e.get("primary") is True),
-                      elements[0] if elements else {})
+        chosen = next(
+            (e for e in elements if e.get("primary") is True), elements[0] if elements else {}
+        )
         path = path if path.sub is not None else path.to("value") or path
         value = chosen.get(path.leaf.name)
     else:

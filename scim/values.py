@@ -174,7 +174,7 @@ def _checked(attribute: Attribute, value: object) -> object:
             return value
         case Type.DECIMAL, (int() | float()) if not isinstance(value, bool):
             return value
-        case (Type.STRING | Type.REFERENCE), str():
+        case ((Type.STRING | Type.REFERENCE), str()):
             return value
         case Type.BINARY, str() if _BASE64.fullmatch(value):
             return value

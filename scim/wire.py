@@ -91,8 +91,10 @@ class Reply:
         """Send it in the media type asked for; OneLogin asks for application/json."""
         headers = [*self.headers.items(), *_ALWAYS]
         if self.status not in (204, 304):
-            headers += [("Content-Type", _media_type(request.header("ACCEPT"))),
-                        ("Content-Length", str(len(self.body)))]
+            headers += [
+                ("Content-Type", _media_type(request.header("ACCEPT"))),
+                ("Content-Length", str(len(self.body))),
+            ]
         start_response(_STATUS[self.status], headers)
         return () if request.method == "HEAD" else (self.body,)
 

@@ -82,7 +82,7 @@ class User(Row):
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     last_activity_at = BigIntegerField(null=True)
-    departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL")
+    departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL", index=False)
     left_at = BigIntegerField(null=True)
     deleted_at = BigIntegerField(null=True)
 
@@ -117,6 +117,8 @@ User.add_index(User.last_activity_at, User.id, User.deleted_at, name="user_last_
 User.add_index(User.updated_at, name="user_updated_at_index")
 
 User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
+
+User.add_index(User.departure, where=User.departure.is_null(False), name="user_departure_held")
 
 User.add_index(
     User.connection,
@@ -403,15 +405,18 @@ class OutboxMail(Row):
 
 
 class AuditEvent(Row):
-    at = BigIntegerField(index=True)
+    at = BigIntegerField()
     actor_kind = CharField()
     actor_id = CharField(null=True)
     actor_name = TextField()
     event = CharField(index=True)
     user = ForeignKeyField(User, null=True)
-    key = ForeignKeyField(SecurityKey, null=True)
+    key = ForeignKeyField(SecurityKey, null=True, index=False)
     detail = TextField()
     mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
+
+
+AuditEvent.add_index(AuditEvent.key, where=AuditEvent.key.is_null(False), name="audit_event_of_key")
 
 
 class AuditHead(Row):

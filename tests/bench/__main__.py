@@ -30,8 +30,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with us
     chosen = [each for each in (*OPERATIONS, BULK) if arguments.only in each.name]
     with sqlite(arguments.users, with_peer=not arguments.no_peer) as stage:
-        print(f"{arguments.users:,} users on SQLite, filled by the product's own verbs, many to a "
-              f"commit; listening after {stage.running.seconds:.2f} s")
+        print(
+            f"{arguments.users:,} users on SQLite, filled by the product's own verbs, many to a "
+            f"commit; listening after {stage.running.seconds:.2f} s"
+        )
         if stage.peer_lacks:
             print(f"scim2-server cannot be had: {stage.peer_lacks}")
         lines = _run(stage, chosen)
@@ -48,8 +50,9 @@ def _run(stage: Stage, chosen: list[Operation]) -> list[Line]:
         lines += report.lines_of(operation, figures)
         seconds[operation.name] = figures.seconds
     if POST.name in seconds and BULK.name in seconds:
-        times = Line("Bulk, times our own POST", seconds[POST.name] / seconds[BULK.name],
-                     TIMES_POST)
+        times = Line(
+            "Bulk, times our own POST", seconds[POST.name] / seconds[BULK.name], TIMES_POST
+        )
         print(times.told())
         lines.append(times)
     return lines

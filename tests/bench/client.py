@@ -26,9 +26,7 @@ class WrongAnswer(Exception):
     """The server did not do what the operation asks for, so its time says nothing."""
 
 
-def request(
-    method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-) -> bytes:
+def request(method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
     """Return a request as it goes over the wire."""
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if body is not None:
@@ -50,7 +48,7 @@ class Connection:
         data = opened.recv(_CHUNK)
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._more(opened)
-        head, body = data[:end].lower(), data[end + 4:]
+        head, body = data[:end].lower(), data[end + 4 :]
         status = int(head[9:12])
         if b"\r\ntransfer-encoding: chunked" in head:
             body = self._chunks(opened, body)
@@ -79,8 +77,9 @@ class Connection:
             answer = self.exchange(message)
             count += 1
             if answer.status != status and (status is not None or answer.status // 100 != 2):
-                raise WrongAnswer(f"{message[:80]!r} was answered {answer.status} "
-                                  f"{answer.body[:200]!r}")
+                raise WrongAnswer(
+                    f"{message[:80]!r} was answered {answer.status} {answer.body[:200]!r}"
+                )
         return (time.perf_counter() - begun) / count
 
     def close(self) -> None:
@@ -108,8 +107,8 @@ class Connection:
             size = int(data[:end], 16)
             while len(data) < end + size + 4:
                 data += self._more(opened)
-            body += data[end + 2:end + 2 + size]
-            data = data[end + size + 4:]
+            body += data[end + 2 : end + 2 + size]
+            data = data[end + size + 4 :]
             if size == 0:
                 return body
 

@@ -38,8 +38,11 @@ SPARE = 50  # people in no group, who are added and removed
 def set_up(data: Path, port: int, database_url: str = "") -> Services:
     """Make a data folder as `keywright init` does, and open it in this process."""
     data.mkdir(mode=0o700, parents=True)
-    lines = {"BASE_URL": f"http://localhost:{port}", "ORGANISATION": "Bench",
-             "DATABASE_URL": database_url}
+    lines = {
+        "BASE_URL": f"http://localhost:{port}",
+        "ORGANISATION": "Bench",
+        "DATABASE_URL": database_url,
+    }
     (data / ENV_FILE).write_text("".join(f"{PREFIX}{n}={v}\n" for n, v in lines.items() if v))
     Vault.create(data / KEYS)
     services = open_services(data)
@@ -62,8 +65,9 @@ def add_users(target: Target, connection: Connection, until: int) -> None:
         start = len(target.users)
         with transaction():
             target.users += [
-                directory.create_user(people.document(number), connection=connection, actor=actor
-                                      ).resource_id
+                directory.create_user(
+                    people.document(number), connection=connection, actor=actor
+                ).resource_id
                 for number in range(start, min(start + _BATCH, until))
             ]
 
@@ -75,8 +79,9 @@ def add_leavers(target: Target, services: Services, connection: Connection, coun
     for start in range(first, first + count, 50):
         with transaction():
             for number in range(start, min(start + 50, first + count)):
-                user = directory.create_user(people.document(number), connection=connection,
-                                             actor=actor)
+                user = directory.create_user(
+                    people.document(number), connection=connection, actor=actor
+                )
                 card = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "admin", user=user, actor=CLI)
                 keys.assign(card, user, CLI)
                 keys.register(card, registration(), services.settings.rp_id, CLI)
@@ -95,8 +100,9 @@ def add_groups(target: Target, connection: Connection, sizes: Sequence[int] = GR
     actor = _actor(connection)
     for size in sizes:
         with transaction():
-            group = groups.create_group({"displayName": f"Group of {size}"},
-                                        connection=connection, actor=actor)
+            group = groups.create_group(
+                {"displayName": f"Group of {size}"}, connection=connection, actor=actor
+            )
             groups.add_members(group, target.users[:size], actor=actor)
         target.groups[size] = group.resource_id
 
@@ -117,11 +123,16 @@ def fill_peer(target: Target, count: int) -> None:
     for number in range(count):
         target.users.append(_made(connection, target, "/Users", people.body(number)))
     members = [*target.users, *(uuid.uuid4().hex for _ in range(max(GROUP_SIZES)))]
-    target.users += [_made(connection, target, "/Users", people.body(number))
-                     for number in range(count, count + SPARE)]
+    target.users += [
+        _made(connection, target, "/Users", people.body(number))
+        for number in range(count, count + SPARE)
+    ]
     for size in GROUP_SIZES:
-        body = {"schemas": [people.GROUP], "displayName": f"Group of {size}",
-                "members": [{"value": each} for each in members[:size]]}
+        body = {
+            "schemas": [people.GROUP],
+            "displayName": f"Group of {size}",
+            "members": [{"value": each} for each in members[:size]],
+        }
         target.groups[size] = _made(connection, target, "/Groups", body)
     connection.close()
 
@@ -129,8 +140,10 @@ def fill_peer(target: Target, count: int) -> None:
 def fill_peer_leavers(target: Target, count: int) -> None:
     """Create people to let go."""
     connection = client.Connection(target.port)
-    target.leavers += [_made(connection, target, "/Users", people.body(20_000_000 + number))
-                       for number in range(count)]
+    target.leavers += [
+        _made(connection, target, "/Users", people.body(20_000_000 + number))
+        for number in range(count)
+    ]
     connection.close()
 
 
@@ -142,8 +155,9 @@ def whole_audit_log() -> bool:
 def _made(connection: client.Connection, target: Target, path: str, body: object) -> str:
     answer = connection.exchange(target.request("POST", path, body))
     if answer.status != 201:
-        raise client.WrongAnswer(f"{target.name}: {path} was answered {answer.status} "
-                                 f"{answer.body[:300]!r}")
+        raise client.WrongAnswer(
+            f"{target.name}: {path} was answered {answer.status} {answer.body[:300]!r}"
+        )
     return str(orjson.loads(answer.body)["id"])
 
 

@@ -58,7 +58,11 @@ class _Lane:
     """One server's part in the rounds."""
 
     def __init__(
-        self, target: Target, requests: Iterator[bytes], size: int, status: int | None = None,
+        self,
+        target: Target,
+        requests: Iterator[bytes],
+        size: int,
+        status: int | None = None,
         each: int = 1,
     ) -> None:
         self._connection = Connection(target.port)

@@ -44,11 +44,14 @@ class Target:
     def request(self, method: str, path: str, body: object = None) -> bytes:
         """Return a request as a directory sends it."""
         headers = {
-            "Host": f"localhost:{self.port}", "Authorization": f"Bearer {self.token}",
-            "Accept": "application/scim+json", "User-Agent": "bench",
+            "Host": f"localhost:{self.port}",
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/scim+json",
+            "User-Agent": "bench",
         }
-        return request(method, self.prefix + path, headers,
-                       orjson.dumps(body) if body is not None else None)
+        return request(
+            method, self.prefix + path, headers, orjson.dumps(body) if body is not None else None
+        )
 
     def discover(self, connection: Connection) -> None:
         """Learn what it offers from its ServiceProviderConfig."""
@@ -57,8 +60,9 @@ class Target:
             raise WrongAnswer(f"{self.name}: ServiceProviderConfig was answered {answer.status}")
         offers = orjson.loads(answer.body)
         bulk = offers.get("bulk") or {}
-        self.bulk = min(BULK_OPERATIONS, bulk.get("maxOperations") or 0) if (
-            bulk.get("supported")) else 0
+        self.bulk = (
+            min(BULK_OPERATIONS, bulk.get("maxOperations") or 0) if (bulk.get("supported")) else 0
+        )
         self.cursors = bool((offers.get("pagination") or {}).get("cursor"))
 
 
@@ -161,8 +165,10 @@ def post(target: Target) -> Iterator[bytes]:
 
 def deactivate(target: Target) -> Iterator[bytes]:
     """Let people go: each has a key, a session and a link."""
-    patch = {"schemas": [people.PATCH],
-             "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    patch = {
+        "schemas": [people.PATCH],
+        "Operations": [{"op": "replace", "path": "active", "value": False}],
+    }
     while target.leavers:
         yield target.request("PATCH", f"/Users/{target.leavers.pop()}", patch)
 
@@ -179,8 +185,9 @@ def member(size: int) -> Callable[[Target], Iterator[bytes]]:
                 {"op": "add", "path": "members", "value": [{"value": user}]},
                 {"op": "remove", "path": f'members[value eq "{user}"]'},
             ):
-                yield target.request("PATCH", path,
-                                     {"schemas": [people.PATCH], "Operations": [operation]})
+                yield target.request(
+                    "PATCH", path, {"schemas": [people.PATCH], "Operations": [operation]}
+                )
 
     return requests
 
@@ -189,12 +196,15 @@ def bulk(target: Target) -> Iterator[bytes]:
     """Create people by Bulk requests, as large as the server takes them."""
     while True:
         operations = [
-            {"method": "POST", "path": "/Users", "bulkId": uuid.uuid4().hex,
-             "data": people.body(number)}
+            {
+                "method": "POST",
+                "path": "/Users",
+                "bulkId": uuid.uuid4().hex,
+                "data": people.body(number),
+            }
             for number in itertools.islice(target.numbers, target.bulk)
         ]
-        yield target.request("POST", "/Bulk",
-                             {"schemas": [people.BULK], "Operations": operations})
+        yield target.request("POST", "/Bulk", {"schemas": [people.BULK], "Operations": operations})
 
 
 # Goals and floors: what a prototype without any features reached, and what is owed at least.
@@ -202,20 +212,54 @@ POST = Operation("POST /Users", 201, post, Aim(0.35, 0.25), Aim(3, 2), 20, 10)
 OPERATIONS = (
     Operation("GET /Users/{id}", 200, get, Aim(0.70, 0.55), Aim(5, 3), 50, 25),
     Operation("filter userName eq", 200, by_user_name, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
-    Operation("filter externalId eq", 200, by_external_id, Aim(0.55, 0.45), Aim(6, 4),
-              50, 25),
-    Operation("list, 100 per page", 200, pages, Aim(0.33, 0.20), Aim(150, 50), 25, 1,
-              peer_cycles=6),
+    Operation("filter externalId eq", 200, by_external_id, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
+    Operation(
+        "list, 100 per page", 200, pages, Aim(0.33, 0.20), Aim(150, 50), 25, 1, peer_cycles=6
+    ),
     POST,
-    Operation("PATCH active=false, the cascade", 200, deactivate, Aim(0.35, 0.25),
-              Aim(3, 2), 8, 8, cycles=24),
-    Operation("one member, group of 500", 204, member(500), Aim(0.45, 0.30),
-              Aim(50, 25), 20, 2, peer_cycles=5),
-    Operation("one member, group of 10,000", 204, member(10_000), Aim(0.45, 0.30),
-              Aim(1_500, 500), 20, 2, peer_cycles=2),
+    Operation(
+        "PATCH active=false, the cascade",
+        200,
+        deactivate,
+        Aim(0.35, 0.25),
+        Aim(3, 2),
+        8,
+        8,
+        cycles=24,
+    ),
+    Operation(
+        "one member, group of 500",
+        204,
+        member(500),
+        Aim(0.45, 0.30),
+        Aim(50, 25),
+        20,
+        2,
+        peer_cycles=5,
+    ),
+    Operation(
+        "one member, group of 10,000",
+        204,
+        member(10_000),
+        Aim(0.45, 0.30),
+        Aim(1_500, 500),
+        20,
+        2,
+        peer_cycles=2,
+    ),
 )
 
 # Beside scim2-server, at least four times our own POST rate, better five.
-BULK = Operation("Bulk, 1,000 operations", 200, bulk, None, Aim(16, 8), BULK_OPERATIONS,
-                 BULK_OPERATIONS, cycles=3, peer_cycles=1, is_bulk=True)
+BULK = Operation(
+    "Bulk, 1,000 operations",
+    200,
+    bulk,
+    None,
+    Aim(16, 8),
+    BULK_OPERATIONS,
+    BULK_OPERATIONS,
+    cycles=3,
+    peer_cycles=1,
+    is_bulk=True,
+)
 TIMES_POST = Aim(5, 4)

@@ -25,11 +25,13 @@ def make_app() -> Any:
     )
 
     provider = ScimProvider.from_discovery(
-        load_default_schemas().values(), load_default_resource_types().values(),
+        load_default_schemas().values(),
+        load_default_resource_types().values(),
         config=load_default_service_provider_config(),
     )
-    serve = BearerTokenApplication(InMemoryStorage(), provider,
-                                   bearer_tokens=[os.environ["PEER_TOKEN"]])
+    serve = BearerTokenApplication(
+        InMemoryStorage(), provider, bearer_tokens=[os.environ["PEER_TOKEN"]]
+    )
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         # Without a length it reads "to the end", which this web server's input does not know.

@@ -38,25 +38,31 @@ class Line:
 
     def told(self) -> str:
         """Say the figure and its aim."""
-        return (f"{self.what}: {shown(self.figure)} "
-                f"(goal {shown(self.aim.goal)}, floor {shown(self.aim.floor)})")
+        return (
+            f"{self.what}: {shown(self.figure)} "
+            f"(goal {shown(self.aim.goal)}, floor {shown(self.aim.floor)})"
+        )
 
     def gap(self) -> str:
         """Say what is missing."""
         where = "BELOW THE FLOOR" if self.verdict is Verdict.BELOW else "short of the goal"
-        return (f"{self.what}: {shown(self.figure)}, {where} "
-                f"(goal {shown(self.aim.goal)}, floor {shown(self.aim.floor)})")
+        return (
+            f"{self.what}: {shown(self.figure)}, {where} "
+            f"(goal {shown(self.aim.goal)}, floor {shown(self.aim.floor)})"
+        )
 
 
 def lines_of(operation: Operation, figures: Figures) -> list[Line]:
     """Return the figures of an operation that have an aim."""
     lines = []
     if operation.of_hello is not None:
-        lines.append(Line(f"{operation.name}, of the hello route", figures.of_hello,
-                          operation.of_hello))
+        lines.append(
+            Line(f"{operation.name}, of the hello route", figures.of_hello, operation.of_hello)
+        )
     if operation.times_peer is not None and figures.times_peer is not None:
-        lines.append(Line(f"{operation.name}, times scim2-server", figures.times_peer,
-                          operation.times_peer))
+        lines.append(
+            Line(f"{operation.name}, times scim2-server", figures.times_peer, operation.times_peer)
+        )
     return lines
 
 

@@ -99,15 +99,17 @@ def _peers_python() -> Path:
 
 
 @contextmanager
-def _running(
-    command: list[str], port: int, env: Mapping[str, str], log: Path
-) -> Iterator[Running]:
+def _running(command: list[str], port: int, env: Mapping[str, str], log: Path) -> Iterator[Running]:
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     with log.open("wb") as lines:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-            stdout=lines, stderr=lines, process_group=0,
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdout=lines,
+            stderr=lines,
+            process_group=0,
         )
     try:
         while not listening(port):

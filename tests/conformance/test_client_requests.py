@@ -49,7 +49,10 @@ class Replay:
         headers = {"Authorization": f"Bearer {self._token}", **filled["headers"]}
         body = None if filled["body"] is None else json.dumps(filled["body"]).encode()
         answer = self._app.test_client().open(
-            f"/scim/v2{path}", method=filled["method"], headers=headers, data=body,
+            f"/scim/v2{path}",
+            method=filled["method"],
+            headers=headers,
+            data=body,
             query_string=quote(query, safe="=&%"),
         )
         self._learn(request, answer)

@@ -43,13 +43,17 @@ def test_scim2_tester_finds_nothing_wrong(app: Flask) -> None:
         connection = tokens.create_connection("tester", audit.CLI)
         _, token = tokens.create(connection, 30, audit.CLI)
     client = WSGISCIMClient(
-        app, base_url="http://localhost:5005/scim/v2",
+        app,
+        base_url="http://localhost:5005/scim/v2",
         headers={"Authorization": f"Bearer {token}"},
     )
     # SecurityKey is read-only, which the tester does not know of: it tries to create some.
     results: list[Any] = check_server(client, resource_types=["User", "Group"])
-    wrong = [f"{each.resource_type} {each.title}: {each.reason}"
-             for each in results if each.status not in FINE]
+    wrong = [
+        f"{each.resource_type} {each.title}: {each.reason}"
+        for each in results
+        if each.status not in FINE
+    ]
     assert [each for each in wrong if not each.startswith(OURS)] == []
     done = [each for each in results if each.status in FINE - {Status.SKIPPED}]
     assert len(done) > 100

@@ -38,7 +38,11 @@ def station(services: Services, name: str = "Desk NFC") -> Station:
     with transaction():
         _row, code = stations.make_code(services.vault, CLI)
         made = stations.pair(
-            services.vault, code, name=name, signing_key=b"s" * 32, sealing_key=b"x" * 32,
+            services.vault,
+            code,
+            name=name,
+            signing_key=b"s" * 32,
+            sealing_key=b"x" * 32,
             version="0",
         )
         assert made is not None
@@ -48,10 +52,18 @@ def station(services: Services, name: str = "Desk NFC") -> Station:
 def registration(**changes: object) -> VerifiedRegistration:
     """What a ceremony hands on after its checks."""
     facts: dict[str, object] = {
-        "credential_id": secrets.token_bytes(16), "public_key": b"key", "sign_count": 0,
-        "aaguid": "00000000-0000-0000-0000-000000000000", "transports": ("nfc",), "fmt": "packed",
-        "attestation_object": b"", "backup_eligible": False, "backed_up": False,
-        "origin": "http://localhost:5005", "model": "Test card", **changes,
+        "credential_id": secrets.token_bytes(16),
+        "public_key": b"key",
+        "sign_count": 0,
+        "aaguid": "00000000-0000-0000-0000-000000000000",
+        "transports": ("nfc",),
+        "fmt": "packed",
+        "attestation_object": b"",
+        "backup_eligible": False,
+        "backed_up": False,
+        "origin": "http://localhost:5005",
+        "model": "Test card",
+        **changes,
     }
     return VerifiedRegistration(**facts)  # type: ignore[arg-type]
 

@@ -29,16 +29,16 @@ class Directory:
     token: str
 
     def __call__(self, method: str, path: str, body: object = None, **headers: str) -> TestResponse:
-        given = {"Authorization": f"Bearer {self.token}",
-                 **{name.replace("_", "-"): value for name, value in headers.items()}}
+        given = {
+            "Authorization": f"Bearer {self.token}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         data: dict[str, Any] = {}
         if isinstance(body, bytes):
             data = {"data": body, "content_type": "application/scim+json"}
         elif body is not None:
             data = {"json": body}
-        return self.app.test_client().open(
-            f"/scim/v2{path}", method=method, headers=given, **data
-        )
+        return self.app.test_client().open(f"/scim/v2{path}", method=method, headers=given, **data)
 
     def user(self, user_name: str, **attributes: object) -> dict[str, Any]:
         """Create a user and return the answer's body."""
@@ -48,16 +48,21 @@ class Directory:
 
     def group(self, display_name: str, *members: str, **attributes: object) -> dict[str, Any]:
         """Create a group and return the answer's body."""
-        body = {"schemas": [GROUP], "displayName": display_name,
-                "members": [{"value": member} for member in members], **attributes}
+        body = {
+            "schemas": [GROUP],
+            "displayName": display_name,
+            "members": [{"value": member} for member in members],
+            **attributes,
+        }
         answer = self("POST", "/Groups", body)
         assert answer.status_code == 201, answer.text
         return dict(answer.get_json(force=True))
 
     def patch(self, path: str, *operations: dict[str, object], **headers: str) -> TestResponse:
         """Send a PATCH of operations."""
-        return self("PATCH", path, {"schemas": [PATCH_OP], "Operations": list(operations)},
-                    **headers)
+        return self(
+            "PATCH", path, {"schemas": [PATCH_OP], "Operations": list(operations)}, **headers
+        )
 
     def find(self, filter_: str, path: str = "/Users") -> list[str]:
         """Return the names that a filter finds, in order."""

@@ -31,8 +31,9 @@ _email = st.fixed_dictionaries(
     {"value": st.sampled_from(ADDRESSES)},
     optional={"type": st.sampled_from(TYPES), "primary": st.booleans()},
 )
-_phone = st.fixed_dictionaries({"value": st.sampled_from(["1", "22"])},
-                               optional={"type": st.sampled_from(["work", "mobile"])})
+_phone = st.fixed_dictionaries(
+    {"value": st.sampled_from(["1", "22"])}, optional={"type": st.sampled_from(["work", "mobile"])}
+)
 
 
 def _distinct(elements: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -51,14 +52,20 @@ def _distinct(elements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 documents = st.fixed_dictionaries(
     {"userName": word, "active": st.booleans()},
     optional={
-        "displayName": word, "title": word, "externalId": word,
+        "displayName": word,
+        "title": word,
+        "externalId": word,
         "name": st.fixed_dictionaries({"familyName": word}, optional={"givenName": word}),
         "emails": st.lists(_email, min_size=1, max_size=3).map(_distinct),
         "phoneNumbers": st.lists(_phone, min_size=1, max_size=2).map(_distinct),
         "addresses": st.lists(
-            st.fixed_dictionaries({"country": st.sampled_from(["US", "us", "FR"])},
-                                  optional={"type": st.sampled_from(TYPES)}),
-            min_size=1, max_size=2, unique_by=str,
+            st.fixed_dictionaries(
+                {"country": st.sampled_from(["US", "us", "FR"])},
+                optional={"type": st.sampled_from(TYPES)},
+            ),
+            min_size=1,
+            max_size=2,
+            unique_by=str,
         ),
         ENTERPRISE: st.fixed_dictionaries(
             {"department": word},
@@ -78,23 +85,50 @@ def quote(text: str) -> str:
 def _compare(names: list[str], values: list[str]) -> st.SearchStrategy[str]:
     parts = [*values, *(value[:2] for value in values), *(value[-2:] for value in values)]
     return st.one_of(
-        st.builds(lambda name, op, value: f"{name} {op} {quote(value)}", st.sampled_from(names),
-                  st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le", "EQ"]),
-                  st.sampled_from(values)),
-        st.builds(lambda name, op, value: f"{name} {op} {quote(value)}", st.sampled_from(names),
-                  st.sampled_from(["co", "sw", "ew", "Co"]), st.sampled_from(parts)),
+        st.builds(
+            lambda name, op, value: f"{name} {op} {quote(value)}",
+            st.sampled_from(names),
+            st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le", "EQ"]),
+            st.sampled_from(values),
+        ),
+        st.builds(
+            lambda name, op, value: f"{name} {op} {quote(value)}",
+            st.sampled_from(names),
+            st.sampled_from(["co", "sw", "ew", "Co"]),
+            st.sampled_from(parts),
+        ),
     )
 
 
-_TEXTS = ["userName", "USERNAME", "displayName", "title", "externalId", "name.familyName",
-          "name.givenName", f"{ENTERPRISE}:department", f"{CORE}:title"]
-_ANYTHING = [*_TEXTS, "name", "emails", "emails.type", "phoneNumbers", "addresses", "active",
-             f"{ENTERPRISE}:manager", f"{ENTERPRISE}:manager.value"]
+_TEXTS = [
+    "userName",
+    "USERNAME",
+    "displayName",
+    "title",
+    "externalId",
+    "name.familyName",
+    "name.givenName",
+    f"{ENTERPRISE}:department",
+    f"{CORE}:title",
+]
+_ANYTHING = [
+    *_TEXTS,
+    "name",
+    "emails",
+    "emails.type",
+    "phoneNumbers",
+    "addresses",
+    "active",
+    f"{ENTERPRISE}:manager",
+    f"{ENTERPRISE}:manager.value",
+]
 
 _inner = st.one_of(
-    _compare(["type"], TYPES), _compare(["value", "VALUE"], ADDRESSES),
-    st.sampled_from(["primary eq true", "primary eq false", "type pr", "not (type pr)",
-                     'not (value co "ann")']),
+    _compare(["type"], TYPES),
+    _compare(["value", "VALUE"], ADDRESSES),
+    st.sampled_from(
+        ["primary eq true", "primary eq false", "type pr", "not (type pr)", 'not (value co "ann")']
+    ),
 )
 _in_brackets = st.one_of(
     _inner,
@@ -109,11 +143,15 @@ _terms = st.one_of(
     _compare(["addresses.country"], ["US", "fr"]),
     _compare([f"{ENTERPRISE}:manager.value"], ["m1"]),
     st.builds(lambda name: f"{name} pr", st.sampled_from(_ANYTHING)),
-    st.sampled_from(["active eq true", "active eq false", "active ne true", "title eq null",
-                     "title ne null"]),
+    st.sampled_from(
+        ["active eq true", "active eq false", "active ne true", "title eq null", "title ne null"]
+    ),
     st.builds(lambda where: f"emails[{where}]", _in_brackets),
-    st.builds(lambda where, value: f"emails[{where}].value eq {quote(value)}", _in_brackets,
-              st.sampled_from(ADDRESSES)),
+    st.builds(
+        lambda where, value: f"emails[{where}].value eq {quote(value)}",
+        _in_brackets,
+        st.sampled_from(ADDRESSES),
+    ),
 )
 
 
@@ -121,8 +159,14 @@ def _joined(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     operator = st.sampled_from([" and ", " or ", " AND "])
     return st.one_of(
         st.builds(lambda a, op, b: a + op + b, children, operator, children),
-        st.builds(lambda a, op, b, op2, c: a + op + b + op2 + c, children, operator, children,
-                  operator, children),
+        st.builds(
+            lambda a, op, b, op2, c: a + op + b + op2 + c,
+            children,
+            operator,
+            children,
+            operator,
+            children,
+        ),
         st.builds(lambda a: f"not ({a})", children),
         st.builds(lambda a: f"({a})", children),
     )

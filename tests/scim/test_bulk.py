@@ -20,18 +20,27 @@ from tests.scim.test_routes import refused
 
 def post(bulk_id: str, **data: Any) -> dict[str, Any]:
     path = "/Groups" if "displayName" in data and "userName" not in data else "/Users"
-    return {"method": "POST", "path": path, "bulkId": bulk_id,
-            "data": {"schemas": [USER if path == "/Users" else GROUP], **data}}
+    return {
+        "method": "POST",
+        "path": path,
+        "bulkId": bulk_id,
+        "data": {"schemas": [USER if path == "/Users" else GROUP], **data},
+    }
 
 
 def patch(path: str, *operations: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"method": "PATCH", "path": path, **more,
-            "data": {"schemas": [PATCH_OP], "Operations": list(operations)}}
+    return {
+        "method": "PATCH",
+        "path": path,
+        **more,
+        "data": {"schemas": [PATCH_OP], "Operations": list(operations)},
+    }
 
 
 def send(directory: Directory, *operations: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
-    answer = directory("POST", "/Bulk", {"schemas": [REQUEST_URN],
-                                         "Operations": list(operations), **more})
+    answer = directory(
+        "POST", "/Bulk", {"schemas": [REQUEST_URN], "Operations": list(operations), **more}
+    )
     assert answer.status_code == 200, answer.text
     body = answer.get_json(force=True)
     assert body["schemas"] == [RESPONSE_URN]
@@ -52,9 +61,14 @@ def at(directory: Directory, outcome: dict[str, Any]) -> dict[str, Any]:
 def test_every_method_has_its_outcome(directory: Directory) -> None:
     ann, bob = directory.user("ann"), directory.user("bob")
     outcomes = send(
-        directory, post("new", userName="cy"),
-        {"method": "PUT", "path": f"/Users/{ann['id']}", "version": ann["meta"]["version"],
-         "data": {"schemas": [USER], "userName": "ann", "title": "Nurse"}},
+        directory,
+        post("new", userName="cy"),
+        {
+            "method": "PUT",
+            "path": f"/Users/{ann['id']}",
+            "version": ann["meta"]["version"],
+            "data": {"schemas": [USER], "userName": "ann", "title": "Nurse"},
+        },
         patch(f"/Users/{ann['id']}", {"op": "Replace", "path": "active", "value": "False"}),
         {"method": "delete", "path": f"/Users/{bob['id']}"},
     )
@@ -91,8 +105,11 @@ def test_operations_name_what_others_create_in_either_order(directory: Directory
 def test_a_circle_is_created_first_and_completed_then(directory: Directory) -> None:
     outcomes = send(
         directory,
-        post("a", userName="ann", **{ENTERPRISE_USER: {"manager": {"value": "bulkId:b"},
-                                                       "department": "W"}}),
+        post(
+            "a",
+            userName="ann",
+            **{ENTERPRISE_USER: {"manager": {"value": "bulkId:b"}, "department": "W"}},
+        ),
         post("b", userName="bob", **{ENTERPRISE_USER: {"manager": {"value": "bulkId:a"}}}),
         post("c", userName="cy", **{ENTERPRISE_USER: {"manager": {"value": "bulkId:c"}}}),
     )
@@ -102,13 +119,17 @@ def test_a_circle_is_created_first_and_completed_then(directory: Directory) -> N
     assert bob[ENTERPRISE_USER]["manager"]["value"] == ann["id"]
     assert cy[ENTERPRISE_USER]["manager"]["value"] == cy["id"]
     assert [each["version"] for each in outcomes] == [
-        each["meta"]["version"] for each in (ann, bob, cy)]
+        each["meta"]["version"] for each in (ann, bob, cy)
+    ]
 
 
 @pytest.mark.req("P17")
 def test_a_circle_of_groups_is_refused_by_its_second_half(directory: Directory) -> None:
-    outcomes = send(directory, post("a", displayName="A", members=[{"value": "bulkId:b"}]),
-                    post("b", displayName="B", members=[{"value": "bulkId:a"}]))
+    outcomes = send(
+        directory,
+        post("a", displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", displayName="B", members=[{"value": "bulkId:a"}]),
+    )
     assert sorted(statuses(outcomes)) == ["201", "400"]
 
 
@@ -116,9 +137,12 @@ def test_a_circle_of_groups_is_refused_by_its_second_half(directory: Directory) 
 def test_what_came_to_nothing_cannot_be_named(directory: Directory) -> None:
     directory.user("ann")
     outcomes = send(
-        directory, post("g", displayName="Staff", members=[{"value": "bulkId:a"}]),
-        post("a", userName="ANN"), post("h", displayName="H", members=[{"value": "bulkId:zzz"}]),
-        patch("/Users/bulkId:a", {"op": "remove", "path": "title"}), post("ok", userName="bob"),
+        directory,
+        post("g", displayName="Staff", members=[{"value": "bulkId:a"}]),
+        post("a", userName="ANN"),
+        post("h", displayName="H", members=[{"value": "bulkId:zzz"}]),
+        patch("/Users/bulkId:a", {"op": "remove", "path": "title"}),
+        post("ok", userName="bob"),
     )
     assert statuses(outcomes) == ["409", "409", "409", "409", "201"]
     assert outcomes[1]["response"]["scimType"] == "uniqueness"
@@ -134,10 +158,12 @@ def test_each_operation_is_all_or_nothing_for_itself(directory: Directory) -> No
     outcomes = send(
         directory,
         post("g", displayName="Staff", members=[{"value": ann["id"]}, {"value": "nobody"}]),
-        patch(f"/Users/{ann['id']}", {"op": "add", "path": "title", "value": "x"},
-              {"op": "remove"}),
-        patch(f"/Users/{ann['id']}", {"op": "add", "path": "title", "value": "y"},
-              version='W/"stale"'),
+        patch(
+            f"/Users/{ann['id']}", {"op": "add", "path": "title", "value": "x"}, {"op": "remove"}
+        ),
+        patch(
+            f"/Users/{ann['id']}", {"op": "add", "path": "title", "value": "y"}, version='W/"stale"'
+        ),
         post("b", userName="bob"),
     )
     assert statuses(outcomes) == ["400", "400", "412", "201"]
@@ -151,21 +177,29 @@ def test_each_operation_is_all_or_nothing_for_itself(directory: Directory) -> No
 def test_fail_on_errors_ends_the_request(
     directory: Directory, limit: int | None, done: int
 ) -> None:
-    outcomes = send(directory, post("x", userName=""), post("a", userName="ann"),
-                    {"method": "DELETE", "path": "/Users/nobody"}, post("b", userName="bob"),
-                    failOnErrors=limit)
+    outcomes = send(
+        directory,
+        post("x", userName=""),
+        post("a", userName="ann"),
+        {"method": "DELETE", "path": "/Users/nobody"},
+        post("b", userName="bob"),
+        failOnErrors=limit,
+    )
     assert statuses(outcomes) == ["400", "201", "404", "201"][:done]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"method": "GET", "path": "/Users"}, "400"), ({"method": 1, "path": "/Users"}, "400"),
-    ({"path": "/Users"}, "400"), ({"method": "POST", "path": "/Users", "data": {}}, "400"),
+    ({"method": "GET", "path": "/Users"}, "400"),
+    ({"method": 1, "path": "/Users"}, "400"),
+    ({"path": "/Users"}, "400"),
+    ({"method": "POST", "path": "/Users", "data": {}}, "400"),
     ({"method": "POST", "path": "/Users", "bulkId": "x"}, "400"),
     ({"method": "POST", "path": "/Users", "bulkId": "x", "data": [1]}, "400"),
     ({"method": "POST", "path": "/Users/x", "bulkId": "x", "data": {}}, "400"),
     ({"method": "PUT", "path": "/Users", "data": {}}, "400"),
     ({"method": "DELETE", "path": "/Users"}, "400"),
-    ({"method": "DELETE", "path": "/Nothing/x"}, "404"), ({"method": "DELETE"}, "404"),
+    ({"method": "DELETE", "path": "/Nothing/x"}, "404"),
+    ({"method": "DELETE"}, "404"),
     ({"method": "DELETE", "path": "/Users/../x"}, "404"),
     ({"method": "DELETE", "path": "/SecurityKeys/x"}, "404"),
     ({"method": "DELETE", "path": "/Users/nobody"}, "404"),
@@ -187,13 +221,20 @@ def test_a_bulk_id_may_be_used_once(directory: Directory) -> None:
 
 @pytest.mark.req("P17")
 def test_a_body_that_is_no_bulk_request_is_refused(directory: Directory) -> None:
-    for body in ({}, {"schemas": [REQUEST_URN]}, {"schemas": [REQUEST_URN], "Operations": []},
-                 {"schemas": [REQUEST_URN], "Operations": [1]},
-                 {"schemas": [USER], "Operations": [{}]}):
+    for body in (
+        {},
+        {"schemas": [REQUEST_URN]},
+        {"schemas": [REQUEST_URN], "Operations": []},
+        {"schemas": [REQUEST_URN], "Operations": [1]},
+        {"schemas": [USER], "Operations": [{}]},
+    ):
         refused(directory("POST", "/Bulk", body), 400, "invalidSyntax")
     for value in ("1", True, 1.5, -1, [1]):
-        body = {"schemas": [REQUEST_URN], "Operations": [post("a", userName="ann")],
-                "failOnErrors": value}
+        body = {
+            "schemas": [REQUEST_URN],
+            "Operations": [post("a", userName="ann")],
+            "failOnErrors": value,
+        }
         refused(directory("POST", "/Bulk", body), 400, "invalidValue")
     assert User.select().count() == 0
 
@@ -224,13 +265,17 @@ def test_unknown_attributes_of_all_operations_are_counted_at_once(directory: Dir
 
 
 def test_names_are_found_wherever_they_stand() -> None:
-    data = {"members": [{"value": "bulkId:a"}, {"value": "b"}],
-            "Operations": [{"path": 'members[value eq "bulkId:c" or value eq "bulkId:d"]'}],
-            "note": "see bulkId:none of these", "x": {"manager": "bulkId:e"}}
+    data = {
+        "members": [{"value": "bulkId:a"}, {"value": "b"}],
+        "Operations": [{"path": 'members[value eq "bulkId:c" or value eq "bulkId:d"]'}],
+        "note": "see bulkId:none of these",
+        "x": {"manager": "bulkId:e"},
+    }
     assert names_in([data, "/Users/bulkId:f"]) == {"a", "c", "d", "e", "f"}
     assert resolved(data, {"a": "1", "c": "3", "e": "5"}) == {
         "members": [{"value": "1"}, {"value": "b"}],
         "Operations": [{"path": 'members[value eq "3" or value eq "bulkId:d"]'}],
-        "note": "see bulkId:none of these", "x": {"manager": "5"},
+        "note": "see bulkId:none of these",
+        "x": {"manager": "5"},
     }
     assert without(data, {"a", "e"}) == {**data, "members": [{"value": "b"}], "x": {}}

@@ -26,17 +26,24 @@ def test_a_range_holds_exactly_what_starts_with_the_prefix(prefix: str, text: st
     after = _after(prefix)
     for each in (text, prefix + text):
         assert (prefix <= each and (after is None or each < after)) == each.startswith(prefix) or (
-            after is None)
+            after is None
+        )
 
 
 @pytest.mark.req("P5")
-@pytest.mark.parametrize(("expression", "leaf", "known"), [
-    (Not(TERM), UNKNOWN, UNKNOWN), (Not(TERM), ALWAYS, NEVER), (Never(), UNKNOWN, NEVER),
-    (And((TERM, TERM)), ALWAYS, ALWAYS), (Or((TERM, TERM)), UNKNOWN, UNKNOWN),
-    (Or((TERM, Never())), ALWAYS, ALWAYS), (And((TERM, Never())), UNKNOWN,
-                                            Condition(NEVER.sql, exact=False)),
-    (Or((TERM, Never())), UNKNOWN, UNKNOWN),
-])
+@pytest.mark.parametrize(
+    ("expression", "leaf", "known"),
+    [
+        (Not(TERM), UNKNOWN, UNKNOWN),
+        (Not(TERM), ALWAYS, NEVER),
+        (Never(), UNKNOWN, NEVER),
+        (And((TERM, TERM)), ALWAYS, ALWAYS),
+        (Or((TERM, TERM)), UNKNOWN, UNKNOWN),
+        (Or((TERM, Never())), ALWAYS, ALWAYS),
+        (And((TERM, Never())), UNKNOWN, Condition(NEVER.sql, exact=False)),
+        (Or((TERM, Never())), UNKNOWN, UNKNOWN),
+    ],
+)
 def test_what_is_unknown_never_narrows(
     expression: Expression, leaf: Condition, known: Condition
 ) -> None:

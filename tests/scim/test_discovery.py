@@ -25,10 +25,19 @@ def get(directory: Directory, path: str) -> dict[str, Any]:
 def test_the_configuration_advertises_what_works(directory: Directory) -> None:
     config = get(directory, "/ServiceProviderConfig")
     ServiceProviderConfig.model_validate(config)
-    supported = {name: part["supported"] for name, part in config.items()
-                 if isinstance(part, dict) and "supported" in part}
-    assert supported == {"patch": True, "bulk": True, "filter": True, "changePassword": False,
-                         "sort": True, "etag": True}
+    supported = {
+        name: part["supported"]
+        for name, part in config.items()
+        if isinstance(part, dict) and "supported" in part
+    }
+    assert supported == {
+        "patch": True,
+        "bulk": True,
+        "filter": True,
+        "changePassword": False,
+        "sort": True,
+        "etag": True,
+    }
     assert config["filter"]["maxResults"] == 200
     assert config["bulk"]["maxOperations"] == 100
     assert config["bulk"]["maxPayloadSize"] == 32 * 1024 * 1024
@@ -46,8 +55,16 @@ def test_every_schema_is_served_whole_and_without_nulls(directory: Directory) ->
     for schema in listed["Resources"]:
         Schema.model_validate(schema)
         for attribute in schema["attributes"]:
-            assert {"name", "type", "multiValued", "description", "required", "mutability",
-                    "returned", "uniqueness"} <= set(attribute)
+            assert {
+                "name",
+                "type",
+                "multiValued",
+                "description",
+                "required",
+                "mutability",
+                "returned",
+                "uniqueness",
+            } <= set(attribute)
         assert get(directory, f"/Schemas/{schema['id']}") == schema
         assert get(directory, f"/Schemas/{schema['id'].upper()}") == schema
         assert schema["meta"]["location"].endswith(f"/Schemas/{schema['id']}")

@@ -30,10 +30,18 @@ def test_a_group_shows_its_members(directory: Directory, people: list[str]) -> N
     inner = directory.group("Inner", people[0])
     group = directory.group("Outer", people[1], inner["id"], people[1], externalId="7")
     assert group["members"] == [
-        {"value": people[1], "$ref": f"http://localhost:5005/scim/v2/Users/{people[1]}",
-         "type": "User", "display": "person1"},
-        {"value": inner["id"], "$ref": inner["meta"]["location"], "type": "Group",
-         "display": "Inner"},
+        {
+            "value": people[1],
+            "$ref": f"http://localhost:5005/scim/v2/Users/{people[1]}",
+            "type": "User",
+            "display": "person1",
+        },
+        {
+            "value": inner["id"],
+            "$ref": inner["meta"]["location"],
+            "type": "Group",
+            "display": "Inner",
+        },
     ]
     assert group["externalId"] == "7"
 
@@ -57,7 +65,8 @@ def test_members_come_and_go_by_every_form_of_patch(
     assert change(op="remove", path=f'members[value eq "{a}"]') == [c]
     assert change(op="remove", path="members", value=[]) == [c]
     assert sorted(change(op="replace", path="members", value=[{"value": c}, {"value": d}])) == (
-        sorted([c, d]))
+        sorted([c, d])
+    )
     assert change(op="add", value={"members": [{"value": a}], "id": group["id"]}) == [c, d, a]
     assert change(op="remove", path='members[display eq "PERSON0"]') == [c, d]
     assert change(op="remove", path='members[type eq "Group"]') == [c, d]
@@ -106,15 +115,22 @@ def test_a_patch_of_members_is_all_or_nothing(directory: Directory, people: list
 def test_a_nest_in_a_circle_is_refused(directory: Directory) -> None:
     inner = directory.group("Inner")
     outer = directory.group("Outer", inner["id"])
-    refused(directory.patch(f"/Groups/{inner['id']}", {
-        "op": "add", "path": "members", "value": [{"value": outer["id"]}]}), 400, "invalidValue")
+    refused(
+        directory.patch(
+            f"/Groups/{inner['id']}",
+            {"op": "add", "path": "members", "value": [{"value": outer["id"]}]},
+        ),
+        400,
+        "invalidValue",
+    )
 
 
 def test_many_operations_make_few_changes(directory: Directory, people: list[str]) -> None:
     group = directory.group("Staff")
-    directory.patch(f"/Groups/{group['id']}", *[
-        {"op": "Add", "path": "members", "value": [{"value": person}]} for person in people
-    ])
+    directory.patch(
+        f"/Groups/{group['id']}",
+        *[{"op": "Add", "path": "members", "value": [{"value": person}]} for person in people],
+    )
     assert sorted(members(directory, group)) == sorted(people)
     assert Group.get().version == 2
     assert AuditEvent.select().where(AuditEvent.event == "group.members_changed").count() == 1
@@ -123,8 +139,12 @@ def test_many_operations_make_few_changes(directory: Directory, people: list[str
 @pytest.mark.req("P11")
 def test_a_put_replaces_name_and_members(directory: Directory, people: list[str]) -> None:
     group = directory.group("Staff", people[0], people[1], externalId="7")
-    body = {"schemas": [GROUP], "id": group["id"], "displayName": "Crew",
-            "members": [{"value": people[1], "display": None}, {"value": people[2]}]}
+    body = {
+        "schemas": [GROUP],
+        "id": group["id"],
+        "displayName": "Crew",
+        "members": [{"value": people[1], "display": None}, {"value": people[2]}],
+    }
     answer = directory("PUT", f"/Groups/{group['id']}", body).get_json(force=True)
     assert answer["displayName"] == "Crew"
     assert "externalId" not in answer
@@ -149,9 +169,12 @@ def test_members_left_out_are_never_loaded(
     directory: Directory, people: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     group = directory.group("Staff", *people)
-    for path in (f"/Groups/{group['id']}?excludedAttributes=members",
-                 "/Groups?excludedAttributes=members", "/Groups?attributes=displayName",
-                 f'/Groups?attributes=id&filter=members eq "{people[0]}"'):
+    for path in (
+        f"/Groups/{group['id']}?excludedAttributes=members",
+        "/Groups?excludedAttributes=members",
+        "/Groups?attributes=displayName",
+        f'/Groups?attributes=id&filter=members eq "{people[0]}"',
+    ):
         caplog.clear()
         with caplog.at_level(logging.DEBUG, "peewee"):
             answer = directory("GET", path)
@@ -169,15 +192,19 @@ def test_a_patch_of_one_member_costs_the_same_in_a_large_group(
     small, large = directory.group("Small"), directory.group("Large")
     row = Group.get(Group.display_name == "Large")
     made = [directory.user(f"m{place}")["id"] for place in range(40)]
-    directory.patch(f"/Groups/{large['id']}", {
-        "op": "add", "path": "members", "value": [{"value": each} for each in made]})
+    directory.patch(
+        f"/Groups/{large['id']}",
+        {"op": "add", "path": "members", "value": [{"value": each} for each in made]},
+    )
     assert Member.select().where(Member.group == row).count() == 40
     counts = []
     for group in (small, large):
         caplog.clear()
         with caplog.at_level(logging.DEBUG, "peewee"):
-            directory.patch(f"/Groups/{group['id']}", {
-                "op": "add", "path": "members", "value": [{"value": people[0]}]})
+            directory.patch(
+                f"/Groups/{group['id']}",
+                {"op": "add", "path": "members", "value": [{"value": people[0]}]},
+            )
         counts.append(len(caplog.records))
         assert not any(made[0] in str(record.msg) for record in caplog.records)
     assert counts[0] == counts[1]

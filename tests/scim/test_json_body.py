@@ -22,26 +22,52 @@ DEEP = b'{"a":' * 32 + b"1" + b"}" * 32
 
 
 @pytest.mark.req("R4")
-@pytest.mark.parametrize("body", [
-    b"", b"{", b"[1]", b'"text"', b"null", b"{} {}", b"{'a':1}", b'{"a":1,}',
-    b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}',
-    b'{"active":true,"active":false}', b'{"active":true,"Active":false}',
-    b'{"name":{"x":1,"X":2}}',
-    b"\xef\xbb\xbf{}", '{"a":1}'.encode("utf-16"), b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',
-    b'{"a":"\n"}', b"[" * 100_000, b'{"a":' * 33 + b"1" + b"}" * 33,
-    b'{"a":' + b"[" * 32 + b"]" * 32 + b"}",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'"text"',
+        b"null",
+        b"{} {}",
+        b"{'a':1}",
+        b'{"a":1,}',
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":-Infinity}',
+        b'{"active":true,"active":false}',
+        b'{"active":true,"Active":false}',
+        b'{"name":{"x":1,"X":2}}',
+        b"\xef\xbb\xbf{}",
+        '{"a":1}'.encode("utf-16"),
+        b'{"a":"\xff"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\n"}',
+        b"[" * 100_000,
+        b'{"a":' * 33 + b"1" + b"}" * 33,
+        b'{"a":' + b"[" * 32 + b"]" * 32 + b"}",
+    ],
+)
 def test_what_is_not_one_json_object_is_a_syntax_error(body: bytes) -> None:
     with pytest.raises(InvalidSyntax):
         parse(body)
 
 
 @pytest.mark.req("R4")
-@pytest.mark.parametrize("body", [
-    rb'{"a":"\ud800"}', rb'{"a":["\udc00x"]}', rb'{"\ud800":1}', rb'{"a":"x\u0000"}',
-    b'{"a":9223372036854775808}', b'{"a":-9223372036854775809}', b'{"a":1e999}',
-    b'{"a":' + b"9" * 5_000 + b"}",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"a":"\ud800"}',
+        rb'{"a":["\udc00x"]}',
+        rb'{"\ud800":1}',
+        rb'{"a":"x\u0000"}',
+        b'{"a":9223372036854775808}',
+        b'{"a":-9223372036854775809}',
+        b'{"a":1e999}',
+        b'{"a":' + b"9" * 5_000 + b"}",
+    ],
+)
 def test_values_that_no_database_keeps_are_refused(body: bytes) -> None:
     with pytest.raises(InvalidValue):
         parse(body)
@@ -51,17 +77,25 @@ def test_values_that_no_database_keeps_are_refused(body: bytes) -> None:
 def test_what_may_be_sent_is_read() -> None:
     assert parse(DEEP)
     assert parse(b'{"a":9223372036854775807,"b":"\\ud83d\\ude00","c":[{"x":1},{"x":2}]}') == {
-        "a": 2**63 - 1, "b": "😀", "c": [{"x": 1}, {"x": 2}],
+        "a": 2**63 - 1,
+        "b": "😀",
+        "c": [{"x": 1}, {"x": 2}],
     }
     brackets = json.dumps({"a": "[{" * 100 + '"\\' + "]}" * 3}).encode()
     assert parse(brackets)["a"].startswith("[{")
 
 
 @pytest.mark.req("R4")
-@pytest.mark.parametrize("body", [
-    b'{"a":"' + b'\\"' * 500_000, b"[" * 1_000_000, b'"' * 1_000_000, b"{\"a\":[" * 150_000,
-    b'{"a":"' + b"\\" * 1_000_000,
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":"' + b'\\"' * 500_000,
+        b"[" * 1_000_000,
+        b'"' * 1_000_000,
+        b'{"a":[' * 150_000,
+        b'{"a":"' + b"\\" * 1_000_000,
+    ],
+)
 def test_a_hostile_body_is_refused_in_linear_time(body: bytes) -> None:
     started = time.thread_time()
     with pytest.raises(InvalidSyntax):
@@ -70,20 +104,26 @@ def test_a_hostile_body_is_refused_in_linear_time(body: bytes) -> None:
 
 
 _values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(
-        allow_nan=False, allow_infinity=False),
-        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.text("abcdef", max_size=3), inner, max_size=3)),
+        st.dictionaries(st.text("abcdef", max_size=3), inner, max_size=3),
+    ),
     max_leaves=10,
 )
 
 
 @pytest.mark.req("R4")
 @settings(max_examples=EXAMPLES)
-@given(value=st.dictionaries(st.text("abcdef", max_size=3), _values, max_size=4),
-       escaped=st.booleans())
+@given(
+    value=st.dictionaries(st.text("abcdef", max_size=3), _values, max_size=4), escaped=st.booleans()
+)
 def test_every_plain_object_is_read_as_it_is(value: dict[str, object], escaped: bool) -> None:
     assert parse(json.dumps(value, ensure_ascii=escaped).encode()) == value
 

@@ -29,12 +29,16 @@ PAGES: list[tuple[dict[str, int], int, list[str]]] = [
 ]
 
 WRONG: list[tuple[dict[str, str], str]] = [
-    ({"count": "x"}, "invalidValue"), ({"startIndex": "1.5"}, "invalidValue"),
-    ({"count": "9" * 100}, "invalidValue"), ({"sortBy": "nope"}, "invalidPath"),
-    ({"sortBy": "password"}, "invalidPath"), ({"sortBy": "name"}, "invalidPath"),
+    ({"count": "x"}, "invalidValue"),
+    ({"startIndex": "1.5"}, "invalidValue"),
+    ({"count": "9" * 100}, "invalidValue"),
+    ({"sortBy": "nope"}, "invalidPath"),
+    ({"sortBy": "password"}, "invalidPath"),
+    ({"sortBy": "name"}, "invalidPath"),
     ({"sortBy": "x" * 9000}, "invalidPath"),
     ({"sortBy": "userName", "sortOrder": "up"}, "invalidValue"),
-    ({"filter": ""}, "invalidFilter"), ({"filter": "x" * 5000}, "invalidFilter"),
+    ({"filter": ""}, "invalidFilter"),
+    ({"filter": "x" * 5000}, "invalidFilter"),
     ({"filter": 'nope eq "x"'}, "invalidFilter"),
     ({"filter": " or ".join(["title pr"] * 33)}, "invalidFilter"),
 ]
@@ -58,8 +62,10 @@ def names(body: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def people(directory: Directory) -> list[dict[str, Any]]:
-    return [directory.user(name, title=f"t{place % 3}")
-            for place, name in enumerate(["cy", "ann", "Bob", "dee", "éva"])]
+    return [
+        directory.user(name, title=f"t{place % 3}")
+        for place, name in enumerate(["cy", "ann", "Bob", "dee", "éva"])
+    ]
 
 
 @pytest.mark.req("P3")
@@ -97,7 +103,12 @@ def test_order_follows_the_case_rule_and_missing_comes_last(
 ) -> None:
     assert names(ask(directory, "/Users", sortBy="userName")) == ["ann", "Bob", "cy", "dee", "éva"]
     assert names(ask(directory, "/Users", sortBy="USERNAME", sortOrder="Descending")) == [
-        "éva", "dee", "cy", "Bob", "ann"]
+        "éva",
+        "dee",
+        "cy",
+        "Bob",
+        "ann",
+    ]
     directory.user("zoe")
     assert names(ask(directory, "/Users", sortBy="title"))[-1] == "zoe"
     assert names(ask(directory, "/Users", sortBy="title", sortOrder="descending"))[0] == "zoe"
@@ -105,8 +116,15 @@ def test_order_follows_the_case_rule_and_missing_comes_last(
 
 @pytest.mark.req("P10")
 def test_a_search_in_the_body_asks_the_same(directory: Directory, people: list[Any]) -> None:
-    body = {"schemas": [SEARCH], "FILTER": 'title eq "t0"', "sortBy": "userName",
-            "sortOrder": "descending", "startIndex": 1, "count": 1, "attributes": ["userName"]}
+    body = {
+        "schemas": [SEARCH],
+        "FILTER": 'title eq "t0"',
+        "sortBy": "userName",
+        "sortOrder": "descending",
+        "startIndex": 1,
+        "count": 1,
+        "attributes": ["userName"],
+    }
     found = directory("POST", "/Users/.search", body).get_json(force=True)
     assert found["totalResults"] == 2
     assert [set(each) for each in found["Resources"]] == [{"schemas", "id", "userName"}]
@@ -118,8 +136,15 @@ def test_a_search_in_the_body_asks_the_same(directory: Directory, people: list[A
 def test_a_search_of_another_kind_or_type_is_refused(directory: Directory) -> None:
     for body in ({"schemas": ["urn:x"]}, {"schemas": "x"}):
         refused(directory("POST", "/.search", body), 400, "invalidSyntax")
-    for body in ({"filter": 1}, {"attributes": [1]}, {"attributes": {"a": 1}}, {"count": True},
-                 {"count": 1.5}, {"startIndex": [1]}, {"sortBy": 5}):
+    for body in (
+        {"filter": 1},
+        {"attributes": [1]},
+        {"attributes": {"a": 1}},
+        {"count": True},
+        {"count": 1.5},
+        {"startIndex": [1]},
+        {"sortBy": 5},
+    ):
         refused(directory("POST", "/Users/.search", body), 400, "invalidValue")
 
 
@@ -133,7 +158,9 @@ def test_a_query_over_all_types(directory: Directory, people: list[Any]) -> None
     assert names(ask(directory, "/", startIndex=7, count=9)) == ["Zed"]
     assert ask(directory, "/", count=0)["totalResults"] == 7
     assert names(ask(directory, "/", filter='displayName sw "z" or userName eq "BOB"')) == [
-        "Bob", "Zed"]
+        "Bob",
+        "Zed",
+    ]
     assert names(ask(directory, "/", filter="members pr")) == ["ann's"]
     assert names(ask(directory, "/", filter='meta.resourceType eq "Group"')) == ["ann's", "Zed"]
     refused(directory("GET", "/?filter=nope%20pr"), 400, "invalidFilter")
@@ -151,7 +178,11 @@ def test_an_order_over_all_types_mixes_them(directory: Directory) -> None:
     assert names(ask(directory, "/", sortBy="displayName")) == ["a", "b", "C", "d"]
     assert names(ask(directory, "/", sortBy="displayName", count=2, startIndex=2)) == ["b", "C"]
     assert names(ask(directory, "/", sortBy="displayName", sortOrder="descending")) == [
-        "d", "C", "b", "a"]
+        "d",
+        "C",
+        "b",
+        "a",
+    ]
     assert names(ask(directory, "/", sortBy="userName")) == ["b", "d", "C", "a"]
 
 

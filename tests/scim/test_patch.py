@@ -24,16 +24,22 @@ from scim.schema import ResourceType
 from tests.scim.samples import CORE, EXAMPLES, documents, word
 
 ANN: dict[str, Any] = {
-    "userName": "ann", "active": True, "displayName": "Ann",
+    "userName": "ann",
+    "active": True,
+    "displayName": "Ann",
     "name": {"familyName": "Lee", "givenName": "Ann"},
-    "emails": [{"type": "work", "value": "ann@example.com", "primary": True},
-               {"type": "home", "value": "ann@home.example"}],
+    "emails": [
+        {"type": "work", "value": "ann@example.com", "primary": True},
+        {"type": "home", "value": "ann@home.example"},
+    ],
     ENTERPRISE_USER: {"department": "Ward 3", "manager": {"value": "m1"}},
 }
 
 
 def patch(
-    *operations: dict[str, Any], document: dict[str, Any] = ANN, profile: str = "strict",
+    *operations: dict[str, Any],
+    document: dict[str, Any] = ANN,
+    profile: str = "strict",
     type_: ResourceType = USER,
 ) -> Patched:
     before = copy.deepcopy(document)
@@ -57,66 +63,100 @@ def op(name: str, path: str | None = None, value: Any = ...) -> dict[str, Any]:
 def changed(*operations: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Return what differs from Ann: None for what is gone."""
     document = patch(*operations, **options).document
-    return {name: document.get(name) for name in {*ANN, *document}
-            if document.get(name) != ANN.get(name)}
+    return {
+        name: document.get(name)
+        for name in {*ANN, *document}
+        if document.get(name) != ANN.get(name)
+    }
 
 
 @pytest.mark.req("P12")
-@pytest.mark.parametrize(("operation", "difference"), [
-    (op("add", "title", "Nurse"), {"title": "Nurse"}),
-    (op("add", "TITLE", "Nurse"), {"title": "Nurse"}),
-    (op("replace", "displayName", "Annie"), {"displayName": "Annie"}),
-    (op("replace", f"{CORE}:displayName", "Annie"), {"displayName": "Annie"}),
-    (op("remove", "displayName"), {"displayName": None}),
-    (op("replace", "displayName", None), {"displayName": None}),
-    (op("add", "displayName", None), {}),
-    (op("remove", "nickName"), {}),
-    (op("replace", "name.givenName", "Anna"),
-     {"name": {"familyName": "Lee", "givenName": "Anna"}}),
-    (op("add", "name", {"middleName": "M"}),
-     {"name": {"familyName": "Lee", "givenName": "Ann", "middleName": "M"}}),
-    (op("replace", "name", {"givenName": "Anna"}),
-     {"name": {"familyName": "Lee", "givenName": "Anna"}}),
-    (op("remove", "name.givenName"), {"name": {"familyName": "Lee"}}),
-    (op("remove", "name"), {"name": None}),
-    (op("replace", "emails", [{"value": "x@example.com"}]),
-     {"emails": [{"value": "x@example.com"}]}),
-    (op("replace", "emails", []), {"emails": None}),
-    (op("remove", "emails"), {"emails": None}),
-    (op("add", "emails", [{"type": "work", "value": "ANN@example.com"}]), {}),
-    (op("add", "emails", [{"type": "work", "value": "ANN@example.com", "display": "A"}]),
-     {"emails": [{**ANN["emails"][0], "display": "A"}, ANN["emails"][1]]}),
-    (op("add", "emails", [ANN["emails"][0]]), {}),
-    (op("remove", 'emails[type eq "home"]'), {"emails": [ANN["emails"][0]]}),
-    (op("remove", "emails[type pr]"), {"emails": None}),
-    (op("remove", 'emails[type eq "pager"]'), {}),
-    (op("remove", 'emails[type eq "work"].primary'),
-     {"emails": [{"type": "work", "value": "ann@example.com"}, ANN["emails"][1]]}),
-    (op("remove", 'emails[type eq "home"].value'), {"emails": [ANN["emails"][0]]}),
-    (op("replace", 'emails[type eq "home"].value', "new@home.example"),
-     {"emails": [ANN["emails"][0], {"type": "home", "value": "new@home.example"}]}),
-    (op("replace", 'emails[type eq "home" and value co "home"]', {"display": "H"}),
-     {"emails": [ANN["emails"][0], {**ANN["emails"][1], "display": "H"}]}),
-    (op("add", 'addresses[type eq "work"].country', "US"),
-     {"addresses": [{"type": "work", "country": "US"}]}),
-    (op("replace", f"{ENTERPRISE_USER}:department", "Ward 4"),
-     {ENTERPRISE_USER: {"department": "Ward 4", "manager": {"value": "m1"}}}),
-    (op("replace", f"{ENTERPRISE_USER}:manager.value", "m2"),
-     {ENTERPRISE_USER: {"department": "Ward 3", "manager": {"value": "m2"}}}),
-    (op("remove", f"{ENTERPRISE_USER}:manager"), {ENTERPRISE_USER: {"department": "Ward 3"}}),
-    (op("remove", ENTERPRISE_USER), {ENTERPRISE_USER: None}),
-    (op("add", ENTERPRISE_USER.lower(), {"costCenter": "7"}),
-     {ENTERPRISE_USER: {**ANN[ENTERPRISE_USER], "costCenter": "7"}}),
-    (op("replace", None, {"displayName": "Annie", ENTERPRISE_USER: {"division": "D"}}),
-     {"displayName": "Annie", ENTERPRISE_USER: {**ANN[ENTERPRISE_USER], "division": "D"}}),
-    (op("add", None, {"emails": [{"value": "third@example.com"}]}),
-     {"emails": [*ANN["emails"], {"value": "third@example.com"}]}),
-    (op("replace", "", {"title": "Nurse"}), {"title": "Nurse"}),
-    (op("replace", "active", False), {"active": False}),
-    (op("replace", "password", "secret"), {}),
-    (op("replace", "id", "ann-1"), {}),
-    (op("add", "schemas", [ENTERPRISE_USER]), {}),
-])
+@pytest.mark.parametrize(
+    ("operation", "difference"),
+    [
+        (op("add", "title", "Nurse"), {"title": "Nurse"}),
+        (op("add", "TITLE", "Nurse"), {"title": "Nurse"}),
+        (op("replace", "displayName", "Annie"), {"displayName": "Annie"}),
+        (op("replace", f"{CORE}:displayName", "Annie"), {"displayName": "Annie"}),
+        (op("remove", "displayName"), {"displayName": None}),
+        (op("replace", "displayName", None), {"displayName": None}),
+        (op("add", "displayName", None), {}),
+        (op("remove", "nickName"), {}),
+        (
+            op("replace", "name.givenName", "Anna"),
+            {"name": {"familyName": "Lee", "givenName": "Anna"}},
+        ),
+        (
+            op("add", "name", {"middleName": "M"}),
+            {"name": {"familyName": "Lee", "givenName": "Ann", "middleName": "M"}},
+        ),
+        (
+            op("replace", "name", {"givenName": "Anna"}),
+            {"name": {"familyName": "Lee", "givenName": "Anna"}},
+        ),
+        (op("remove", "name.givenName"), {"name": {"familyName": "Lee"}}),
+        (op("remove", "name"), {"name": None}),
+        (
+            op("replace", "emails", [{"value": "x@example.com"}]),
+            {"emails": [{"value": "x@example.com"}]},
+        ),
+        (op("replace", "emails", []), {"emails": None}),
+        (op("remove", "emails"), {"emails": None}),
+        (op("add", "emails", [{"type": "work", "value": "ANN@example.com"}]), {}),
+        (
+            op("add", "emails", [{"type": "work", "value": "ANN@example.com", "display": "A"}]),
+            {"emails": [{**ANN["emails"][0], "display": "A"}, ANN["emails"][1]]},
+        ),
+        (op("add", "emails", [ANN["emails"][0]]), {}),
+        (op("remove", 'emails[type eq "home"]'), {"emails": [ANN["emails"][0]]}),
+        (op("remove", "emails[type pr]"), {"emails": None}),
+        (op("remove", 'emails[type eq "pager"]'), {}),
+        (
+            op("remove", 'emails[type eq "work"].primary'),
+            {"emails": [{"type": "work", "value": "ann@example.com"}, ANN["emails"][1]]},
+        ),
+        (op("remove", 'emails[type eq "home"].value'), {"emails": [ANN["emails"][0]]}),
+        (
+            op("replace", 'emails[type eq "home"].value', "new@home.example"),
+            {"emails": [ANN["emails"][0], {"type": "home", "value": "new@home.example"}]},
+        ),
+        (
+            op("replace", 'emails[type eq "home" and value co "home"]', {"display": "H"}),
+            {"emails": [ANN["emails"][0], {**ANN["emails"][1], "display": "H"}]},
+        ),
+        (
+            op("add", 'addresses[type eq "work"].country', "US"),
+            {"addresses": [{"type": "work", "country": "US"}]},
+        ),
+        (
+            op("replace", f"{ENTERPRISE_USER}:department", "Ward 4"),
+            {ENTERPRISE_USER: {"department": "Ward 4", "manager": {"value": "m1"}}},
+        ),
+        (
+            op("replace", f"{ENTERPRISE_USER}:manager.value", "m2"),
+            {ENTERPRISE_USER: {"department": "Ward 3", "manager": {"value": "m2"}}},
+        ),
+        (op("remove", f"{ENTERPRISE_USER}:manager"), {ENTERPRISE_USER: {"department": "Ward 3"}}),
+        (op("remove", ENTERPRISE_USER), {ENTERPRISE_USER: None}),
+        (
+            op("add", ENTERPRISE_USER.lower(), {"costCenter": "7"}),
+            {ENTERPRISE_USER: {**ANN[ENTERPRISE_USER], "costCenter": "7"}},
+        ),
+        (
+            op("replace", None, {"displayName": "Annie", ENTERPRISE_USER: {"division": "D"}}),
+            {"displayName": "Annie", ENTERPRISE_USER: {**ANN[ENTERPRISE_USER], "division": "D"}},
+        ),
+        (
+            op("add", None, {"emails": [{"value": "third@example.com"}]}),
+            {"emails": [*ANN["emails"], {"value": "third@example.com"}]},
+        ),
+        (op("replace", "", {"title": "Nurse"}), {"title": "Nurse"}),
+        (op("replace", "active", False), {"active": False}),
+        (op("replace", "password", "secret"), {}),
+        (op("replace", "id", "ann-1"), {}),
+        (op("add", "schemas", [ENTERPRISE_USER]), {}),
+    ],
+)
 def test_an_operation_changes_its_target_only(
     operation: dict[str, Any], difference: dict[str, Any]
 ) -> None:
@@ -125,10 +165,17 @@ def test_an_operation_changes_its_target_only(
 
 @pytest.mark.req("P14")
 def test_keys_of_a_value_without_a_path_may_be_paths() -> None:
-    assert changed(op("replace", None, {
-        "name.familyName": "Li", 'emails[type eq "home"].value': "a@b.example",
-        f"{ENTERPRISE_USER}:employeeNumber": "7",
-    })) == {
+    assert changed(
+        op(
+            "replace",
+            None,
+            {
+                "name.familyName": "Li",
+                'emails[type eq "home"].value': "a@b.example",
+                f"{ENTERPRISE_USER}:employeeNumber": "7",
+            },
+        )
+    ) == {
         "name": {"familyName": "Li", "givenName": "Ann"},
         "emails": [ANN["emails"][0], {"type": "home", "value": "a@b.example"}],
         ENTERPRISE_USER: {**ANN[ENTERPRISE_USER], "employeeNumber": "7"},
@@ -158,51 +205,60 @@ def test_making_one_element_primary_unmarks_the_others() -> None:
 
 @pytest.mark.req("P12")
 @pytest.mark.req("R10")
-@pytest.mark.parametrize(("operation", "error"), [
-    (op("remove"), NoTarget),
-    (op("remove", ""), NoTarget),
-    (op("replace", 'emails[type eq "pager"].value', "1"), NoTarget),
-    (op("replace", 'emails[value eq "x"]', {"value": "y"}), NoTarget),
-    (op("add", 'emails[not (type eq "x")]', {"value": "y"}), Immutable),
-    (op("remove", "userName"), Immutable),
-    (op("replace", "userName", None), Immutable),
-    (op("replace", "id", "other"), Immutable),
-    (op("replace", None, {"id": "other"}), Immutable),
-    (op("replace", "meta.version", "1"), Immutable),
-    (op("remove", "groups"), Immutable),
-    (op("add", "groups", [{"value": "x"}]), Immutable),
-    (op("add", f"{KEYWRIGHT_USER}:securityKeys", [{"value": "x"}]), Immutable),
-    (op("remove", KEYWRIGHT_USER), Immutable),
-    (op("replace", None, {"groups": []}), Immutable),
-    (op("add", "favouriteColour", "red"), InvalidPath),
-    (op("add", "name.colour", "red"), InvalidPath),
-    (op("add", "emails[type eq", "red"), InvalidPath),
-    (op("add", 'emails[type eq "x"].colour', "red"), InvalidPath),
-    (op("add", 'emails[colour eq "x"].value', "red"), InvalidPath),
-    (op("add", 'displayName[type eq "x"]', "red"), InvalidPath),
-    (op("add", 'emails.value[type eq "x"]', "red"), InvalidPath),
-    (op("add", "urn:example:Custom:colour", "red"), InvalidPath),
-    (op("add", "x" * 5_000, "red"), InvalidPath),
-    (op("add", "emails[" + "(" * 13 + "type pr" + ")" * 13 + "]", {}), InvalidPath),
-    (op("replace", "active", "yes"), InvalidValue),
-    (op("replace", "active", 0), InvalidValue),
-    (op("replace", "displayName", 1), InvalidValue),
-    (op("replace", "displayName", ["x"]), InvalidValue),
-    (op("replace", "emails", "x"), InvalidValue),
-    (op("replace", "emails", [1]), InvalidValue),
-    (op("replace", "emails", [{"value": 1}]), InvalidValue),
-    (op("replace", "name", "x"), InvalidValue),
-    (op("replace", "emails", [{"value": "a", "primary": True}, {"value": "b", "primary": True}]),
-     InvalidValue),
-    (op("replace", ENTERPRISE_USER, "x"), InvalidValue),
-    (op("add", None, "x"), InvalidValue),
-    (op("add", "title"), InvalidValue),
-    (op("add", 'emails[type eq "x"]', {"type": "y", "value": "v"}), InvalidValue),
-    (op("copy", "title", "x"), InvalidSyntax),
-    (op("Add", "title", "x"), InvalidSyntax),
-    ({"op": "add", "path": 1, "value": "x"}, InvalidSyntax),
-    ({"path": "title", "value": "x"}, InvalidSyntax),
-])
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        (op("remove"), NoTarget),
+        (op("remove", ""), NoTarget),
+        (op("replace", 'emails[type eq "pager"].value', "1"), NoTarget),
+        (op("replace", 'emails[value eq "x"]', {"value": "y"}), NoTarget),
+        (op("add", 'emails[not (type eq "x")]', {"value": "y"}), Immutable),
+        (op("remove", "userName"), Immutable),
+        (op("replace", "userName", None), Immutable),
+        (op("replace", "id", "other"), Immutable),
+        (op("replace", None, {"id": "other"}), Immutable),
+        (op("replace", "meta.version", "1"), Immutable),
+        (op("remove", "groups"), Immutable),
+        (op("add", "groups", [{"value": "x"}]), Immutable),
+        (op("add", f"{KEYWRIGHT_USER}:securityKeys", [{"value": "x"}]), Immutable),
+        (op("remove", KEYWRIGHT_USER), Immutable),
+        (op("replace", None, {"groups": []}), Immutable),
+        (op("add", "favouriteColour", "red"), InvalidPath),
+        (op("add", "name.colour", "red"), InvalidPath),
+        (op("add", "emails[type eq", "red"), InvalidPath),
+        (op("add", 'emails[type eq "x"].colour', "red"), InvalidPath),
+        (op("add", 'emails[colour eq "x"].value', "red"), InvalidPath),
+        (op("add", 'displayName[type eq "x"]', "red"), InvalidPath),
+        (op("add", 'emails.value[type eq "x"]', "red"), InvalidPath),
+        (op("add", "urn:example:Custom:colour", "red"), InvalidPath),
+        (op("add", "x" * 5_000, "red"), InvalidPath),
+        (op("add", "emails[" + "(" * 13 + "type pr" + ")" * 13 + "]", {}), InvalidPath),
+        (op("replace", "active", "yes"), InvalidValue),
+        (op("replace", "active", 0), InvalidValue),
+        (op("replace", "displayName", 1), InvalidValue),
+        (op("replace", "displayName", ["x"]), InvalidValue),
+        (op("replace", "emails", "x"), InvalidValue),
+        (op("replace", "emails", [1]), InvalidValue),
+        (op("replace", "emails", [{"value": 1}]), InvalidValue),
+        (op("replace", "name", "x"), InvalidValue),
+        (
+            op(
+                "replace",
+                "emails",
+                [{"value": "a", "primary": True}, {"value": "b", "primary": True}],
+            ),
+            InvalidValue,
+        ),
+        (op("replace", ENTERPRISE_USER, "x"), InvalidValue),
+        (op("add", None, "x"), InvalidValue),
+        (op("add", "title"), InvalidValue),
+        (op("add", 'emails[type eq "x"]', {"type": "y", "value": "v"}), InvalidValue),
+        (op("copy", "title", "x"), InvalidSyntax),
+        (op("Add", "title", "x"), InvalidSyntax),
+        ({"op": "add", "path": 1, "value": "x"}, InvalidSyntax),
+        ({"path": "title", "value": "x"}, InvalidSyntax),
+    ],
+)
 def test_a_wrong_operation_is_refused_and_the_ones_before_it_too(
     operation: dict[str, Any], error: type[KeywrightError]
 ) -> None:
@@ -214,13 +270,19 @@ def test_a_wrong_operation_is_refused_and_the_ones_before_it_too(
         patch(op("replace", "displayName", "changed"), operation)
 
 
-@pytest.mark.parametrize("body", [
-    {}, {"schemas": [URN]}, {"schemas": [URN], "Operations": []},
-    {"schemas": [URN], "Operations": {}}, {"schemas": [URN], "Operations": [1]},
-    {"schemas": [CORE], "Operations": [op("add", "title", "x")]},
-    {"Operations": [op("add", "title", "x")]},
-    {"schemas": "x", "Operations": [op("remove", "title")]},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"schemas": [URN]},
+        {"schemas": [URN], "Operations": []},
+        {"schemas": [URN], "Operations": {}},
+        {"schemas": [URN], "Operations": [1]},
+        {"schemas": [CORE], "Operations": [op("add", "title", "x")]},
+        {"Operations": [op("add", "title", "x")]},
+        {"schemas": "x", "Operations": [op("remove", "title")]},
+    ],
+)
 def test_a_body_that_is_no_patch_is_a_syntax_error(body: dict[str, Any]) -> None:
     with pytest.raises(InvalidSyntax):
         parse_operations(USER, body, "ann-1", Dialect(PROFILES["strict"]))
@@ -255,19 +317,26 @@ def members(*operations: dict[str, Any], profile: str = "strict") -> tuple[Membe
 
 
 @pytest.mark.req("P12")
-@pytest.mark.parametrize(("operation", "change"), [
-    (op("add", "members", [{"value": "a"}, {"value": "b", "$ref": None}]),
-     MemberChange(Change.ADD, ("a", "b"))),
-    (op("add", "members", {"value": "a"}), MemberChange(Change.ADD, ("a",))),
-    (op("add", None, {"members": [{"value": "a"}]}), MemberChange(Change.ADD, ("a",))),
-    (op("replace", "members", [{"value": "a"}]), MemberChange(Change.REPLACE, ("a",))),
-    (op("replace", "members", []), MemberChange(Change.REPLACE)),
-    (op("replace", "members", None), MemberChange(Change.REPLACE)),
-    (op("remove", "members"), MemberChange(Change.REPLACE)),
-    (op("remove", 'members[value eq "a"]'), MemberChange(Change.REMOVE, ("a",))),
-    (op("remove", 'MEMBERS[VALUE EQ "a" or value eq "b"]'),
-     MemberChange(Change.REMOVE, ("a", "b"))),
-])
+@pytest.mark.parametrize(
+    ("operation", "change"),
+    [
+        (
+            op("add", "members", [{"value": "a"}, {"value": "b", "$ref": None}]),
+            MemberChange(Change.ADD, ("a", "b")),
+        ),
+        (op("add", "members", {"value": "a"}), MemberChange(Change.ADD, ("a",))),
+        (op("add", None, {"members": [{"value": "a"}]}), MemberChange(Change.ADD, ("a",))),
+        (op("replace", "members", [{"value": "a"}]), MemberChange(Change.REPLACE, ("a",))),
+        (op("replace", "members", []), MemberChange(Change.REPLACE)),
+        (op("replace", "members", None), MemberChange(Change.REPLACE)),
+        (op("remove", "members"), MemberChange(Change.REPLACE)),
+        (op("remove", 'members[value eq "a"]'), MemberChange(Change.REMOVE, ("a",))),
+        (
+            op("remove", 'MEMBERS[VALUE EQ "a" or value eq "b"]'),
+            MemberChange(Change.REMOVE, ("a", "b")),
+        ),
+    ],
+)
 def test_operations_on_members_come_out_as_changes_of_rows(
     operation: dict[str, Any], change: MemberChange
 ) -> None:
@@ -281,11 +350,15 @@ def test_an_odd_filter_on_members_is_kept_for_reading_them() -> None:
     assert change.change is Change.REMOVE_MATCHING
 
 
-@pytest.mark.parametrize("operation", [
-    op("replace", 'members[value eq "a"].value', "b"), op("add", "members.display", "x"),
-    op("replace", 'members[value eq "a"]', {"value": "b"}),
-    op("remove", 'members[value eq "a"].value'),
-])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", 'members[value eq "a"].value', "b"),
+        op("add", "members.display", "x"),
+        op("replace", 'members[value eq "a"]', {"value": "b"}),
+        op("remove", 'members[value eq "a"].value'),
+    ],
+)
 def test_a_member_is_never_rewritten(operation: dict[str, Any]) -> None:
     with pytest.raises(Immutable):
         members(operation)
@@ -299,28 +372,70 @@ def test_a_member_without_an_id_is_refused(value: Any) -> None:
 
 # One address for each type and mark: the oracle adds a twin that differs in its mark, we do not.
 _email = st.builds(
-    lambda type_, mark: {"value": f"{type_}-{mark}@example.com", "type": type_,
-                         **({} if mark is None else {"primary": mark})},
-    st.sampled_from(["work", "home"]), st.sampled_from([None, True, False]),
+    lambda type_, mark: {
+        "value": f"{type_}-{mark}@example.com",
+        "type": type_,
+        **({} if mark is None else {"primary": mark}),
+    },
+    st.sampled_from(["work", "home"]),
+    st.sampled_from([None, True, False]),
 )
 _PLAIN = ["title", "nickName", "displayName", "name.givenName", f"{ENTERPRISE_USER}:department"]
 # The oracle holds manager.value for required, which RFC 7643 §8.7.1 does not.
 _plain = st.sampled_from([*_PLAIN, f"{ENTERPRISE_USER}:manager.value"])
-_selected = st.sampled_from(['emails[type eq "work"]', 'emails[value co "bob"]',
-                             'phoneNumbers[type eq "mobile"]', 'phoneNumbers[value eq "1"]'])
+_selected = st.sampled_from(
+    [
+        'emails[type eq "work"]',
+        'emails[value co "bob"]',
+        'phoneNumbers[type eq "mobile"]',
+        'phoneNumbers[value eq "1"]',
+    ]
+)
 _operations = st.one_of(
     st.builds(op, st.sampled_from(["add", "replace"]), _plain, word),
-    st.builds(op, st.just("remove"), st.one_of(st.sampled_from(_PLAIN), _selected, st.sampled_from(
-        ["emails", "name", "phoneNumbers", ENTERPRISE_USER, 'emails[type eq "work"].type']))),
-    st.builds(op, st.sampled_from(["add", "replace"]), st.just("emails"), _email.map(
-        lambda email: [email])),
-    st.builds(lambda name, path, value: op(name, f"{path}.type", value),
-              st.sampled_from(["add", "replace"]), _selected, st.sampled_from(["other", "fax"])),
-    st.builds(op, st.sampled_from(["add", "replace"]), st.none(), st.fixed_dictionaries(
-        {}, optional={"title": word, "name.familyName": word, "active": st.booleans(),
-                      f"{ENTERPRISE_USER}:division": word})),
-    st.builds(op, st.just("replace"), st.just("name"), st.fixed_dictionaries(
-        {"givenName": word}, optional={"familyName": word})),
+    st.builds(
+        op,
+        st.just("remove"),
+        st.one_of(
+            st.sampled_from(_PLAIN),
+            _selected,
+            st.sampled_from(
+                ["emails", "name", "phoneNumbers", ENTERPRISE_USER, 'emails[type eq "work"].type']
+            ),
+        ),
+    ),
+    st.builds(
+        op,
+        st.sampled_from(["add", "replace"]),
+        st.just("emails"),
+        _email.map(lambda email: [email]),
+    ),
+    st.builds(
+        lambda name, path, value: op(name, f"{path}.type", value),
+        st.sampled_from(["add", "replace"]),
+        _selected,
+        st.sampled_from(["other", "fax"]),
+    ),
+    st.builds(
+        op,
+        st.sampled_from(["add", "replace"]),
+        st.none(),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "title": word,
+                "name.familyName": word,
+                "active": st.booleans(),
+                f"{ENTERPRISE_USER}:division": word,
+            },
+        ),
+    ),
+    st.builds(
+        op,
+        st.just("replace"),
+        st.just("name"),
+        st.fixed_dictionaries({"givenName": word}, optional={"familyName": word}),
+    ),
 )
 
 
@@ -333,8 +448,11 @@ def _settled(document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             joined: dict[str, dict[str, Any]] = {}
             for element in value:
-                kept = {n: part.lower() if n in ("type", "value") else part
-                        for n, part in element.items() if (n, part) != ("primary", False)}
+                kept = {
+                    n: part.lower() if n in ("type", "value") else part
+                    for n, part in element.items()
+                    if (n, part) != ("primary", False)
+                }
                 twin = str(sorted((n, part) for n, part in kept.items() if n != "primary"))
                 joined[twin] = {**joined.get(twin, {}), **kept}
             value = [joined[twin] for twin in sorted(joined)]
@@ -375,8 +493,9 @@ def test_adding_twice_is_adding_once(
     document: dict[str, Any], operations: list[dict[str, Any]]
 ) -> None:
     # what changes the part that selects it does not find it again
-    added = [each for each in operations
-             if each["op"] == "add" and "].type" not in each.get("path", "")]
+    added = [
+        each for each in operations if each["op"] == "add" and "].type" not in each.get("path", "")
+    ]
     if not added:
         return
     try:

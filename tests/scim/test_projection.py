@@ -14,7 +14,9 @@ from scim.projection import projection
 from scim.resource_types import CORE_USER, ENTERPRISE_USER, KEYWRIGHT_USER, USER
 
 ANN: dict[str, Any] = {
-    "schemas": [CORE_USER, ENTERPRISE_USER, KEYWRIGHT_USER], "id": "ann-1", "userName": "ann",
+    "schemas": [CORE_USER, ENTERPRISE_USER, KEYWRIGHT_USER],
+    "id": "ann-1",
+    "userName": "ann",
     "name": {"givenName": "Ann", "familyName": "Lee"},
     "emails": [{"value": "a@b.example", "type": "work"}, {"value": "c@d.example"}],
     "groups": [{"value": "g", "display": "Staff"}],
@@ -28,19 +30,25 @@ BOTH = {"schemas": [CORE_USER, ENTERPRISE_USER], "id": "ann-1"}
 
 @pytest.mark.req("P2")
 @pytest.mark.req("S5")
-@pytest.mark.parametrize(("names", "shown"), [
-    (["userName"], {**ALWAYS, "userName": "ann"}),
-    (["USERNAME", " meta "], {**ALWAYS, "userName": "ann", "meta": ANN["meta"]}),
-    (["id"], ALWAYS),
-    (["nope"], ALWAYS),
-    (["name.givenName"], {**ALWAYS, "name": {"givenName": "Ann"}}),
-    (["emails.TYPE"], {**ALWAYS, "emails": [{"type": "work"}]}),
-    (["emails.type", "emails"], {**ALWAYS, "emails": ANN["emails"]}),
-    ([f"{CORE_USER}:userName"], {**ALWAYS, "userName": "ann"}),
-    ([f"{ENTERPRISE_USER}:department"], {**BOTH, ENTERPRISE_USER: {"department": "W"}}),
-    ([ENTERPRISE_USER.upper()], {**BOTH, ENTERPRISE_USER: ANN[ENTERPRISE_USER]}),
-    ([f"{ENTERPRISE_USER}:manager.value"], {**BOTH, ENTERPRISE_USER: {"manager": {"value": "m"}}}),
-])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["userName"], {**ALWAYS, "userName": "ann"}),
+        (["USERNAME", " meta "], {**ALWAYS, "userName": "ann", "meta": ANN["meta"]}),
+        (["id"], ALWAYS),
+        (["nope"], ALWAYS),
+        (["name.givenName"], {**ALWAYS, "name": {"givenName": "Ann"}}),
+        (["emails.TYPE"], {**ALWAYS, "emails": [{"type": "work"}]}),
+        (["emails.type", "emails"], {**ALWAYS, "emails": ANN["emails"]}),
+        ([f"{CORE_USER}:userName"], {**ALWAYS, "userName": "ann"}),
+        ([f"{ENTERPRISE_USER}:department"], {**BOTH, ENTERPRISE_USER: {"department": "W"}}),
+        ([ENTERPRISE_USER.upper()], {**BOTH, ENTERPRISE_USER: ANN[ENTERPRISE_USER]}),
+        (
+            [f"{ENTERPRISE_USER}:manager.value"],
+            {**BOTH, ENTERPRISE_USER: {"manager": {"value": "m"}}},
+        ),
+    ],
+)
 def test_only_what_is_asked_for_and_what_is_always_returned(
     names: list[str], shown: dict[str, Any]
 ) -> None:
@@ -52,15 +60,18 @@ def without(*names: str) -> dict[str, Any]:
 
 
 @pytest.mark.req("P2")
-@pytest.mark.parametrize(("names", "shown"), [
-    (["groups", "NOPE"], without("groups")),
-    (["id", "schemas"], ANN),
-    (["name.familyName"], {**ANN, "name": {"givenName": "Ann"}}),
-    (["name.familyName", "name.givenName"], without("name")),
-    (["emails.value"], {**ANN, "emails": [{"type": "work"}]}),
-    ([ENTERPRISE_USER], {**without(ENTERPRISE_USER), "schemas": [CORE_USER, KEYWRIGHT_USER]}),
-    ([f"{ENTERPRISE_USER}:manager"], {**ANN, ENTERPRISE_USER: {"department": "W"}}),
-])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["groups", "NOPE"], without("groups")),
+        (["id", "schemas"], ANN),
+        (["name.familyName"], {**ANN, "name": {"givenName": "Ann"}}),
+        (["name.familyName", "name.givenName"], without("name")),
+        (["emails.value"], {**ANN, "emails": [{"type": "work"}]}),
+        ([ENTERPRISE_USER], {**without(ENTERPRISE_USER), "schemas": [CORE_USER, KEYWRIGHT_USER]}),
+        ([f"{ENTERPRISE_USER}:manager"], {**ANN, ENTERPRISE_USER: {"department": "W"}}),
+    ],
+)
 def test_everything_but_what_is_left_out(names: list[str], shown: dict[str, Any]) -> None:
     assert projection(USER, excluded=names).apply(ANN) == shown
 

@@ -21,8 +21,11 @@ from scim.schema import ResourceType
 from scim.values import clean_document
 
 ANN = {"schemas": [CORE_USER], "userName": "ann"}
-STORED: dict[str, Any] = {"userName": "ann", "active": True,
-                          "emails": [{"value": "a@b.example", "type": "home"}]}
+STORED: dict[str, Any] = {
+    "userName": "ann",
+    "active": True,
+    "emails": [{"value": "a@b.example", "type": "home"}],
+}
 
 
 @dataclass(frozen=True)
@@ -55,101 +58,185 @@ CASES: dict[Quirk, list[Case]] = {
     Quirk.BOOLEAN_STRINGS: [
         Case({**ANN, "active": "False"}, {"userName": "ann", "active": False}, InvalidValue),
         Case({**ANN, "active": "TRUE"}, {"userName": "ann", "active": True}, InvalidValue),
-        Case({**ANN, "roles": [{"value": "r", "primary": "True"}]},
-             {"userName": "ann", "roles": [{"value": "r", "primary": True}]}, InvalidValue),
+        Case(
+            {**ANN, "roles": [{"value": "r", "primary": "True"}]},
+            {"userName": "ann", "roles": [{"value": "r", "primary": True}]},
+            InvalidValue,
+        ),
         Case(op("replace", "active", "False"), {**STORED, "active": False}, InvalidValue),
     ],
     Quirk.EMPTY_STRINGS: [
         Case({**ANN, "title": ""}, {"userName": "ann"}, {"userName": "ann", "title": ""}),
         Case({**ANN, "name": ""}, {"userName": "ann"}, InvalidValue),
         Case({**ANN, "emails": ""}, {"userName": "ann"}, InvalidValue),
-        Case(op("replace", 'emails[type eq "home"].value', ""),
-             {"userName": "ann", "active": True},
-             {**STORED, "emails": [{"value": "", "type": "home"}]}),
+        Case(
+            op("replace", 'emails[type eq "home"].value', ""),
+            {"userName": "ann", "active": True},
+            {**STORED, "emails": [{"value": "", "type": "home"}]},
+        ),
     ],
     Quirk.LISTED_REMOVALS: [
-        Case(op("remove", "members", [{"$ref": None, "value": "a"}, {"value": "b"}]),
-             MemberChange(Change.REMOVE, ("a", "b")), InvalidValue, GROUP),
-        Case(op("remove", "members", []), MemberChange(Change.REMOVE),
-             MemberChange(Change.REPLACE), GROUP),
-        Case(op("remove", "emails", [{"value": "A@b.example", "type": "home"}]),
-             {"userName": "ann", "active": True}, InvalidValue),
-        Case(op("remove", "emails", [{"value": "a@b.example", "type": "work"}]),
-             STORED, InvalidValue),
+        Case(
+            op("remove", "members", [{"$ref": None, "value": "a"}, {"value": "b"}]),
+            MemberChange(Change.REMOVE, ("a", "b")),
+            InvalidValue,
+            GROUP,
+        ),
+        Case(
+            op("remove", "members", []),
+            MemberChange(Change.REMOVE),
+            MemberChange(Change.REPLACE),
+            GROUP,
+        ),
+        Case(
+            op("remove", "emails", [{"value": "A@b.example", "type": "home"}]),
+            {"userName": "ann", "active": True},
+            InvalidValue,
+        ),
+        Case(
+            op("remove", "emails", [{"value": "a@b.example", "type": "work"}]), STORED, InvalidValue
+        ),
     ],
     Quirk.BARE_VALUES: [
-        Case({**ANN, ENTERPRISE_USER: {"manager": "m1"}}, enterprise(manager={"value": "m1"}),
-             InvalidValue),
-        Case({**ANN, "emails": ["x@y.example"]},
-             {"userName": "ann", "emails": [{"value": "x@y.example"}]}, InvalidValue),
-        Case({**ANN, "emails": "x@y.example"},
-             {"userName": "ann", "emails": [{"value": "x@y.example"}]}, InvalidValue),
+        Case(
+            {**ANN, ENTERPRISE_USER: {"manager": "m1"}},
+            enterprise(manager={"value": "m1"}),
+            InvalidValue,
+        ),
+        Case(
+            {**ANN, "emails": ["x@y.example"]},
+            {"userName": "ann", "emails": [{"value": "x@y.example"}]},
+            InvalidValue,
+        ),
+        Case(
+            {**ANN, "emails": "x@y.example"},
+            {"userName": "ann", "emails": [{"value": "x@y.example"}]},
+            InvalidValue,
+        ),
         Case(op("add", "members", ["a"]), MemberChange(Change.ADD, ("a",)), InvalidValue, GROUP),
     ],
     Quirk.WRAPPED_VALUES: [
-        Case({**ANN, ENTERPRISE_USER: {"manager": [{"value": "m1"}]}},
-             enterprise(manager={"value": "m1"}), InvalidValue),
-        Case(op("replace", "title", [{"$ref": None, "value": "Nurse"}]),
-             {**STORED, "title": "Nurse"}, InvalidValue),
+        Case(
+            {**ANN, ENTERPRISE_USER: {"manager": [{"value": "m1"}]}},
+            enterprise(manager={"value": "m1"}),
+            InvalidValue,
+        ),
+        Case(
+            op("replace", "title", [{"$ref": None, "value": "Nurse"}]),
+            {**STORED, "title": "Nurse"},
+            InvalidValue,
+        ),
     ],
     Quirk.UNWRAPPED_LISTS: [
-        Case({**ANN, "emails": {"value": "x@y.example"}},
-             {"userName": "ann", "emails": [{"value": "x@y.example"}]}, InvalidValue),
+        Case(
+            {**ANN, "emails": {"value": "x@y.example"}},
+            {"userName": "ann", "emails": [{"value": "x@y.example"}]},
+            InvalidValue,
+        ),
     ],
     Quirk.FLAT_ENTERPRISE: [
-        Case({**ANN, "department": "Ward 3", "Manager": {"value": "m1"}},
-             enterprise(department="Ward 3", manager={"value": "m1"}), {"userName": "ann"}),
-        Case(op("replace", "department", "W"), {**STORED, ENTERPRISE_USER: {"department": "W"}},
-             InvalidPath),
-        Case(op("replace", None, {"department": "W"}),
-             {**STORED, ENTERPRISE_USER: {"department": "W"}}, STORED),
+        Case(
+            {**ANN, "department": "Ward 3", "Manager": {"value": "m1"}},
+            enterprise(department="Ward 3", manager={"value": "m1"}),
+            {"userName": "ann"},
+        ),
+        Case(
+            op("replace", "department", "W"),
+            {**STORED, ENTERPRISE_USER: {"department": "W"}},
+            InvalidPath,
+        ),
+        Case(
+            op("replace", None, {"department": "W"}),
+            {**STORED, ENTERPRISE_USER: {"department": "W"}},
+            STORED,
+        ),
     ],
     Quirk.MANAGER_ID: [
-        Case({**ANN, "managerId": {"value": "m1"}}, enterprise(manager={"value": "m1"}),
-             {"userName": "ann"}),
+        Case(
+            {**ANN, "managerId": {"value": "m1"}},
+            enterprise(manager={"value": "m1"}),
+            {"userName": "ann"},
+        ),
     ],
     Quirk.QUALIFIED_KEYS: [
-        Case({**ANN, f"{ENTERPRISE_USER}:employeeNumber": "7", f"{CORE_USER}:title": "Nurse"},
-             {**enterprise(employeeNumber="7"), "title": "Nurse"}, {"userName": "ann"}),
-        Case({**ANN, f"{ENTERPRISE_USER}:division": "x",
-              ENTERPRISE_USER: {"division": "y", "department": "d"}},
-             enterprise(division="y", department="d"), enterprise(division="y", department="d")),
+        Case(
+            {**ANN, f"{ENTERPRISE_USER}:employeeNumber": "7", f"{CORE_USER}:title": "Nurse"},
+            {**enterprise(employeeNumber="7"), "title": "Nurse"},
+            {"userName": "ann"},
+        ),
+        Case(
+            {
+                **ANN,
+                f"{ENTERPRISE_USER}:division": "x",
+                ENTERPRISE_USER: {"division": "y", "department": "d"},
+            },
+            enterprise(division="y", department="d"),
+            enterprise(division="y", department="d"),
+        ),
     ],
     Quirk.MISSPELT_URN: [
-        Case({"schemas": [CORE_USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0User"],
-              "userName": "ann",
-              "urn:ietf:params:scim:schemas:extension:enterprise:2.0User": {"department": "W"}},
-             enterprise(department="W"), InvalidValue),
-        Case(op("add", "urn:ietf:params:scim:schemas:extension:enterprise:2.0User:department", "W"),
-             {**STORED, ENTERPRISE_USER: {"department": "W"}}, InvalidPath),
+        Case(
+            {
+                "schemas": [CORE_USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0User"],
+                "userName": "ann",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0User": {"department": "W"},
+            },
+            enterprise(department="W"),
+            InvalidValue,
+        ),
+        Case(
+            op("add", "urn:ietf:params:scim:schemas:extension:enterprise:2.0User:department", "W"),
+            {**STORED, ENTERPRISE_USER: {"department": "W"}},
+            InvalidPath,
+        ),
     ],
     Quirk.UNKNOWN_SCHEMAS: [
-        Case({"schemas": [CORE_GROUP, "http://schemas.microsoft.com/2006/11/X/2.0/Group"],
-              "displayName": "Staff"}, {"displayName": "Staff"}, InvalidValue, GROUP),
+        Case(
+            {
+                "schemas": [CORE_GROUP, "http://schemas.microsoft.com/2006/11/X/2.0/Group"],
+                "displayName": "Staff",
+            },
+            {"displayName": "Staff"},
+            InvalidValue,
+            GROUP,
+        ),
     ],
     Quirk.MISSING_SCHEMAS: [
         Case({"userName": "ann"}, {"userName": "ann"}, InvalidSyntax),
         Case({"schemas": [], "userName": "ann"}, {"userName": "ann"}, InvalidSyntax),
-        Case({"schemas": [ENTERPRISE_USER], "userName": "ann"}, {"userName": "ann"},
-             InvalidValue),
-        Case({"Operations": [{"op": "add", "path": "title", "value": "Nurse"}]},
-             {**STORED, "title": "Nurse"}, InvalidSyntax),
+        Case({"schemas": [ENTERPRISE_USER], "userName": "ann"}, {"userName": "ann"}, InvalidValue),
+        Case(
+            {"Operations": [{"op": "add", "path": "title", "value": "Nurse"}]},
+            {**STORED, "title": "Nurse"},
+            InvalidSyntax,
+        ),
     ],
     Quirk.UNKNOWN_SCHEMA_PATHS: [
         Case(op("add", "urn:example:Custom:2.0:User:badge", "7"), STORED, InvalidPath),
     ],
     Quirk.READ_ONLY_IN_VALUE: [
-        Case(op("replace", None, {"title": "Nurse", "groups": [], "meta": {}}),
-             {**STORED, "title": "Nurse"}, Immutable),
+        Case(
+            op("replace", None, {"title": "Nurse", "groups": [], "meta": {}}),
+            {**STORED, "title": "Nurse"},
+            Immutable,
+        ),
     ],
     Quirk.UPSERT_ON_REPLACE: [
-        Case(op("replace", 'phoneNumbers[type eq "work"].value', "1"),
-             {**STORED, "phoneNumbers": [{"type": "work", "value": "1"}]}, NoTarget),
+        Case(
+            op("replace", 'phoneNumbers[type eq "work"].value', "1"),
+            {**STORED, "phoneNumbers": [{"type": "work", "value": "1"}]},
+            NoTarget,
+        ),
     ],
     Quirk.MANY_PRIMARIES: [
-        Case({**ANN, "emails": [{"value": "a", "primary": True}, {"value": "b", "primary": True}]},
-             {"userName": "ann", "emails": [{"value": "a", "primary": True},
-                                            {"value": "b", "primary": False}]}, InvalidValue),
+        Case(
+            {**ANN, "emails": [{"value": "a", "primary": True}, {"value": "b", "primary": True}]},
+            {
+                "userName": "ann",
+                "emails": [{"value": "a", "primary": True}, {"value": "b", "primary": False}],
+            },
+            InvalidValue,
+        ),
     ],
 }
 
@@ -169,10 +256,14 @@ def test_every_flag_has_a_case() -> None:
 
 @pytest.mark.req("P22")
 @pytest.mark.req("R8")
-@pytest.mark.parametrize(("quirk", "case"), [
-    pytest.param(quirk, case, id=f"{quirk}-{place}")
-    for quirk, cases in CASES.items() for place, case in enumerate(cases)
-])
+@pytest.mark.parametrize(
+    ("quirk", "case"),
+    [
+        pytest.param(quirk, case, id=f"{quirk}-{place}")
+        for quirk, cases in CASES.items()
+        for place, case in enumerate(cases)
+    ],
+)
 def test_a_flag_alone_allows_its_leniency(quirk: Quirk, case: Case) -> None:
     dialect = Dialect(Profile("one", frozenset({quirk})))
     assert read(case, dialect) == case.means
@@ -198,11 +289,20 @@ def test_the_tolerant_profile_has_every_flag_and_the_strict_one_none() -> None:
 @pytest.mark.req("R9")
 def test_what_no_schema_knows_is_left_out_and_counted() -> None:
     dialect = Dialect(PROFILES["tolerant"])
-    body = {**ANN, "shoeSize": 42, "name": {"nick": "A"}, ENTERPRISE_USER: {"desk": "7"},
-            "urn:example:Custom:2.0:User": {"badge": "9"}, "urn:example:x:y": 1}
+    body = {
+        **ANN,
+        "shoeSize": 42,
+        "name": {"nick": "A"},
+        ENTERPRISE_USER: {"desk": "7"},
+        "urn:example:Custom:2.0:User": {"badge": "9"},
+        "urn:example:x:y": 1,
+    }
     assert clean_document(USER, body, dialect) == {"userName": "ann"}
     assert set(dialect.unknown) == {
-        "shoeSize", "name.nick", f"{ENTERPRISE_USER}:desk", "urn:example:Custom:2.0:User",
+        "shoeSize",
+        "name.nick",
+        f"{ENTERPRISE_USER}:desk",
+        "urn:example:Custom:2.0:User",
         "urn:example:x:y",
     }
 

@@ -23,8 +23,9 @@ NOTHING = Derived({}, {}, {})
 
 
 def row(document: dict[str, Any], version: int = 3) -> Row:
-    return Row(7, "ann-1", version, 1_700_000_000_123, 1_700_000_001_000,
-               orjson.dumps(document).decode())
+    return Row(
+        7, "ann-1", version, 1_700_000_000_123, 1_700_000_001_000, orjson.dumps(document).decode()
+    )
 
 
 @settings(max_examples=EXAMPLES)
@@ -35,8 +36,10 @@ def test_a_resource_is_its_document_and_what_is_derived(document: dict[str, Any]
     assert list(shown)[:2] == ["schemas", "id"]
     assert (ENTERPRISE_USER in shown["schemas"]) == (ENTERPRISE_USER in document)
     assert shown["meta"] == {
-        "resourceType": "User", "created": "2023-11-14T22:13:20.123Z",
-        "lastModified": "2023-11-14T22:13:21.000Z", "location": f"{BASE}/Users/ann-1",
+        "resourceType": "User",
+        "created": "2023-11-14T22:13:20.123Z",
+        "lastModified": "2023-11-14T22:13:21.000Z",
+        "location": f"{BASE}/Users/ann-1",
         "version": 'W/"3"',
     }
 
@@ -63,11 +66,20 @@ def test_what_is_derived_joins_the_document() -> None:
 
 
 @pytest.mark.req("P18")
-@pytest.mark.parametrize(("header", "version", "allowed"), [
-    ('W/"3"', 3, True), ('"3"', 3, True), ("*", 3, True), ('W/"3.ab12"', 3, True),
-    ('W/"1", W/"3"', 3, True), ('W/"33"', 3, False), ('W/"stale"', 3, False), ("", 3, False),
-    ('W/"4.3"', 3, False),
-])
+@pytest.mark.parametrize(
+    ("header", "version", "allowed"),
+    [
+        ('W/"3"', 3, True),
+        ('"3"', 3, True),
+        ("*", 3, True),
+        ('W/"3.ab12"', 3, True),
+        ('W/"1", W/"3"', 3, True),
+        ('W/"33"', 3, False),
+        ('W/"stale"', 3, False),
+        ("", 3, False),
+        ('W/"4.3"', 3, False),
+    ],
+)
 def test_a_tag_allows_a_write_by_the_version_in_it(
     header: str, version: int, allowed: bool
 ) -> None:

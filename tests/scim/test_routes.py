@@ -36,32 +36,59 @@ def refused(answer: TestResponse, status: int, scim_type: str | None = None) -> 
 
 
 ACCEPTED = [
-    ("application/json", "application/json"), ("application/scim+json", "application/scim+json"),
-    ("*/*", "application/scim+json"), ("", "application/scim+json"),
+    ("application/json", "application/json"),
+    ("application/scim+json", "application/scim+json"),
+    ("*/*", "application/scim+json"),
+    ("", "application/scim+json"),
     ("application/scim+json, application/json;q=0.5", "application/scim+json"),
-    ("application/json, text/plain", "application/json"), ("text/html", "application/scim+json"),
+    ("application/json, text/plain", "application/json"),
+    ("text/html", "application/scim+json"),
     ("application/scim+json; charset=utf-8", "application/scim+json"),
 ]
 
 REFUSALS = [
-    ("GET", "/nothing", 404), ("GET", "/Users/x/y", 404), ("PUT", "/Users", 405),
-    ("DELETE", "/Users", 405), ("POST", "/Users/x", 405), ("GET", "/Users/.search", 405),
-    ("BREW", "/Users", 405), ("OPTIONS", "/Users", 405), ("POST", "/", 405),
-    ("POST", "/SecurityKeys", 405), ("PUT", "/SecurityKeys/x", 405),
-    ("PATCH", "/SecurityKeys/x", 405), ("DELETE", "/SecurityKeys/x", 405),
-    ("POST", "/Schemas", 405), ("DELETE", "/ServiceProviderConfig", 405),
-    ("PUT", "/ResourceTypes/User", 405), ("GET", "/Users/nobody", 404),
-    ("GET", "/Groups/nothing", 404), ("GET", "/SecurityKeys/none", 404),
-    ("GET", "/Schemas/none", 404), ("DELETE", "/Users/nobody", 404), ("GET", "/Me", 501),
-    ("POST", "/Me", 501), ("GET", "/Bulk", 405),
+    ("GET", "/nothing", 404),
+    ("GET", "/Users/x/y", 404),
+    ("PUT", "/Users", 405),
+    ("DELETE", "/Users", 405),
+    ("POST", "/Users/x", 405),
+    ("GET", "/Users/.search", 405),
+    ("BREW", "/Users", 405),
+    ("OPTIONS", "/Users", 405),
+    ("POST", "/", 405),
+    ("POST", "/SecurityKeys", 405),
+    ("PUT", "/SecurityKeys/x", 405),
+    ("PATCH", "/SecurityKeys/x", 405),
+    ("DELETE", "/SecurityKeys/x", 405),
+    ("POST", "/Schemas", 405),
+    ("DELETE", "/ServiceProviderConfig", 405),
+    ("PUT", "/ResourceTypes/User", 405),
+    ("GET", "/Users/nobody", 404),
+    ("GET", "/Groups/nothing", 404),
+    ("GET", "/SecurityKeys/none", 404),
+    ("GET", "/Schemas/none", 404),
+    ("DELETE", "/Users/nobody", 404),
+    ("GET", "/Me", 501),
+    ("POST", "/Me", 501),
+    ("GET", "/Bulk", 405),
 ]
 
 
 @pytest.mark.req("R1")
 @pytest.mark.req("P24")
 def test_every_address_needs_a_token(app: Flask) -> None:
-    for path in ("/Users", "/Users/x", "/Groups", "/.search", "/Schemas", "/Me", "/Bulk", "/",
-                 "/ServiceProviderConfig", "/SecurityKeys"):
+    for path in (
+        "/Users",
+        "/Users/x",
+        "/Groups",
+        "/.search",
+        "/Schemas",
+        "/Me",
+        "/Bulk",
+        "/",
+        "/ServiceProviderConfig",
+        "/SecurityKeys",
+    ):
         for given in (None, "", "Bearer ", "Basic YTpi", "Bearer kw_0_0", "non-token"):
             headers = {} if given is None else {"Authorization": given}
             answer = app.test_client().get(f"/scim/v2{path}", headers=headers)
@@ -89,12 +116,15 @@ def test_unknown_expired_and_revoked_tokens_get_the_same_answer(
 
 
 @pytest.mark.req("R1")
-@pytest.mark.parametrize(("scope", "users", "groups"), [
-    ("write", 201, 201), ("users", 201, 403), ("read", 403, 403),
-])
-def test_a_scope_says_what_may_be_written(
-    app: Flask, scope: str, users: int, groups: int
-) -> None:
+@pytest.mark.parametrize(
+    ("scope", "users", "groups"),
+    [
+        ("write", 201, 201),
+        ("users", 201, 403),
+        ("read", 403, 403),
+    ],
+)
+def test_a_scope_says_what_may_be_written(app: Flask, scope: str, users: int, groups: int) -> None:
     directory = connect(app, scope=scope)
     user = directory("POST", "/Users", {"schemas": [USER], "userName": "a"})
     group = directory("POST", "/Groups", {"schemas": [GROUP], "displayName": "g"})
@@ -139,8 +169,14 @@ def test_the_answer_has_the_media_type_asked_for(directory: Directory) -> None:
 @pytest.mark.req("R4")
 def test_a_malformed_body_is_a_syntax_error(directory: Directory) -> None:
     path = f"/Users/{directory.user('ann')['id']}"
-    for body in (b"[" * 100_000, b"{", b'{"active":true,"Active":false}', b'{"a":NaN}', b"\xff",
-                 b""):
+    for body in (
+        b"[" * 100_000,
+        b"{",
+        b'{"active":true,"Active":false}',
+        b'{"a":NaN}',
+        b"\xff",
+        b"",
+    ):
         refused(directory("POST", "/Users", body), 400, "invalidSyntax")
         refused(directory("PUT", path, body), 400, "invalidSyntax")
         refused(directory("PATCH", path, body), 400, "invalidSyntax")
@@ -148,8 +184,11 @@ def test_a_malformed_body_is_a_syntax_error(directory: Directory) -> None:
 
 @pytest.mark.req("R4")
 def test_a_value_that_cannot_be_kept_is_refused(directory: Directory) -> None:
-    for body in (rb'{"userName":"\ud800"}', rb'{"userName":"a\u0000b"}',
-                 b'{"userName":99999999999999999999}'):
+    for body in (
+        rb'{"userName":"\ud800"}',
+        rb'{"userName":"a\u0000b"}',
+        b'{"userName":99999999999999999999}',
+    ):
         refused(directory("POST", "/Users", body), 400, "invalidValue")
 
 
@@ -227,8 +266,9 @@ def test_what_a_patch_answers(app: Flask, directory: Directory) -> None:
     assert set(answer.get_json(force=True)) == {"schemas", "id", "displayName"}
     answer = directory.patch(f"/Users/{user['id']}?attributes=userName", change)
     assert set(answer.get_json(force=True)) == {"schemas", "id", "userName"}
-    answer = directory("POST", "/Users?excludedAttributes=meta",
-                       {"schemas": [USER], "userName": "bob"})
+    answer = directory(
+        "POST", "/Users?excludedAttributes=meta", {"schemas": [USER], "userName": "bob"}
+    )
     assert "meta" not in answer.get_json(force=True)
     assert answer.headers["Location"]
 
@@ -248,8 +288,11 @@ def test_unknown_attributes_are_counted_by_connection(app: Flask, directory: Dir
     failed = directory("POST", "/Users", {"schemas": [USER], "userName": "ann", "shoeSize": 1})
     assert failed.status_code == 409
     seen = {(row.connection.name, row.name): row.seen for row in UnknownAttribute.select()}
-    assert seen == {("Contoso", "shoeSize"): 2, ("Contoso", "favouriteColour"): 2,
-                    ("Other", "shoeSize"): 1}
+    assert seen == {
+        ("Contoso", "shoeSize"): 2,
+        ("Contoso", "favouriteColour"): 2,
+        ("Other", "shoeSize"): 1,
+    }
 
 
 @pytest.mark.req("R9")
@@ -279,14 +322,31 @@ def test_a_connection_sees_only_what_it_provisioned(app: Flask, directory: Direc
     user, group = directory.user("ann", externalId="1"), directory.group("Staff")
     for path in (f"/Users/{user['id']}", f"/Groups/{group['id']}"):
         for method in ("GET", "PUT", "PATCH", "DELETE"):
-            refused(other(method, path, {"schemas": [USER, PATCH_OP], "userName": "x",
-                                         "Operations": [{"op": "remove", "path": "title"}]}), 404)
+            refused(
+                other(
+                    method,
+                    path,
+                    {
+                        "schemas": [USER, PATCH_OP],
+                        "userName": "x",
+                        "Operations": [{"op": "remove", "path": "title"}],
+                    },
+                ),
+                404,
+            )
     assert other.find('userName eq "ann"') == []
     assert other("GET", "/Groups").get_json(force=True)["totalResults"] == 0
     refused(other("POST", "/Users", {"schemas": [USER], "userName": "ANN"}), 409, "uniqueness")
     assert other.user("bob", externalId="1")["externalId"] == "1"
-    refused(other("POST", "/Groups", {"schemas": [GROUP], "displayName": "G",
-                                      "members": [{"value": user["id"]}]}), 400, "invalidValue")
+    refused(
+        other(
+            "POST",
+            "/Groups",
+            {"schemas": [GROUP], "displayName": "G", "members": [{"value": user["id"]}]},
+        ),
+        400,
+        "invalidValue",
+    )
     assert Group.select().count() == 1
 
 

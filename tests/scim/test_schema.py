@@ -22,21 +22,39 @@ from scim.schema import Attribute, Mutability, Schema, Type
 
 
 @pytest.mark.req("S2")
-@pytest.mark.parametrize(("text", "path"), [
-    ("userName", "userName"), ("USERNAME", "userName"), ("Name.GivenName", "name.givenName"),
-    (f"{CORE_USER}:userName", "userName"), (f"{CORE_USER.upper()}:NAME.familyname",
-                                            "name.familyName"),
-    (f"{ENTERPRISE_USER}:manager.$ref", f"{ENTERPRISE_USER}:manager.$ref"),
-    ("meta.lastModified", "meta.lastModified"), ("schemas", "schemas"),
-])
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("userName", "userName"),
+        ("USERNAME", "userName"),
+        ("Name.GivenName", "name.givenName"),
+        (f"{CORE_USER}:userName", "userName"),
+        (f"{CORE_USER.upper()}:NAME.familyname", "name.familyName"),
+        (f"{ENTERPRISE_USER}:manager.$ref", f"{ENTERPRISE_USER}:manager.$ref"),
+        ("meta.lastModified", "meta.lastModified"),
+        ("schemas", "schemas"),
+    ],
+)
 def test_a_name_is_resolved_in_any_case(text: str, path: str) -> None:
     assert str(USER.resolve(text)) == path
 
 
-@pytest.mark.parametrize("text", [
-    "", "nope", "userName.x", "name.nope", "name.givenName.x", "department", ":userName",
-    f"{ENTERPRISE_USER}:userName", f"{ENTERPRISE_USER}:", "urn:x:userName", ENTERPRISE_USER,
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nope",
+        "userName.x",
+        "name.nope",
+        "name.givenName.x",
+        "department",
+        ":userName",
+        f"{ENTERPRISE_USER}:userName",
+        f"{ENTERPRISE_USER}:",
+        "urn:x:userName",
+        ENTERPRISE_USER,
+    ],
+)
 def test_what_no_table_has_is_not_resolved(text: str) -> None:
     assert USER.resolve(text) is None
 
@@ -62,9 +80,14 @@ def test_the_tables_are_sound() -> None:
 
 @pytest.mark.req("S1")
 @pytest.mark.req("S7")
-@pytest.mark.parametrize(("schema", "model"), [
-    (USER_SCHEMA, User), (GROUP_SCHEMA, Group), (ENTERPRISE_SCHEMA, EnterpriseUser),
-])
+@pytest.mark.parametrize(
+    ("schema", "model"),
+    [
+        (USER_SCHEMA, User),
+        (GROUP_SCHEMA, Group),
+        (ENTERPRISE_SCHEMA, EnterpriseUser),
+    ],
+)
 def test_the_standard_attributes_are_all_there(schema: Schema, model: type) -> None:
     theirs = model.to_schema()  # type: ignore[attr-defined]
     ours = {attribute.name: attribute for attribute in schema.attributes}
@@ -79,8 +102,11 @@ def test_the_standard_attributes_are_all_there(schema: Schema, model: type) -> N
 
 
 def test_only_names_that_identify_compare_exactly() -> None:
-    exact = {one.name for one in _every(USER_SCHEMA.attributes + USER.common)
-             if one.case_exact and one.type is Type.STRING}
+    exact = {
+        one.name
+        for one in _every(USER_SCHEMA.attributes + USER.common)
+        if one.case_exact and one.type is Type.STRING
+    }
     assert exact == {"id", "externalId", "password", "value", "resourceType", "version"}
 
 

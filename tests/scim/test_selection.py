@@ -37,8 +37,14 @@ BASE = "http://localhost:5005/scim/v2"
 
 def key(user: User | None, kind: str, state: str, name: str, at: int) -> SecurityKey:
     return SecurityKey.create(
-        resource_id=str(uuid.uuid4()), user=user, kind=kind, state=state, name=name,
-        method="admin", user_handle=b"h", created_at=at,
+        resource_id=str(uuid.uuid4()),
+        user=user,
+        kind=kind,
+        state=state,
+        name=name,
+        method="admin",
+        user_handle=b"h",
+        created_at=at,
         activated_at=at + 5 if state == "active" else None,
         model="YubiKey 5 NFC" if kind == "usb_key" else None,
     )
@@ -51,17 +57,26 @@ def connection(services: Services) -> Connection:
     with transaction():
         mine = Connection.create(name="mine")
         other = Connection.create(name="other")
-        people = [directory.create_user(person(rng, place), connection=mine, actor=audit.CLI)
-                  for place in range(24)]
-        directory.create_user({"userName": "elsewhere", "active": True}, connection=other,
-                              actor=audit.CLI)
-        gone = directory.create_user({"userName": "gone", "active": True}, connection=mine,
-                                     actor=audit.CLI)
+        people = [
+            directory.create_user(person(rng, place), connection=mine, actor=audit.CLI)
+            for place in range(24)
+        ]
+        directory.create_user(
+            {"userName": "elsewhere", "active": True}, connection=other, actor=audit.CLI
+        )
+        gone = directory.create_user(
+            {"userName": "gone", "active": True}, connection=mine, actor=audit.CLI
+        )
         directory.delete_user(gone, audit.CLI)
-        made = [groups.create_group({"displayName": name, **extra}, connection=mine,
-                                    actor=audit.CLI)
-                for name, extra in [("Staff", {"externalId": "g1"}), ("Nurses", {}),
-                                    ("Night shift", {}), ("Empty", {"externalId": "G1"})]]
+        made = [
+            groups.create_group({"displayName": name, **extra}, connection=mine, actor=audit.CLI)
+            for name, extra in [
+                ("Staff", {"externalId": "g1"}),
+                ("Nurses", {}),
+                ("Night shift", {}),
+                ("Empty", {"externalId": "G1"}),
+            ]
+        ]
         add = groups.add_members
         add(made[2], [p.resource_id for p in people[:3]], actor=audit.CLI)
         add(made[1], [made[2].resource_id, people[4].resource_id], actor=audit.CLI)
@@ -75,8 +90,10 @@ def connection(services: Services) -> Connection:
 
 
 def person(rng: random.Random, place: int) -> dict[str, Any]:
-    document: dict[str, Any] = {"userName": f"{rng.choice(WORDS)}{place}",
-                                "active": rng.random() < 0.7}
+    document: dict[str, Any] = {
+        "userName": f"{rng.choice(WORDS)}{place}",
+        "active": rng.random() < 0.7,
+    }
     for name in ("displayName", "title"):
         if rng.random() < 0.6:
             document[name] = rng.choice(WORDS)
@@ -131,18 +148,33 @@ def test_the_database_finds_the_users_that_reading_all_of_them_finds(
 
 
 USER_FILTERS = [
-    'groups.display eq "staff"', 'groups.display sw "N"', 'groups eq "nothing"', "groups pr",
-    'groups[display eq "Staff" and type eq "direct"]', 'not (groups.display eq "Nurses")',
-    'groups[type eq "indirect"]', 'groups.display eq "Empty"',
-    f'{KEYWRIGHT_USER}:securityKeys.state eq "active"', f"{KEYWRIGHT_USER}:securityKeys pr",
+    'groups.display eq "staff"',
+    'groups.display sw "N"',
+    'groups eq "nothing"',
+    "groups pr",
+    'groups[display eq "Staff" and type eq "direct"]',
+    'not (groups.display eq "Nurses")',
+    'groups[type eq "indirect"]',
+    'groups.display eq "Empty"',
+    f'{KEYWRIGHT_USER}:securityKeys.state eq "active"',
+    f"{KEYWRIGHT_USER}:securityKeys pr",
     f'not ({KEYWRIGHT_USER}:securityKeys[state eq "active" and kind eq "contactless_card"])',
     f'{KEYWRIGHT_USER}:securityKeys.display eq "phone"',
     f'{KEYWRIGHT_USER}:securityKeys.activatedAt gt "1970-01-01T00:00:02Z"',
     'schemas eq "urn:ietf:params:scim:schemas:extension:ENTERPRISE:2.0:User"',
-    'meta.resourceType eq "User"', "meta.lastModified gt \"2020-01-01T00:00:00Z\"",
-    'meta.created lt "2020-01-01T00:00:00Z"', "externalId pr", "not (externalId pr)",
-    'userName co "%"', 'userName sw "a_"', 'userName ew "1"', 'emails.value ew ".org"',
-    "emails[not (value pr)]", "emails pr", 'displayName eq "ann"', 'displayName ne "ann"',
+    'meta.resourceType eq "User"',
+    'meta.lastModified gt "2020-01-01T00:00:00Z"',
+    'meta.created lt "2020-01-01T00:00:00Z"',
+    "externalId pr",
+    "not (externalId pr)",
+    'userName co "%"',
+    'userName sw "a_"',
+    'userName ew "1"',
+    'emails.value ew ".org"',
+    "emails[not (value pr)]",
+    "emails pr",
+    'displayName eq "ann"',
+    'displayName ne "ann"',
 ]
 
 
@@ -155,12 +187,24 @@ def test_groups_keys_and_meta_are_found_by_rows(connection: Connection) -> None:
 
 
 GROUP_FILTERS = [
-    'displayName eq "STAFF"', 'displayName co "n"', 'externalId eq "G1"', "externalId pr",
-    "members pr", "not (members pr)", 'members.type eq "Group"', 'members.display eq "Nurses"',
-    'members[type eq "User" and display co "a"]', 'members[type eq "group" and display sw "n"]',
-    'not (members[type eq "User"])', 'members.type ne "Group"', "meta pr", 'id pr',
-    'schemas eq "urn:ietf:params:scim:schemas:core:2.0:Group"', 'meta.version eq "W/\\"2\\""',
-    'meta.resourceType eq "User"', 'displayName gt "n"',
+    'displayName eq "STAFF"',
+    'displayName co "n"',
+    'externalId eq "G1"',
+    "externalId pr",
+    "members pr",
+    "not (members pr)",
+    'members.type eq "Group"',
+    'members.display eq "Nurses"',
+    'members[type eq "User" and display co "a"]',
+    'members[type eq "group" and display sw "n"]',
+    'not (members[type eq "User"])',
+    'members.type ne "Group"',
+    "meta pr",
+    "id pr",
+    'schemas eq "urn:ietf:params:scim:schemas:core:2.0:Group"',
+    'meta.version eq "W/\\"2\\""',
+    'meta.resourceType eq "User"',
+    'displayName gt "n"',
 ]
 
 
@@ -189,9 +233,16 @@ def test_what_rows_cannot_answer_about_groups_is_refused(connection: Connection)
 
 
 KEY_FILTERS = [
-    'state eq "active"', 'kind ne "usb_key"', "model pr", 'displayName eq "KEY 1"',
-    'user.display co "a"', "activatedAt pr", 'activatedAt ge "1970-01-01T00:00:02.005Z"',
-    'meta.created gt "1970-01-01T00:00:03Z"', 'user pr and not (state eq "revoked")', "reason pr",
+    'state eq "active"',
+    'kind ne "usb_key"',
+    "model pr",
+    'displayName eq "KEY 1"',
+    'user.display co "a"',
+    "activatedAt pr",
+    'activatedAt ge "1970-01-01T00:00:02.005Z"',
+    'meta.created gt "1970-01-01T00:00:03Z"',
+    'user pr and not (state eq "revoked")',
+    "reason pr",
 ]
 
 
@@ -202,9 +253,20 @@ def test_keys_are_found_and_drafts_are_not(connection: Connection) -> None:
         agree(SECURITY_KEY, connection, all_, text)
 
 
-SORTS = ["userName", "displayName", "title", "emails", "emails.type", "name.familyName",
-         "externalId", "active", "meta.created", "meta.lastModified", "id",
-         f"{ENTERPRISE}:department"]
+SORTS = [
+    "userName",
+    "displayName",
+    "title",
+    "emails",
+    "emails.type",
+    "name.familyName",
+    "externalId",
+    "active",
+    "meta.created",
+    "meta.lastModified",
+    "id",
+    f"{ENTERPRISE}:department",
+]
 
 
 @pytest.mark.req("P9")
@@ -223,8 +285,9 @@ def test_pages_follow_the_order_asked_for(connection: Connection) -> None:
 def test_no_value_comes_last_and_first_in_descending_order(connection: Connection) -> None:
     for name in ("externalId", "title"):
         for descending in (False, True):
-            selection = Selection(USER, connection, BASE, None,
-                                  Sort(USER.resolve(name), descending))
+            selection = Selection(
+                USER, connection, BASE, None, Sort(USER.resolve(name), descending)
+            )
             _, rows = selection.slice(0, 200)
             there = [f'"{name}":' in row.document for row in rows]
             assert there == sorted(there, reverse=not descending)
@@ -256,8 +319,10 @@ def test_a_filter_without_a_column_reads_so_much_and_no_more(
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.sampled_from(["userName", "externalId", "emails.value", "id", "displayName"]),
-       text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8))
+@given(
+    name=st.sampled_from(["userName", "externalId", "emails.value", "id", "displayName"]),
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+)
 def test_any_text_may_be_sought(services: Services, name: str, text: str) -> None:
     if not Connection.select().exists():
         Connection.create(name="mine")

@@ -23,8 +23,9 @@ def people(services: Services) -> list[int]:
     with transaction():
         connection = Connection.create(name="mine")
         return [
-            directory.create_user({"userName": f"u{place}", "active": True},
-                                  connection=connection, actor=audit.CLI).id
+            directory.create_user(
+                {"userName": f"u{place}", "active": True}, connection=connection, actor=audit.CLI
+            ).id
             for place in range(20)
         ]
 

@@ -22,17 +22,32 @@ def test_a_time_reads_back_as_itself(at: int) -> None:
 
 
 @pytest.mark.req("S3")
-@pytest.mark.parametrize(("text", "at"), [
-    ("1970-01-01T00:00:00Z", 0), ("1970-01-01T01:00:00+01:00", 0),
-    ("1969-12-31T23:59:59.5Z", Decimal(-500)), ("1970-01-01T00:00:00.0000001Z", Decimal("0.0001")),
-    ("1970-01-01T00:00:01", 1000),
-])
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1969-12-31T23:59:59.5Z", Decimal(-500)),
+        ("1970-01-01T00:00:00.0000001Z", Decimal("0.0001")),
+        ("1970-01-01T00:00:01", 1000),
+    ],
+)
 def test_every_offset_and_every_fraction_is_read(text: str, at: Decimal) -> None:
     assert instant(text) == at
 
 
-@pytest.mark.parametrize("text", ["", "1970-01-01", "1970-01-01 00:00:00Z", "1970-1-1T0:0:0Z",
-                                  "1970-01-01T24:00:01Z", "1970-01-01T00:00:00.Z", "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1970-01-01",
+        "1970-01-01 00:00:00Z",
+        "1970-1-1T0:0:0Z",
+        "1970-01-01T24:00:01Z",
+        "1970-01-01T00:00:00.Z",
+        "x",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         instant(text)

@@ -33,8 +33,13 @@ def put(directory: Directory, user: dict[str, Any], **attributes: Any) -> dict[s
 
 def key_of(user: dict[str, Any], state: KeyState = KeyState.ACTIVE) -> SecurityKey:
     return SecurityKey.create(
-        resource_id="key-1", user=User.get(User.resource_id == user["id"]),
-        kind="contactless_card", name="Card", state=state, method="admin", user_handle=b"h",
+        resource_id="key-1",
+        user=User.get(User.resource_id == user["id"]),
+        kind="contactless_card",
+        name="Card",
+        state=state,
+        method="admin",
+        user_handle=b"h",
         activated_at=1_000,
     )
 
@@ -42,8 +47,14 @@ def key_of(user: dict[str, Any], state: KeyState = KeyState.ACTIVE) -> SecurityK
 @pytest.mark.req("S18")
 @pytest.mark.req("S13")
 def test_a_user_is_returned_as_it_was_sent_without_its_password(directory: Directory) -> None:
-    user = directory.user("ann", externalId="7", password="t1meMa$heen", title="Nurse",
-                          id="mine", **{ENTERPRISE_USER: {"department": "W"}})
+    user = directory.user(
+        "ann",
+        externalId="7",
+        password="t1meMa$heen",
+        title="Nurse",
+        id="mine",
+        **{ENTERPRISE_USER: {"department": "W"}},
+    )
     assert user["schemas"] == [USER, ENTERPRISE_USER]
     assert user["externalId"] == "7"
     assert user["active"] is True
@@ -71,28 +82,48 @@ def test_a_name_is_stored_without_outer_blanks_and_has_a_longest(directory: Dire
     assert directory.user("  ann ")["userName"] == "ann"
     assert directory.user("é" * 256)["userName"] == "é" * 256
     for name in ("x" * 257, "   ", ""):
-        refused(directory("POST", "/Users", {"schemas": [USER], "userName": name}), 400,
-                "invalidValue")
+        refused(
+            directory("POST", "/Users", {"schemas": [USER], "userName": name}), 400, "invalidValue"
+        )
 
 
 @pytest.mark.req("R10")
 @pytest.mark.req("S6")
 def test_a_retry_after_an_unknown_result_makes_no_twin(directory: Directory) -> None:
     directory.user("ann", externalId="7")
-    refused(directory("POST", "/Users", {"schemas": [USER], "userName": "ann",
-                                         "externalId": "7"}), 409, "uniqueness")
-    refused(directory("POST", "/Users", {"schemas": [USER], "userName": "other",
-                                         "externalId": "7"}), 409, "uniqueness")
+    refused(
+        directory("POST", "/Users", {"schemas": [USER], "userName": "ann", "externalId": "7"}),
+        409,
+        "uniqueness",
+    )
+    refused(
+        directory("POST", "/Users", {"schemas": [USER], "userName": "other", "externalId": "7"}),
+        409,
+        "uniqueness",
+    )
     assert directory.user("third", externalId="a")
     assert directory.user("fourth", externalId="A")  # compared exactly
 
 
 @pytest.mark.req("P11")
 def test_a_put_replaces_and_clears_what_it_leaves_out(directory: Directory) -> None:
-    user = directory.user("ann", title="Nurse", externalId="7", name={"givenName": "Ann"},
-                          **{ENTERPRISE_USER: {"department": "W"}})
-    changed = put(directory, user, userName="ann", name={"familyName": "Lee"}, id=user["id"],
-                  meta={"version": "x"}, groups=[{"value": "g"}], password="x")
+    user = directory.user(
+        "ann",
+        title="Nurse",
+        externalId="7",
+        name={"givenName": "Ann"},
+        **{ENTERPRISE_USER: {"department": "W"}},
+    )
+    changed = put(
+        directory,
+        user,
+        userName="ann",
+        name={"familyName": "Lee"},
+        id=user["id"],
+        meta={"version": "x"},
+        groups=[{"value": "g"}],
+        password="x",
+    )
     assert changed["name"] == {"familyName": "Lee"}
     assert not {"title", "externalId", "groups", ENTERPRISE_USER} & set(changed)
     assert changed["schemas"] == [USER]
@@ -115,12 +146,18 @@ def test_a_put_with_another_id_is_refused_and_creates_nothing(directory: Directo
 def test_what_changes_nothing_leaves_version_and_date(directory: Directory) -> None:
     user = directory.user("ann", title="Nurse", emails=[{"value": "a@b.example"}])
     events = AuditEvent.select().count()
-    assert put(directory, user, userName="ann", title="Nurse",
-               emails=[{"value": "a@b.example"}])["meta"] == user["meta"]
-    answer = directory.patch(f"/Users/{user['id']}",
-                             {"op": "add", "path": "emails", "value": [{"value": "A@b.example"}]},
-                             {"op": "remove", "path": "nickName"},
-                             {"op": "replace", "value": {"title": "Nurse", "id": user["id"]}})
+    assert (
+        put(directory, user, userName="ann", title="Nurse", emails=[{"value": "a@b.example"}])[
+            "meta"
+        ]
+        == user["meta"]
+    )
+    answer = directory.patch(
+        f"/Users/{user['id']}",
+        {"op": "add", "path": "emails", "value": [{"value": "A@b.example"}]},
+        {"op": "remove", "path": "nickName"},
+        {"op": "replace", "value": {"title": "Nurse", "id": user["id"]}},
+    )
     assert answer.get_json(force=True) == user
     assert AuditEvent.select().count() == events
 
@@ -134,8 +171,7 @@ def test_only_an_explicit_true_reactivates(directory: Directory) -> None:
     assert put(directory, user, userName="ann")["active"] is False
     assert put(directory, user, userName="ann", active=None)["active"] is False
     for value in (None, "", []):
-        directory.patch(f"/Users/{user['id']}",
-                        {"op": "replace", "path": "active", "value": value})
+        directory.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": value})
         directory.patch(f"/Users/{user['id']}", {"op": "remove", "path": "active"})
         assert get(directory, user)["active"] is False
     assert put(directory, user, userName="ann", active=True)["active"] is True
@@ -162,12 +198,15 @@ def test_every_way_out_runs_the_cascade(directory: Directory, way: str) -> None:
     key_of(user)
     path = f"/Users/{user['id']}"
     answer = {
-        "patch": lambda: directory.patch(path, {"op": "Replace", "path": "active",
-                                                "value": "False"}),
-        "patch without a path": lambda: directory.patch(path, {"op": "replace",
-                                                               "value": {"active": False}}),
-        "put": lambda: directory("PUT", path, {"schemas": [USER], "userName": "ann",
-                                               "active": False}),
+        "patch": lambda: directory.patch(
+            path, {"op": "Replace", "path": "active", "value": "False"}
+        ),
+        "patch without a path": lambda: directory.patch(
+            path, {"op": "replace", "value": {"active": False}}
+        ),
+        "put": lambda: directory(
+            "PUT", path, {"schemas": [USER], "userName": "ann", "active": False}
+        ),
         "delete": lambda: directory("DELETE", path),
     }[way]()
     assert answer.status_code in (200, 204)
@@ -205,16 +244,23 @@ def test_a_patch_that_fails_changes_nothing(directory: Directory) -> None:
         ({"op": "nope", "path": "title"}, "invalidSyntax"),
     ):
         refused(directory.patch(path, good, good, bad, good), 400, scim_type)
-    refused(directory.patch(path, good, {"op": "replace", "path": "userName", "value": "BOB"}),
-            409, "uniqueness")
+    refused(
+        directory.patch(path, good, {"op": "replace", "path": "userName", "value": "BOB"}),
+        409,
+        "uniqueness",
+    )
     assert get(directory, user) == user
 
 
 @pytest.mark.req("P23")
 def test_a_patch_of_another_shape_is_a_syntax_error(directory: Directory) -> None:
     user = directory.user("ann")
-    for body in ({}, {"Operations": []}, {"schemas": [USER], "Operations": [1]},
-                 {"schemas": [PATCH_OP], "Operations": "x"}):
+    for body in (
+        {},
+        {"Operations": []},
+        {"schemas": [USER], "Operations": [1]},
+        {"schemas": [PATCH_OP], "Operations": "x"},
+    ):
         refused(directory("PATCH", f"/Users/{user['id']}", body), 400, "invalidSyntax")
 
 
@@ -261,18 +307,28 @@ def test_keys_are_shown_and_cannot_be_written(directory: Directory) -> None:
     user = directory.user("ann")
     key_of(user)
     shown = get(directory, user)[KEYWRIGHT_USER]
-    assert shown == {"securityKeys": [{
-        "value": "key-1", "$ref": "http://localhost:5005/scim/v2/SecurityKeys/key-1",
-        "display": "Card", "kind": "contactless_card", "state": "active",
-        "activatedAt": "1970-01-01T00:00:01.000Z",
-    }]}
+    assert shown == {
+        "securityKeys": [
+            {
+                "value": "key-1",
+                "$ref": "http://localhost:5005/scim/v2/SecurityKeys/key-1",
+                "display": "Card",
+                "kind": "contactless_card",
+                "state": "active",
+                "activatedAt": "1970-01-01T00:00:01.000Z",
+            }
+        ]
+    }
     whole = get(directory, user)
     assert KEYWRIGHT_USER in whole["schemas"]
     put(directory, user, **{k: v for k, v in whole.items() if k != "schemas"})
     assert get(directory, user) == whole
     key = directory("GET", "/SecurityKeys/key-1").get_json(force=True)
-    assert key["user"] == {"value": user["id"], "display": "ann",
-                           "$ref": f"http://localhost:5005/scim/v2/Users/{user['id']}"}
+    assert key["user"] == {
+        "value": user["id"],
+        "display": "ann",
+        "$ref": f"http://localhost:5005/scim/v2/Users/{user['id']}",
+    }
     assert key["meta"]["resourceType"] == "SecurityKey"
     listed = directory("GET", '/SecurityKeys?filter=state eq "active"').get_json(force=True)
     assert listed["Resources"] == [key]
@@ -292,7 +348,6 @@ def test_a_change_in_between_loses_nothing(directory: Directory) -> None:
     user = directory.user("ann")
     row = User.get()
     with transaction():
-        core.replace_user(row, {**core.document_of(row), "title": "Nurse"},
-                          actor=core.audit.CLI)
+        core.replace_user(row, {**core.document_of(row), "title": "Nurse"}, actor=core.audit.CLI)
     directory.patch(f"/Users/{user['id']}", {"op": "add", "path": "nickName", "value": "A"})
     assert get(directory, user)["title"] == "Nurse"
