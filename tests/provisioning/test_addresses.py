@@ -7,9 +7,11 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 
 import pytest
+from email_validator import validate_email
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from provisioning import addresses
 from provisioning.addresses import check_address
 from provisioning.errors import InvalidValue
 
@@ -100,3 +102,31 @@ def test_whatever_passes_means_the_same_to_every_parser(text: str) -> None:
     assert parseaddr(envelope) == ("", envelope)
     assert Address(addr_spec=envelope).addr_spec == envelope
     assert check_address(envelope) == envelope
+
+
+_part = st.text("abcXYZ019_+-.", max_size=70)
+
+
+@pytest.mark.req("R28")
+@settings(max_examples=500)
+@given(local=_part, domain=st.one_of(_part, st.from_regex(r"([a-z-]{1,8}\.){0,3}[A-Za-z]{1,66}")))
+def test_a_plain_address_is_read_as_the_library_reads_it(local: str, domain: str) -> None:
+    value = f"{local}@{domain}"
+    if addresses._is_plain(value):
+        checked = validate_email(
+            value,
+            allow_smtputf8=False,
+            strict=True,
+            globally_deliverable=False,
+            check_deliverability=False,
+        )
+        assert check_address(value) == checked.ascii_email
+
+
+@pytest.mark.req("R28")
+def test_most_addresses_are_plain() -> None:
+    for value in ("ada@example.org", "Ada.Lovelace-King+desk@Mail.Example-1.co.uk"):
+        assert addresses._is_plain(value)
+        assert check_address(value).startswith(value.partition("@")[0])
+    for value in ("a@localhost", "a..b@example.org", "ä@example.org", "a@xn--ls8h.example"):
+        assert not addresses._is_plain(value)
