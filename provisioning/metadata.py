@@ -135,7 +135,7 @@ def _verified(blob: bytes, folder: Path, now: dt.datetime | None = None) -> Meta
         TypeError,
         LookupError,
         AttributeError,
-        RecursionError,
+        RuntimeError,  # RecursionError, NotImplementedError
         AssertionError,
         InvalidSignature,
         InvalidAttestation,
