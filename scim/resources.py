@@ -48,6 +48,9 @@ class Derived:
     members: Elements
 
 
+_NOTHING = Derived({}, {}, {})
+
+
 def location(type_: ResourceType, resource_id: str, base: str) -> str:
     """Return the address of a resource."""
     return f"{base}{type_.endpoint}/{resource_id}"
@@ -58,11 +61,16 @@ def render(
     rows: Sequence[Row],
     projection: Projection,
     connection: Connection,
-    base: str,
+    base: str, *, new: bool = False,
 ) -> list[Resource]:
-    """Return resources as they are sent, in order; fewer if their members are too many."""
+    """Return resources as they are sent, in order; fewer if their members are too many.
+
+    A `new` user is in no group and has no key yet, so nobody looks for them.
+    """
     rows = _cut(rows) if type_ is GROUP and projection.wants("members") else rows
-    derived = derive(type_, rows, projection, connection, base)
+    derived = _NOTHING if new and type_ is USER else (
+        derive(type_, rows, projection, connection, base)
+    )
     return [_render(type_, row, derived, projection, base) for row in rows]
 
 

@@ -172,7 +172,7 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     with transaction():
         row = verbs.create(caller, body)
         caller.note_unknown()
-        resource = render(type_, [row], shape, caller.connection, caller.base)[0]
+        resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
     _note_quirks(caller)
     return _resource(resource, 201)
 

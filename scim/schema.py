@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 
 @unique
@@ -189,6 +189,11 @@ class ResourceType:
 
     def resolve(self, text: str) -> AttributePath | None:
         """Resolve `[URN:]attribute[.subAttribute]` in any case (RFC 7644 §3.10), or None."""
+        # The same few names come with each request. A long one is not worth its place.
+        return _resolved(self, text) if len(text) <= 128 else self.read(text)
+
+    def read(self, text: str) -> AttributePath | None:
+        """The same, read anew."""
         urn, name = split_urn(text)
         name, dot, sub = name.partition(".")
         path: AttributePath | None
@@ -201,6 +206,11 @@ class ResourceType:
         if path is None or not dot:
             return path
         return path.to(sub)
+
+
+@lru_cache(maxsize=4_096)
+def _resolved(type_: ResourceType, text: str) -> AttributePath | None:
+    return type_.read(text)
 
 
 def split_urn(text: str) -> tuple[str | None, str]:
