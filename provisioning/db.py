@@ -80,7 +80,10 @@ def open_database(url: str) -> Database:
     global _queue
     if database.obj is not None:
         database.close()  # this thread's connection to the one before
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may repeat the password
+        raise ConfigurationError("KEYWRIGHT_DATABASE_URL: is not an address") from None
     if parts.scheme == "sqlite":
         path = parts.path[1:] if parts.path.startswith("//") else parts.path
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -66,6 +66,12 @@ def test_another_scheme_is_refused() -> None:
         open_database("mysql://host/db")
 
 
+def test_an_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match="is not an address") as refused:
+        open_database("postgresql://keywright:hunter2@[::1/db")
+    assert "hunter2" not in str(refused.value)
+
+
 def test_migrations_make_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
     migrated, modelled = tmp_path / "a.sqlite3", tmp_path / "b.sqlite3"
     migrate(open_database(f"sqlite:///{migrated}"))
