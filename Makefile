@@ -8,6 +8,10 @@ PORT ?= 8080
 DATA ?= data
 BOOT := .cache/uv
 UV := $(BOOT)/bin/uv
+# Behind a company's proxy the system knows certificates that uv does not bring along.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := 1
+endif
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 RUN := .venv/bin/python -m
 
@@ -23,7 +27,7 @@ $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Keywright needs Python 3.11 or newer (PYTHON=...)." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory system PACKAGES=python3-venv
 	$(PYTHON) -m venv $(BOOT)
-	$(BOOT)/bin/python -m pip install --quiet 'uv>=0.9,<1'
+	$(BOOT)/bin/python -m pip install --quiet 'uv>=0.13,<1'
 
 setup: $(UV) ## Install the product into .venv
 	$(UV) sync --quiet --locked --no-dev --extra demo --inexact
