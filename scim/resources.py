@@ -61,15 +61,17 @@ def render(
     rows: Sequence[Row],
     projection: Projection,
     connection: Connection,
-    base: str, *, new: bool = False,
+    base: str,
+    *,
+    new: bool = False,
 ) -> list[Resource]:
     """Return resources as they are sent, in order; fewer if their members are too many.
 
     A `new` user is in no group and has no key yet, so nobody looks for them.
     """
     rows = _cut(rows) if type_ is GROUP and projection.wants("members") else rows
-    derived = _NOTHING if new and type_ is USER else (
-        derive(type_, rows, projection, connection, base)
+    derived = (
+        _NOTHING if new and type_ is USER else (derive(type_, rows, projection, connection, base))
     )
     return [_render(type_, row, derived, projection, base) for row in rows]
 
