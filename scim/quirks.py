@@ -132,9 +132,11 @@ class Dialect:
 
     def name(self, type_: ResourceType, name: str) -> str:
         """Return the qualified name that a client means by a PATCH path or a body's key."""
+        if ":" not in name and type_.resolve(name) is not None:
+            return name
         if name.lower().startswith(_MISSPELT_ENTERPRISE) and self.allows(Quirk.MISSPELT_URN):
             return ENTERPRISE_USER + name[len(_MISSPELT_ENTERPRISE) :]
-        if ":" in name or type_.resolve(name) is not None:
+        if ":" in name:
             return name
         if name.lower() == "managerid" and type_.extension(ENTERPRISE_USER) is not None:
             if self.allows(Quirk.MANAGER_ID):

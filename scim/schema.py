@@ -89,12 +89,17 @@ class Attribute:
         """Return the sub-attribute of this name, in any case, or None."""
         return self._by_name.get(name.lower())
 
-    @property
+    @cached_property
     def is_complex(self) -> bool:
         """Whether its values are objects."""
         return self.type is Type.COMPLEX
 
-    @property
+    @cached_property
+    def takes_text(self) -> bool:
+        """Whether its value is one text, whatever it says."""
+        return self.type in (Type.STRING, Type.REFERENCE) and not self.multi_valued
+
+    @cached_property
     def read_only(self) -> bool:
         """Whether only the server writes it."""
         return self.mutability is Mutability.READ_ONLY

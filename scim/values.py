@@ -36,13 +36,13 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
     _check_schemas(type_, moved, dialect)
     for name, value in moved.items():
         path = type_.resolve(name) if ":" not in name else None
-        extension = type_.extension(dialect.urn(name))
-        if extension is not None:
-            cleaned: object = _clean_extension(extension, value, dialect)
+        if path is not None and path.sub is None:
+            attribute = path.attribute
+            cleaned = clean(attribute, value, dialect) if _writable(attribute) else None
+            name = attribute.name
+        elif (extension := type_.extension(dialect.urn(name))) is not None:
+            cleaned = _clean_extension(extension, value, dialect)
             name = extension.urn
-        elif path is not None and path.sub is None:
-            cleaned = clean(path.attribute, value, dialect) if _writable(path.attribute) else None
-            name = path.attribute.name
         else:
             dialect.note_unknown(name)
             continue
@@ -56,6 +56,8 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
 
 def clean(attribute: Attribute, value: object, dialect: Dialect) -> object:
     """Return an attribute's value, checked and with canonical names; None for no value."""
+    if attribute.takes_text and value and type(value) is str:
+        return value  # most of what comes: no dialect changes it, and no check refuses it
     value = dialect.value(attribute, value)
     if value is None or value == [] or value == {}:
         return None
@@ -75,6 +77,8 @@ def clean_element(attribute: Attribute, value: object, dialect: Dialect) -> obje
 
 def merge_twins(attribute: Attribute, elements: list[object], dialect: Dialect) -> list[object]:
     """Join elements with the same (type, value) (S11) and let one at most be primary (S10)."""
+    if len(elements) == 1:
+        return elements
     found: dict[object, object] = {}
     for element in elements:
         name = twin_key(attribute, element)
