@@ -129,16 +129,16 @@ def activate(key: SecurityKey, actor: Actor) -> None:
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """Stop a key for now; `resume` undoes it."""
-    _suspend(key, reason, actor)
+    audit.record_all(actor, [_suspend(key, reason)])
     _refresh(key)
 
 
-def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
+def _suspend(key: SecurityKey, reason: Reason) -> audit.Line:
     key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
     key.reason = reason
     key.suspended_at = now_ms()
     update(key, "state", "reason", "suspended_at")
-    audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
+    return audit.Line(Event.KEY_SUSPENDED, key.user, key, {"name": key.name, "reason": reason})
 
 
 def resume(key: SecurityKey, actor: Actor) -> None:
@@ -191,17 +191,17 @@ def suspend_all(user: User, reason: Reason, actor: Actor) -> int:
 
     The cascade stores the shown status: it follows from the user's being inactive.
     """
-    stopped = 0
+    dropped = 0
+    lines = []
     for key in models(SecurityKey, _OF_USER.rows((), (user.id,))):
         key.user = user
         if key.state == KeyState.DRAFT:
             revoke(key, Reason.CANCELLED, actor)
+            dropped += 1
         elif key.state in (KeyState.ACTIVE, KeyState.PENDING):
-            _suspend(key, reason, actor)
-        else:
-            continue
-        stopped += 1
-    return stopped
+            lines.append(_suspend(key, reason))
+    audit.record_all(actor, lines)
+    return dropped + len(lines)
 
 
 def revoke_all(user: User, reason: Reason, actor: Actor) -> int:
