@@ -11,13 +11,11 @@ an edited, missing or reordered row or a cut tail is found by `verify` (R26).
 from __future__ import annotations
 
 import hmac
+import json
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Any, Self
-
-import orjson
+from typing import Self
 
 from .clock import now_ms
 from .db import database
@@ -105,6 +103,8 @@ CLI = Actor("cli", None, "command line")
 
 # What a row's MAC covers, in this order, as JSON.
 _COVERED = ("at", "actor_kind", "actor_id", "actor_name", "event", "user_id", "key_id", "detail")
+_CONTENT = json.JSONEncoder(ensure_ascii=False)
+_DETAIL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 _process_key: list[bytes] = []
 
@@ -120,16 +120,6 @@ def _audit_key() -> bytes:
     return _process_key[0]
 
 
-@dataclass(frozen=True)
-class Line:
-    """What happened, to whom and with which key."""
-
-    event: Event
-    user: User | None
-    key: SecurityKey | None
-    detail: Mapping[str, object]
-
-
 def record(
     actor: Actor,
     event: Event,
@@ -139,31 +129,20 @@ def record(
     **detail: object,
 ) -> None:
     """Write one line in the caller's transaction. If it cannot be written, nothing happened."""
-    record_all(actor, [Line(event, user, key, detail)])
-
-
-def record_all(actor: Actor, lines: Sequence[Line]) -> None:
-    """Write several lines of one actor at once; see `record`."""
-    if not lines:
-        return
-    head_id, rows, mac = _head()
-    now = now_ms()
-    written: list[object] = []
-    for line in lines:
-        content = (
-            now,
-            actor.kind,
-            actor.id,
-            actor.name,
-            line.event.value,
-            line.user.id if line.user is not None else None,
-            line.key.id if line.key is not None else None,
-            orjson.dumps(line.detail, option=orjson.OPT_SORT_KEYS).decode(),
-        )
-        mac = _mac(mac, content)
-        written += [*content, mac]
-    _ADD.change((len(lines),), written)
-    _MOVE.change((), (rows + len(lines), mac, head_id))
+    head_id, rows, previous = _head()
+    content = (
+        now_ms(),
+        actor.kind,
+        actor.id,
+        actor.name,
+        event.value,
+        user.id if user is not None else None,
+        key.id if key is not None else None,
+        _DETAIL.encode(detail),
+    )
+    mac = _mac(previous, content)
+    _ADD.change((), (*content, mac))
+    _MOVE.change((), (rows + 1, mac, head_id))
 
 
 def _head() -> tuple[int, int, bytes]:
@@ -176,17 +155,7 @@ def _head() -> tuple[int, int, bytes]:
 
 
 def _mac(previous: bytes, content: tuple[object, ...]) -> bytes:
-    return hmac.digest(_audit_key(), previous + orjson.dumps(content), "sha256")
-
-
-def _added(count: int) -> Any:
-    columns = (*_COVERED, "mac")
-    width = len(columns)
-    rows = [
-        {column: parameter(row * width + place) for place, column in enumerate(columns)}
-        for row in range(count)
-    ]
-    return AuditEvent.insert_many(rows)
+    return hmac.digest(_audit_key(), previous + _CONTENT.encode(content).encode(), "sha256")
 
 
 # Every write leaves a row or several, so these are kept: 30 µs a row against 900 by models.
@@ -195,7 +164,11 @@ _HEAD = Statements(
         AuditHead.select(AuditHead.id, AuditHead.rows, AuditHead.mac).limit(1).for_update(locked)
     )
 )
-_ADD = Statements(_added)
+_ADD = Statements(
+    lambda: AuditEvent.insert(
+        {field: parameter(place) for place, field in enumerate((*_COVERED, "mac"))}
+    )
+)
 _MOVE = Statements(
     lambda: AuditHead.update({AuditHead.rows: parameter(0), AuditHead.mac: parameter(1)}).where(
         AuditHead.id == parameter(2)

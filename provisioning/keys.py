@@ -129,16 +129,16 @@ def activate(key: SecurityKey, actor: Actor) -> None:
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """Stop a key for now; `resume` undoes it."""
-    audit.record_all(actor, [_suspend(key, reason)])
+    _suspend(key, reason, actor)
     _refresh(key)
 
 
-def _suspend(key: SecurityKey, reason: Reason) -> audit.Line:
+def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
     key.reason = reason
     key.suspended_at = now_ms()
     update(key, "state", "reason", "suspended_at")
-    return audit.Line(Event.KEY_SUSPENDED, key.user, key, {"name": key.name, "reason": reason})
+    audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
 
 
 def resume(key: SecurityKey, actor: Actor) -> None:
@@ -191,17 +191,17 @@ def suspend_all(user: User, reason: Reason, actor: Actor) -> int:
 
     The cascade stores the shown status: it follows from the user's being inactive.
     """
-    dropped = 0
-    lines = []
+    stopped = 0
     for key in models(SecurityKey, _OF_USER.rows((), (user.id,))):
         key.user = user
         if key.state == KeyState.DRAFT:
             revoke(key, Reason.CANCELLED, actor)
-            dropped += 1
         elif key.state in (KeyState.ACTIVE, KeyState.PENDING):
-            lines.append(_suspend(key, reason))
-    audit.record_all(actor, lines)
-    return dropped + len(lines)
+            _suspend(key, reason, actor)
+        else:
+            continue
+        stopped += 1
+    return stopped
 
 
 def revoke_all(user: User, reason: Reason, actor: Actor) -> int:
