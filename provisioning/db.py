@@ -41,10 +41,6 @@ _PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 10_000,
     "cache_size": -16_000,
-    "temp_store": "memory",
-    # A checkpoint copies each page once, however often it was written since: a directory's sync
-    # writes the same few again and again, so that 16 MB of log save most of the copying.
-    "wal_autocheckpoint": 4_000,
 }
 
 
@@ -55,35 +51,22 @@ class _WriteQueue:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
-        self._file = -1
-        self._owner = -1
+        self._file: int | None = None
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         with self._lock:
             if self._depth == 0:
-                fcntl.flock(self._opened(), fcntl.LOCK_EX)
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
             self._depth += 1
             try:
                 yield
             finally:
                 self._depth -= 1
-                if self._depth == 0:
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def _opened(self) -> int:
-        """Return this process's own file: one that a fork inherits shares its parent's lock."""
-        if self._owner != os.getpid():
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._file, self._owner = os.open(self._path, flags, 0o600), os.getpid()
-        return self._file
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            if self._owner == os.getpid():
-                os.close(self._file)
-            self._owner = -1
+                if self._depth == 0 and self._file is not None:
+                    os.close(self._file)
+                    self._file = None
 
 
 _queue: _WriteQueue | None = None
@@ -97,8 +80,6 @@ def open_database(url: str) -> Database:
     global _queue
     if database.obj is not None:
         database.close()  # this thread's connection to the one before
-    if _queue is not None:
-        _queue.close()
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may repeat the password
