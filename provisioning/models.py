@@ -155,13 +155,6 @@ User.add_index(
     where=User.left_at.is_null(False),
     name="user_connection_left_at",
 )
-User.add_index(
-    User.connection,
-    User.departure,
-    User.left_at,
-    where=User.left_at.is_null(False),
-    name="user_departure_left_at",
-)
 
 
 class Tally(Row):
