@@ -30,12 +30,12 @@ from provisioning.lifecycle import JobState
 from provisioning.models import Job, Station
 from provisioning.services import EXTENSION, services
 from provisioning.tickets import ClockSkew
+from provisioning.watch import EXTENSION as WATCH
 from provisioning.watch import Watch
 
 BODY_LIMIT = 64 * 1024
 LONGEST_WAIT = 25
 HINT_S = 2  # when to come back if all places are taken
-_WATCH = "keywright.watch"
 
 Body = dict[str, object]
 
@@ -66,7 +66,7 @@ _ANSWERS: dict[type[KeywrightError], tuple[int, str]] = {
 @blueprint.record_once
 def _open(state: BlueprintSetupState) -> None:
     threads = state.app.extensions[EXTENSION].settings.web_threads
-    state.app.extensions[_WATCH] = Watch(max(1, threads // 2))
+    state.app.extensions[WATCH] = Watch(max(1, threads // 2))
 
 
 @blueprint.before_request
@@ -127,7 +127,7 @@ def poll() -> ResponseReturnValue:
     seconds = _seconds(body)
     if not seconds:
         return _nothing()
-    watch: Watch = current_app.extensions[_WATCH]
+    watch: Watch = current_app.extensions[WATCH]
     with watch.place() as mine:
         if not mine:
             return _nothing(HINT_S)
@@ -265,6 +265,8 @@ def _nothing(retry_after: int | None = None) -> Response:
     response = Response(status=204)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
+    if current_app.extensions[WATCH].is_over:
+        response.headers["Connection"] = "close"  # or it would be asked again on this one
     return response
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ from flask_wtf.csrf import CSRFProtect
 import enrollment
 import scim.routes
 
-from . import audit, headers, logs, pages, times
+from . import audit, headers, logs, pages, times, watch
 from .db import database, open_database
 from .errors import ConfigurationError
 from .health import blueprint as health
@@ -27,6 +29,7 @@ from .models import Setting
 from .services import EXTENSION, Services
 from .settings import Settings, load
 from .vault import Vault
+from .watch import Watch
 
 KEYS = "keys"
 BODY_LIMIT = 1024 * 1024
@@ -95,7 +98,11 @@ def create_app(services: Services) -> Flask:
 def web_app() -> Flask:
     """Make the app from the environment alone, for a WSGI server: `provisioning.app:web_app`."""
     logs.configure()
-    return create_app(open_services())
+    app = create_app(open_services())
+    if threading.current_thread() is threading.main_thread():  # only there can signals be heard
+        waits: Watch = app.extensions[watch.EXTENSION]
+        signal.signal(watch.LET_GO, lambda _number, _frame: waits.let_go())
+    return app
 
 
 def _freeze_rp_id(settings: Settings) -> None:

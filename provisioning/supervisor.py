@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from .settings import PREFIX, Settings
+from .watch import LET_GO
 
 _DRAIN = 30.0  # seconds that running requests and one mail may take after SIGTERM
 _MARGIN = 5.0
@@ -129,6 +130,7 @@ def _watch(children: list[Child], stop: threading.Event) -> int:
 def _end(children: list[Child]) -> None:
     running = [c.process for c in children if c.process is not None and c.process.poll() is None]
     for process in running:
+        _tell_group(process, LET_GO)
         process.terminate()
     # granian kills its own at _DRAIN; it gets a moment more than they do.
     deadline = time.monotonic() + _DRAIN + _MARGIN

@@ -11,6 +11,7 @@ connection and costs microseconds, on PostgreSQL it asks for the stations with w
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,14 @@ from .logs import kind_and_place
 
 SQLITE_PAUSE = 0.05
 POSTGRESQL_PAUSE = 0.1
+
+# Before a web process is told to end it is told to let its waiting stations go, or it would be at
+# it for as long as they wait. This signal, which Apache uses so too, does nothing to a process
+# that does not know it: the server's own parent does not.
+LET_GO = signal.SIGWINCH
+
+EXTENSION = "keywright.watch"
+"""Under which name the app keeps its Watch."""
 
 log = structlog.get_logger()
 
@@ -41,6 +50,16 @@ class Watch:
         self._round = 0
         self._wanted: dict[int, int] = {}
         self._watcher: threading.Thread | None = None
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this process is about to end."""
+        return self._over.is_set()
+
+    def let_go(self) -> None:
+        """End every wait, now and from now on. Safe in a signal handler."""
+        self._over.set()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
@@ -74,7 +93,7 @@ class Watch:
             with self._looked:
                 while self._round == seen or station_id not in self._wanted:
                     left = until - time.monotonic()
-                    if left <= 0 or not self._looked.wait(left):
+                    if left <= 0 or self.is_over or not self._looked.wait(left):
                         return
                 seen = self._round
             yield
@@ -99,6 +118,8 @@ class Watch:
 
     def _is_needed(self) -> bool:
         with self._looked:
+            if self.is_over:
+                self._looked.notify_all()
             if not self._waiting:
                 self._watcher = None
             return self._watcher is not None

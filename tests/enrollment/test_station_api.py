@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioning import assignment, directory, jobs, keys, sign_in, stations
+from provisioning import assignment, directory, jobs, keys, sign_in, stations, watch
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, SECOND, now_ms
 from provisioning.db import database, transaction
@@ -299,6 +299,16 @@ class TestPoll:
         thread.join()
         assert answer.status_code == 200
         assert heard - told[0] < 0.5
+
+    def test_a_process_that_ends_lets_go_of_the_connection_too(
+        self, app: Flask, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(app.extensions, watch.EXTENSION, watch.Watch(1))  # the app is shared
+        assert "Connection" not in desk.poll(wait=0).headers
+        app.extensions[watch.EXTENSION].let_go()
+        answer = desk.poll(wait=20)
+        assert answer.status_code == 204
+        assert answer.headers["Connection"] == "close"
 
     def test_at_most_half_of_the_threads_wait(self, app: Flask, services: Services) -> None:
         places = services.settings.web_threads // 2

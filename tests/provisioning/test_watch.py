@@ -97,6 +97,25 @@ def test_one_watcher_serves_all(watch: Watch, services: Services) -> None:
         thread.join()
 
 
+def test_a_process_that_is_about_to_end_lets_everybody_go(watch: Watch, services: Services) -> None:
+    desk = station()
+    ended: list[float] = []
+
+    def wait() -> None:
+        assert waited(watch, desk, 20) is None
+        ended.append(time.monotonic())
+
+    thread = in_thread(wait)
+    time.sleep(0.3)
+    assert not watch.is_over
+    told = time.monotonic()
+    watch.let_go()
+    thread.join()
+    assert ended[0] - told < 1
+    assert waited(watch, desk, 20) is None
+    assert time.monotonic() - ended[0] < 1
+
+
 def test_places_run_out_and_come_back(watch: Watch) -> None:
     small = Watch(1)
     with small.place() as first, small.place() as second:

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The tables. Times are integer milliseconds since the epoch, UTC; see `clock`.
+
+A CharField holds a word of ours: PostgreSQL refuses what is longer than 255 characters.
+
+Look-up keys (`*_key`) hold `naming.fold` of the value beside them: NFKC + casefold is computed
+here and indexed, because no database folds case the same way (security requirement R7).
+A migration never imports this module.
+"""
+
+from __future__ import annotations
+
+from .desks import Job, PairingCode, RequestId, Station
+from .directories import Connection, MassDeparture, Token, UnknownAttribute
+from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
+from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
+from .people import Group, Member, Tally, User, UserValue
+from .records import AuditEvent, AuditHead, OutboxMail
+from .rows import Row, Setting
+
+ALL: list[type[Row]] = [
+    Setting,
+    Connection,
+    Token,
+    UnknownAttribute,
+    MassDeparture,
+    User,
+    Tally,
+    UserValue,
+    Group,
+    Member,
+    PanelAccount,
+    SecurityKey,
+    Credential,
+    PanelCredential,
+    Activation,
+    OwnerLink,
+    Session,
+    Challenge,
+    Station,
+    PairingCode,
+    RequestId,
+    Job,
+    WizardDraft,
+    OutboxMail,
+    AuditEvent,
+    AuditHead,
+]
+
+__all__ = [
+    "ALL",
+    "Activation",
+    "AuditEvent",
+    "AuditHead",
+    "Challenge",
+    "Connection",
+    "Credential",
+    "Group",
+    "Job",
+    "MassDeparture",
+    "Member",
+    "OutboxMail",
+    "OwnerLink",
+    "PairingCode",
+    "PanelAccount",
+    "PanelCredential",
+    "RequestId",
+    "Row",
+    "SecurityKey",
+    "Session",
+    "Setting",
+    "Station",
+    "Tally",
+    "Token",
+    "UnknownAttribute",
+    "User",
+    "UserValue",
+    "WebAuthnCredential",
+    "WizardDraft",
+]

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Security keys, their credentials, and the links by which users activate them."""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, BlobField, BooleanField, CharField, ForeignKeyField, TextField
+
+from ..clock import now_ms
+from .people import User
+from .rows import Row
+
+
+class SecurityKey(Row):
+    """A key in somebody's hand, from draft to revoked. Its history survives it."""
+
+    resource_id = CharField(unique=True)
+    user = ForeignKeyField(User, null=True, backref="keys")  # null while a wizard drafts it
+    kind = CharField()  # lifecycle.KeyKind
+    name = TextField()
+    state = CharField()  # lifecycle.KeyState
+    reason = CharField(null=True)  # lifecycle.Reason
+    method = CharField()  # admin | user
+    user_handle = BlobField()  # 64 random bytes, fixed when the key is drafted
+    model = CharField(null=True)
+    aaguid = CharField(null=True)
+    pin_change_forced = BooleanField(null=True)  # None until the card has said
+    uid_hash = CharField(null=True)  # keyed hash of the card's UID: an attribute, never identity
+    created_at = BigIntegerField(default=now_ms)
+    activated_at = BigIntegerField(null=True)
+    confirmed_at = BigIntegerField(null=True)  # first use with the changed PIN (R25)
+    suspended_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+    last_used_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = (
+            (("user", "state"), False),
+            (("state", "id"), False),
+            (("model", "id"), False),
+        )
+
+
+class WebAuthnCredential(Row):
+    """What both kinds of credential row hold (WebAuthn L3 §4, credential record)."""
+
+    rp_id = CharField()
+    credential_id = BlobField(unique=True)
+    public_key = BlobField()  # COSE_Key
+    sign_count = BigIntegerField(default=0)
+    aaguid = CharField()
+    transports = CharField(default="")  # space-separated
+    attestation_format = CharField()
+    attestation_object = BlobField()  # kept raw, so that a later policy can look again
+    backup_eligible = BooleanField(default=False)
+    backed_up = BooleanField(default=False)
+    created_at = BigIntegerField(default=now_ms)
+    last_used_at = BigIntegerField(null=True)
+
+
+class Credential(WebAuthnCredential):
+    """A user's credential, a row apart from its key."""
+
+    key = ForeignKeyField(SecurityKey, backref="credentials", on_delete="CASCADE")
+
+
+class Activation(Row):
+    """A mailed link by which a user activates a key. Only its hash is stored (R11)."""
+
+    resource_id = CharField(unique=True)
+    key = ForeignKeyField(SecurityKey, backref="activations", on_delete="CASCADE")
+    user = ForeignKeyField(User, backref="activations")
+    token_hash = BlobField(unique=True)
+    state = CharField(default="live")  # lifecycle.LinkState
+    address = TextField()
+    created_at = BigIntegerField(default=now_ms)
+    expires_at = BigIntegerField()
+    opened_at = BigIntegerField(null=True)  # the first start POST, which a scanner may cause
+    ended_at = BigIntegerField(null=True)
+    requested_again_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "state"), False), (("key", "state"), False))

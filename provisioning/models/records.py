@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What leaves a trace: mails in the outbox and the audit log."""
+
+from __future__ import annotations
+
+from peewee import (
+    SQL,
+    BigIntegerField,
+    BlobField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
+
+from ..clock import now_ms
+from .keys import SecurityKey
+from .people import User
+from .rows import Row
+
+
+class OutboxMail(Row):
+    """A mail that commits with the change that causes it; a worker sends it."""
+
+    message_id = CharField(unique=True)
+    template = CharField()  # mail.Template
+    recipient = TextField()
+    locale = CharField(default="en")
+    context = TextField(default="{}")  # JSON, no secrets
+    sealed_secret = BlobField(null=True)  # a link or a PIN, AEAD; erased at 250 or 72 h
+    user = ForeignKeyField(User, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    state = CharField(default="queued")  # outbox.MailState: queued | sent | dead | cancelled
+    attempts = IntegerField(default=0)
+    last_error = TextField(default="")
+    created_at = BigIntegerField(default=now_ms)
+    due_at = BigIntegerField(default=now_ms)
+    leased_until = BigIntegerField(null=True)
+    sent_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "due_at"), False),)
+
+
+class AuditEvent(Row):
+    """One line of the audit log, chained by a keyed hash (R26)."""
+
+    at = BigIntegerField()
+    actor_kind = CharField()
+    actor_id = CharField(null=True)
+    actor_name = TextField()
+    event = CharField(index=True)
+    user = ForeignKeyField(User, null=True, backref="audit_events")
+    key = ForeignKeyField(SecurityKey, null=True, index=False)
+    detail = TextField()
+    mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
+
+
+AuditEvent.add_index(AuditEvent.key, where=AuditEvent.key.is_null(False), name="audit_event_of_key")
+
+
+class AuditHead(Row):
+    """The chain's end: how many rows there are and the last one's MAC."""
+
+    rows = BigIntegerField(default=0)
+    mac = BlobField()
