@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import activations, jobs
+from provisioning import activations, jobs, orders
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, WrongState
 from provisioning.jobs import Op, PinMode
@@ -59,7 +59,7 @@ def start() -> ResponseReturnValue:
         with transaction():
             here = visit.inside()
             _take_over(here)
-            job = jobs.queue_enrolment(
+            job = orders.queue_enrolment(
                 station, here.key, services(), here.actor, own_pin=own, session=here.session
             )
     except (InvalidValue, WrongState) as refused:
@@ -98,7 +98,7 @@ def start_pin() -> ResponseReturnValue:
     try:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
-            job = jobs.queue_pin_change(station, here.key, here.actor)
+            job = orders.queue_pin_change(station, here.key, here.actor)
     except (InvalidValue, WrongState) as refused:
         flash(str(refused), "error")
         return redirect(url_for(".pin_page", choose=1), 303)

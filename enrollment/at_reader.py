@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from provisioning import access, jobs, sign_in
+from provisioning import access, jobs, orders, sign_in
 from provisioning.access import SessionKind
 from provisioning.clock import MINUTE, now_ms
 from provisioning.db import transaction
@@ -53,7 +53,7 @@ def ask() -> ResponseReturnValue:
         return _form(form)
     session = web.panel_session()
     with transaction():
-        job = jobs.queue_assertion(
+        job = orders.queue_assertion(
             station,
             web.actor(),
             purpose=sign_in.STEP_UP,

@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, jobs, keys
+from provisioning import access, jobs, keys, orders
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, StepUpNeeded
@@ -123,10 +123,10 @@ def cancel(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
 
 def _queue(op: Op, station: Station, key: SecurityKey) -> Job:
     if op is Op.CHANGE_PIN:
-        return jobs.queue_pin_change(station, key, web.actor())
+        return orders.queue_pin_change(station, key, web.actor())
     if op is Op.RESET:
-        return jobs.queue_reset(station, key, web.actor())
-    return jobs.queue_enrolment(station, key, services(), web.actor())
+        return orders.queue_reset(station, key, web.actor())
+    return orders.queue_enrolment(station, key, services(), web.actor())
 
 
 def _allowed(user: User, verb: str) -> ResponseReturnValue | None:

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, jsonify, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, attestation, audit, jobs, keys
+from provisioning import access, attestation, audit, jobs, keys, orders
 from provisioning.access import SessionKind
 from provisioning.audit import Event
 from provisioning.db import transaction
@@ -109,7 +109,7 @@ def change_pin(key_id: str) -> ResponseReturnValue:
     try:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
-            job = jobs.queue_pin_change(station, key, access.actor_of(session))
+            job = orders.queue_pin_change(station, key, access.actor_of(session))
     except KeywrightError as refused:
         flash(str(refused), "error")
         return redirect(f"{here}?choose=1", 303)

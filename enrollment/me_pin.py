@@ -15,7 +15,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import jobs, sign_in
+from provisioning import jobs, orders, sign_in
 from provisioning.db import transaction
 from provisioning.errors import KeywrightError
 from provisioning.jobs import Op
@@ -53,7 +53,7 @@ def start() -> ResponseReturnValue:
     try:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
-            job = jobs.queue_pin_change_by_holder(
+            job = orders.queue_pin_change_by_holder(
                 station, sign_in.NOBODY, binding=web.browser_binding(waiting)
             )
     except KeywrightError as refused:

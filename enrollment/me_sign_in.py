@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access, audit, ceremony, jobs, sign_in
+from provisioning import access, audit, ceremony, jobs, orders, sign_in
 from provisioning.access import SessionKind
 from provisioning.audit import Event
 from provisioning.clock import MINUTE, now_ms
@@ -104,7 +104,7 @@ def at_reader() -> ResponseReturnValue:
     try:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
-            job = jobs.queue_assertion(
+            job = orders.queue_assertion(
                 station,
                 sign_in.NOBODY,
                 purpose=sign_in.USER,

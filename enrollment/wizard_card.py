@@ -9,7 +9,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, jobs, keys
+from provisioning import access, jobs, keys, orders
 from provisioning.access import Role
 from provisioning.clock import now_ms
 from provisioning.db import transaction
@@ -142,7 +142,7 @@ def _queue(row: WizardDraft, typed: Typed, station: Station) -> None:
         row.key = keys.draft(kind, name, "admin", user=row.user, actor=web.actor())
     elif row.key.name != name:
         keys.rename(row.key, name, web.actor())
-    job = jobs.queue_enrolment(station, row.key, services(), web.actor())
+    job = orders.queue_enrolment(station, row.key, services(), web.actor())
     jobs.tell(job, person=wizard_draft.person_name(row, typed))
 
 

@@ -10,32 +10,26 @@ more with a new ticket and the same sealed PIN. Functions never commit.
 from __future__ import annotations
 
 import json
-import secrets
 import uuid
 from enum import StrEnum, unique
 
-from . import audit, keys, pins, stations
+from . import audit, keys, pins
 from .audit import Actor, Event
 from .clock import HOUR, MINUTE, SECOND, now_ms
-from .errors import Forbidden, NotFound, WrongState
+from .errors import NotFound, WrongState
 from .lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
-from .models import Challenge, Job, PanelAccount, SecurityKey, Session, Station, User
-from .services import Services
-from .settings import PinDelivery
+from .models import Challenge, Job, SecurityKey, Station, User
 from .statements import Statements, models, parameter
 
 TICKET_S = 120
 TAP_S = 60
 _PIN_LIVES = 72 * HOUR
 _GRACE = 60 * SECOND  # after the ticket's time or the station's last word; it speaks every 3 s
-_ROOM = 5  # how many may stand in line at a station for what needs no sign-in
 _QUEUED_FOR = 5 * MINUTE  # nobody is surprised by a job that a closed page left behind
 
 OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
 # What the panel shows of the present run; the rest of `Job.card` outlives it.
 _OF_ONE_RUN = ("at", "since", "said", "detail")
-# Look-alikes left out: the code is read from one screen and compared on another.
-_CODE_LETTERS = "ABCDEFGHJKMNPQRTUVWXYZ2346789"
 
 
 @unique
@@ -56,91 +50,21 @@ class PinMode(StrEnum):
     OWN = "own"
 
 
-def queue_enrolment(
-    station: Station,
-    key: SecurityKey,
-    services: Services,
-    actor: Actor,
-    *,
-    own_pin: bool = False,
-    session: Session | None = None,
-) -> Job:
-    """Queue the enrolment of a drafted or pending key; its PIN is sealed here, before any tap.
-
-    An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
-    carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
-    """
-    _check_serves(station, key.user)
-    if key.state not in (KeyState.DRAFT, KeyState.PENDING):
-        raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
-    job = of_key(key, Op.ENROL)
-    if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
-        raise WrongState("This card is being assigned already.")
-    # A pending key with a finished enrolment had its card reset: it is enrolled anew.
-    if job is not None and job.state == JobState.DONE and key.state == KeyState.DRAFT:
-        raise WrongState("A card is assigned already.")
-    own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
-    mode = PinMode.OWN if own else PinMode.SERVER
-    if job is not None and job.state == JobState.INTERRUPTED:
-        if card_touched(job) or job.pin_mode == mode:
-            job.session = session
-            return requeue(job, actor, station)
-        cancel(job, actor)
-    job = _new(Op.ENROL, station, actor, key=key, user=key.user, session=session)
-    job.pin_mode = mode
-    if not own:
-        pins.seal(services.vault, job, pins.make(services.settings.pin_length))
-    job.save()
+def begin(op: Op, station: Station, actor: Actor, **columns: object) -> Job:
+    """Store a new job, queued; what asks for one is in `orders`."""
+    job = Job.create(
+        resource_id=str(uuid.uuid4()), op=op, station=station, created_by=actor.name, **columns
+    )
+    audit.record(
+        actor,
+        Event.JOB_QUEUED,
+        user=job.user,
+        key=job.key,
+        op=op,
+        station=station.name,
+        step=job.step,
+    )
     return job
-
-
-def queue_assertion(
-    station: Station,
-    actor: Actor,
-    *,
-    purpose: str,
-    binding: str,
-    account: PanelAccount | None = None,
-    session: Session | None = None,
-) -> Job:
-    """Queue a sign-in at the desk; `binding` names the browser that waits for it.
-
-    The short code is shown on the page and at the desk, and the person compares the two.
-    """
-    cancel_bound(binding, actor)
-    _check_room(station)
-    job = _new(Op.ASSERT, station, actor, account=account, session=session)
-    job.purpose, job.binding = purpose, binding
-    job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
-    job.save()
-    return job
-
-
-def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
-    """Queue a change of PIN: the holder types the present and the new one at the desk."""
-    if key.state != KeyState.ACTIVE:
-        raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
-    return _for_key(Op.CHANGE_PIN, station, key, actor)
-
-
-def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) -> Job:
-    """Queue a change of PIN for whoever holds the card: the tap will tell whose key it is.
-
-    A card that must change its PIN signs nobody in before, so nobody can be asked to sign in.
-    """
-    cancel_bound(binding, actor)
-    _check_room(station)
-    job = _new(Op.CHANGE_PIN, station, actor)
-    job.binding = binding
-    job.save()
-    return job
-
-
-def queue_reset(station: Station, key: SecurityKey, actor: Actor) -> Job:
-    """Queue a reset of a card that needs one; it wipes every site's credentials on the card."""
-    if key.state != KeyState.NEEDS_RESET:
-        raise WrongState(f"This key is {key.state}: only a key that needs a reset can have one.")
-    return _for_key(Op.RESET, station, key, actor)
 
 
 def requeue(job: Job, actor: Actor, station: Station | None = None) -> Job:
@@ -372,40 +296,3 @@ def save(job: Job) -> None:
     """Store a job with the time of its change, which the live pages watch."""
     job.updated_at = now_ms()
     job.save()
-
-
-def _check_serves(station: Station, user: User | None) -> None:
-    if not stations.serves(station, user):
-        raise Forbidden("This reader is somebody's own.")
-
-
-def _check_room(station: Station) -> None:
-    # Who asks here has not signed in: a desk's day must not be theirs to spend.
-    waiting = Job.select().where(
-        Job.station == station, Job.state.in_((JobState.QUEUED, JobState.RUNNING))
-    )
-    if sum(not is_lost(job) for job in waiting) >= _ROOM:
-        raise WrongState("Others are waiting at this reader. Try again in a minute.")
-
-
-def _for_key(op: Op, station: Station, key: SecurityKey, actor: Actor) -> Job:
-    _check_serves(station, key.user)
-    for job in Job.select().where(Job.key == key, Job.op == op, Job.state.in_(OPEN)):
-        cancel(job, actor)
-    return _new(op, station, actor, key=key, user=key.user)
-
-
-def _new(op: Op, station: Station, actor: Actor, **columns: object) -> Job:
-    job = Job.create(
-        resource_id=str(uuid.uuid4()), op=op, station=station, created_by=actor.name, **columns
-    )
-    audit.record(
-        actor,
-        Event.JOB_QUEUED,
-        user=job.user,
-        key=job.key,
-        op=op,
-        station=station.name,
-        step=job.step,
-    )
-    return job

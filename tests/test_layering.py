@@ -34,6 +34,7 @@ CORE_ORDER = (
     "keys",
     "activations",
     "jobs",
+    "orders",
     "directory",
 )
 

@@ -26,7 +26,7 @@ from fido2.cose import CoseKey
 from fido2.ctap import CtapError
 from werkzeug.serving import make_server
 
-from provisioning import audit, faults, jobs, keys, pins, stations
+from provisioning import audit, faults, jobs, keys, orders, pins, stations
 from provisioning.app import create_app
 from provisioning.audit import CLI
 from provisioning.db import database, open_database, transaction
@@ -138,7 +138,7 @@ class Bench:
         with transaction():
             key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "user", user=user, actor=CLI)
             keys.assign(key, user, CLI)
-            job = jobs.queue_enrolment(self.station, key, self.services, CLI)
+            job = orders.queue_enrolment(self.station, key, self.services, CLI)
         return job, pins.unseal(self.services.vault, job)
 
 

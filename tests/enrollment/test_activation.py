@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import activations, assignment, directory, jobs, keys
+from provisioning import activations, assignment, directory, keys, orders
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, now_ms
 from provisioning.db import database, transaction
@@ -689,7 +689,7 @@ class TestOwnReader:
             )
             key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "admin", user=eve, actor=CLI)
         with pytest.raises(Exception, match="somebody's own"), transaction():
-            jobs.queue_enrolment(station, key, services, CLI)
+            orders.queue_enrolment(station, key, services, CLI)
         browser.post("/activate/station", {"station": home.id})
         assert home.ticket()["op"] == "enrol"
 

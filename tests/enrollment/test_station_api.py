@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioning import assignment, directory, jobs, keys, sign_in, stations, watch
+from provisioning import assignment, directory, jobs, keys, orders, sign_in, stations, watch
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, SECOND, now_ms
 from provisioning.db import database, transaction
@@ -72,7 +72,7 @@ def queued(desk: Desk, services: Services, user: User | None = None, **more: Any
         key = draft(user)
         if user is not None:
             keys.assign(key, user, CLI)
-        return jobs.queue_enrolment(desk.row, key, services, CLI, **more)
+        return orders.queue_enrolment(desk.row, key, services, CLI, **more)
 
 
 def card(ticket: dict[str, Any], services: Services) -> tuple[Authenticator, dict[str, Any]]:
@@ -259,7 +259,7 @@ class TestPoll:
     def test_one_job_at_a_time(self, desk: Desk, services: Services, ada: User) -> None:
         queued(desk, services, ada)
         with transaction():
-            jobs.queue_enrolment(desk.row, draft(name="Other"), services, CLI)
+            orders.queue_enrolment(desk.row, draft(name="Other"), services, CLI)
         desk.ticket()
         assert desk.poll().status_code == 204
 
@@ -605,7 +605,7 @@ class TestEvents:
             key = draft(ada)
             first, _url = assignment.confirm_by_user(key, ada, services, CLI)
             session = _session(first)
-            job = jobs.queue_enrolment(desk.row, key, services, CLI, session=session)
+            job = orders.queue_enrolment(desk.row, key, services, CLI, session=session)
         ticket = desk.ticket()
         _made, response = card(ticket, services)
         for event, body in (
@@ -631,7 +631,7 @@ class TestEvents:
                 address="ada@example.org",
                 expires_at=now_ms() + MINUTE,
             )
-            again = jobs.queue_enrolment(
+            again = orders.queue_enrolment(
                 desk.row, SecurityKey.get(), services, CLI, session=_session(second)
             )
         assert again.id == job.id
@@ -649,7 +649,7 @@ class TestOtherJobs:
 
     def asked(self, desk: Desk) -> Job:
         with transaction():
-            return jobs.queue_assertion(desk.row, CLI, purpose=sign_in.USER, binding="browser")
+            return orders.queue_assertion(desk.row, CLI, purpose=sign_in.USER, binding="browser")
 
     def test_an_assertion_signs_in_once(self, desk: Desk, made: Authenticator) -> None:
         job = self.asked(desk)
@@ -697,7 +697,7 @@ class TestOtherJobs:
         key = SecurityKey.get()
         assert key.pin_change_forced is True
         with transaction():
-            jobs.queue_pin_change(desk.row, key, CLI)
+            orders.queue_pin_change(desk.row, key, CLI)
         ticket = desk.ticket()
         assert ticket["op"] == "change_pin"
         known = {**KNOWS_ALL, "known": [b64url(made.credential_id)]}
@@ -709,7 +709,7 @@ class TestOtherJobs:
         self, desk: Desk, made: Authenticator
     ) -> None:
         with transaction():
-            jobs.queue_pin_change(desk.row, SecurityKey.get(), CLI)
+            orders.queue_pin_change(desk.row, SecurityKey.get(), CLI)
         answer = desk.tell(desk.ticket(), "card", **KNOWS_ALL)
         assert answer.json["reason"] == "no_credential"
 
@@ -719,14 +719,14 @@ class TestOtherJobs:
         with transaction():
             key = SecurityKey.get()
             keys.need_reset(key, CLI, "asked for")
-            jobs.queue_reset(desk.row, key, CLI)
+            orders.queue_reset(desk.row, key, CLI)
         ticket = desk.ticket()
         known = {**KNOWS_ALL, "known": [b64url(made.credential_id)]}
         assert desk.tell(ticket, "card", **known).json == {"go": True}
         assert desk.tell(ticket, "done").json == {"go": True}
         assert SecurityKey.get().state == KeyState.PENDING
         with transaction():
-            jobs.queue_enrolment(desk.row, SecurityKey.get(), services, CLI)
+            orders.queue_enrolment(desk.row, SecurityKey.get(), services, CLI)
         ticket = desk.ticket()
         assert ticket["resume"]["step"] == "prepared"
         enrol(desk, ticket, services)

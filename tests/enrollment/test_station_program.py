@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from provisioning import audit, directory, jobs, keys, sign_in, stations
+from provisioning import audit, directory, jobs, keys, orders, sign_in, stations
 from provisioning.app import create_app
 from provisioning.audit import CLI
 from provisioning.db import database, open_database, transaction
@@ -158,7 +158,7 @@ def enrolment(bench: Bench, services: Services, *, own_pin: bool = False) -> Job
     with transaction():
         key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card of Ada", "user", user=user, actor=CLI)
         keys.assign(key, user, CLI)
-        return jobs.queue_enrolment(
+        return orders.queue_enrolment(
             stations.living(bench.station_id), key, services, CLI, own_pin=own_pin
         )
 
@@ -189,7 +189,7 @@ def test_from_the_tap_to_the_changed_pin_to_a_sign_in(bench: Bench, services: Se
 
     bench.person.pin, bench.person.new_pin = pin, "739154"
     with transaction():
-        change = jobs.queue_pin_change(stations.living(bench.station_id), key, CLI)
+        change = orders.queue_pin_change(stations.living(bench.station_id), key, CLI)
     until(lambda: ended(change))
     assert jobs.get(change.resource_id).state == JobState.DONE
     assert has_pin(card, "739154")
@@ -197,7 +197,7 @@ def test_from_the_tap_to_the_changed_pin_to_a_sign_in(bench: Bench, services: Se
 
     bench.person.pin = "739154"
     with transaction():
-        asked = jobs.queue_assertion(
+        asked = orders.queue_assertion(
             stations.living(bench.station_id), CLI, purpose=sign_in.USER, binding="browser"
         )
     until(lambda: ended(asked))

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from enrollment.tap import Links, answer, current, tap_view, version_of
-from provisioning import jobs, keys
+from provisioning import jobs, keys, orders
 from provisioning.audit import CLI
 from provisioning.clock import MINUTE, SECOND, now_ms
 from provisioning.db import transaction
@@ -43,7 +43,7 @@ def station(services: Services) -> Station:
 def job(station: Station, services: Services) -> Job:
     with transaction():
         key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "admin", user=None, actor=CLI)
-        return jobs.queue_enrolment(station, key, services, CLI)
+        return orders.queue_enrolment(station, key, services, CLI)
 
 
 def running(job: Job, *, step: JobStep = JobStep.PREPARED, **card: object) -> Job:

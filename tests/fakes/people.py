@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 
-from provisioning import directory, jobs, keys, stations
+from provisioning import directory, jobs, keys, orders, stations
 from provisioning.audit import CLI
 from provisioning.ceremony import VerifiedRegistration
 from provisioning.db import transaction
@@ -88,7 +88,7 @@ def active_key(user: User, name: str = "Card of Ada") -> SecurityKey:
 def tapped(services: Services, key: SecurityKey, at: Station) -> Job:
     """The enrolment of a key whose card is finished at a station."""
     with transaction():
-        job = jobs.queue_enrolment(at, key, services, CLI)
+        job = orders.queue_enrolment(at, key, services, CLI)
         job.state = JobState.RUNNING
         jobs.tell(job, pin_setting=True)
         keys.register(key, registration(), "localhost", CLI)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from flask import Flask
 from peewee import OperationalError
 
-from provisioning import audit, dispatch, jobs, keys, outbox
+from provisioning import audit, dispatch, keys, orders, outbox
 from provisioning.audit import CLI, Event
 from provisioning.cli import main
 from provisioning.clock import now_ms
@@ -124,7 +124,7 @@ def test_a_job_is_given_to_one_of_the_processes_that_ask_for_it(services: Servic
         desk = people.station(services, f"Desk {number}")
         with transaction():
             key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "admin", user=None, actor=CLI)
-            jobs.queue_enrolment(desk, key, services, CLI)
+            orders.queue_enrolment(desk, key, services, CLI)
 
     def claim() -> list[str]:
         claimed = []

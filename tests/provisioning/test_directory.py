@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import access, activations, assignment, audit, directory, jobs, keys
+from provisioning import access, activations, assignment, audit, directory, keys, orders
 from provisioning.access import SessionKind
 from provisioning.audit import CLI
 from provisioning.clock import HOUR
@@ -52,7 +52,7 @@ def test_the_cascade_ends_everything_that_lets_a_person_in(services: Services) -
     people.pending_key(user, "Fourth card")
     fourth = SecurityKey.get(SecurityKey.name == "Fourth card")
     with transaction():
-        jobs.queue_enrolment(desk, fourth, services, CLI)
+        orders.queue_enrolment(desk, fourth, services, CLI)
 
     with transaction():
         directory.replace_user(user, {**people.document(), "active": False}, actor=CLI)
@@ -270,7 +270,7 @@ def test_texts_of_the_greatest_length_fit_every_index(services: Services) -> Non
             connection=connection,
             actor=CLI,
         )
-        jobs.queue_pin_change_by_holder(
+        orders.queue_pin_change_by_holder(
             people.station(services), audit.Actor("user", "1", user.display_name), binding="b"
         )
     assert User.get(User.display_name_key == _noise(512)) == user

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import activations, assignment, desk_events, dispatch, jobs, keys, pins
+from provisioning import activations, assignment, desk_events, dispatch, jobs, keys, orders, pins
 from provisioning.audit import CLI
 from provisioning.clock import HOUR, MINUTE, SECOND
 from provisioning.db import transaction
@@ -33,7 +33,7 @@ def key(services: Services) -> SecurityKey:
 
 def queued(services: Services, desk: Station, key: SecurityKey) -> Job:
     with transaction():
-        return jobs.queue_enrolment(desk, key, services, CLI)
+        return orders.queue_enrolment(desk, key, services, CLI)
 
 
 def taken(services: Services, desk: Station, key: SecurityKey) -> Job:
@@ -79,7 +79,7 @@ def test_a_key_has_one_enrolment_at_a_time(
 ) -> None:
     queued(services, desk, key)
     with pytest.raises(WrongState, match="already"), transaction():
-        jobs.queue_enrolment(desk, key, services, CLI)
+        orders.queue_enrolment(desk, key, services, CLI)
 
 
 @pytest.mark.req("R20")
@@ -94,7 +94,7 @@ def test_an_interrupted_job_goes_on_with_the_same_pin(
     assert people.again(job).state == JobState.INTERRUPTED
     assert people.again(key).state == KeyState.PENDING
     with transaction():
-        again = jobs.queue_enrolment(desk, key, services, CLI)
+        again = orders.queue_enrolment(desk, key, services, CLI)
     assert again == job
     assert pins.unseal(services.vault, people.again(again)) == pin
     assert jobs.card_touched(people.again(again))
@@ -315,7 +315,7 @@ def test_a_wizards_card_becomes_active_at_confirm_and_not_before(
 def test_confirm_without_a_finished_card_is_refused(services: Services, desk: Station) -> None:
     with transaction():
         key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card of Ada", "admin", user=None, actor=CLI)
-        jobs.queue_enrolment(desk, key, services, CLI)
+        orders.queue_enrolment(desk, key, services, CLI)
     user = people.person()
     with pytest.raises(WrongState, match="Assign the card first"), transaction():
         assignment.confirm_tapped(key, user, services, CLI)
@@ -326,7 +326,7 @@ def test_cancelling_a_wizard_says_whether_a_card_was_written(
 ) -> None:
     with transaction():
         clean = keys.draft(KeyKind.CONTACTLESS_CARD, "One", "admin", user=None, actor=CLI)
-        jobs.queue_enrolment(desk, clean, services, CLI)
+        orders.queue_enrolment(desk, clean, services, CLI)
         assert assignment.release_card(clean, CLI) is False
         written = keys.draft(KeyKind.CONTACTLESS_CARD, "Two", "admin", user=None, actor=CLI)
     job = people.tapped(services, written, desk)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning import pins
+from provisioning import orders, pins
 from provisioning.audit import CLI
 from provisioning.db import transaction
 from provisioning.models import Job
@@ -43,9 +43,7 @@ def test_a_sealed_pin_opens_for_its_own_job_only(services: Services) -> None:
     desk, user = people.station(services), people.person()
     key = people.pending_key(user)
     with transaction():
-        from provisioning import jobs
-
-        job = jobs.queue_enrolment(desk, key, services, CLI)
+        job = orders.queue_enrolment(desk, key, services, CLI)
     pin = pins.unseal(services.vault, job)
     other = Job(resource_id="another", sealed_pin=job.sealed_pin)
     with pytest.raises(SealBroken) as broken:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from provisioning import dispatch, jobs, keys
+from provisioning import dispatch, jobs, keys, orders
 from provisioning.audit import CLI
 from provisioning.db import database, transaction
 from provisioning.lifecycle import JobState, KeyKind
@@ -37,7 +37,7 @@ def station(name: str = "Desk") -> Station:
 def queue(at: Station, services: Services) -> Job:
     with transaction():
         key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "admin", user=None, actor=CLI)
-        return jobs.queue_enrolment(at, key, services, CLI, own_pin=True)
+        return orders.queue_enrolment(at, key, services, CLI, own_pin=True)
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:

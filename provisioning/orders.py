@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Orders: what a page asks of a station. Each checks that it may be, and becomes a queued job.
+
+Functions never commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from . import jobs, pins, stations
+from .audit import Actor
+from .errors import Forbidden, WrongState
+from .jobs import Op, PinMode
+from .lifecycle import JobState, KeyState
+from .models import Job, PanelAccount, SecurityKey, Session, Station, User
+from .services import Services
+from .settings import PinDelivery
+
+_ROOM = 5  # how many may stand in line at a station for what needs no sign-in
+# Look-alikes left out: the code is read from one screen and compared on another.
+_CODE_LETTERS = "ABCDEFGHJKMNPQRTUVWXYZ2346789"
+
+
+def queue_enrolment(
+    station: Station,
+    key: SecurityKey,
+    services: Services,
+    actor: Actor,
+    *,
+    own_pin: bool = False,
+    session: Session | None = None,
+) -> Job:
+    """Queue the enrolment of a drafted or pending key; its PIN is sealed here, before any tap.
+
+    An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
+    carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
+    """
+    _check_serves(station, key.user)
+    if key.state not in (KeyState.DRAFT, KeyState.PENDING):
+        raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
+    job = jobs.of_key(key, Op.ENROL)
+    if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
+        raise WrongState("This card is being assigned already.")
+    # A pending key with a finished enrolment had its card reset: it is enrolled anew.
+    if job is not None and job.state == JobState.DONE and key.state == KeyState.DRAFT:
+        raise WrongState("A card is assigned already.")
+    own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
+    mode = PinMode.OWN if own else PinMode.SERVER
+    if job is not None and job.state == JobState.INTERRUPTED:
+        if jobs.card_touched(job) or job.pin_mode == mode:
+            job.session = session
+            return jobs.requeue(job, actor, station)
+        jobs.cancel(job, actor)
+    job = jobs.begin(Op.ENROL, station, actor, key=key, user=key.user, session=session)
+    job.pin_mode = mode
+    if not own:
+        pins.seal(services.vault, job, pins.make(services.settings.pin_length))
+    job.save()
+    return job
+
+
+def queue_assertion(
+    station: Station,
+    actor: Actor,
+    *,
+    purpose: str,
+    binding: str,
+    account: PanelAccount | None = None,
+    session: Session | None = None,
+) -> Job:
+    """Queue a sign-in at the desk; `binding` names the browser that waits for it.
+
+    The short code is shown on the page and at the desk, and the person compares the two.
+    """
+    jobs.cancel_bound(binding, actor)
+    _check_room(station)
+    job = jobs.begin(Op.ASSERT, station, actor, account=account, session=session)
+    job.purpose, job.binding = purpose, binding
+    job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
+    job.save()
+    return job
+
+
+def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
+    """Queue a change of PIN: the holder types the present and the new one at the desk."""
+    if key.state != KeyState.ACTIVE:
+        raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
+    return _for_key(Op.CHANGE_PIN, station, key, actor)
+
+
+def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) -> Job:
+    """Queue a change of PIN for whoever holds the card: the tap will tell whose key it is.
+
+    A card that must change its PIN signs nobody in before, so nobody can be asked to sign in.
+    """
+    jobs.cancel_bound(binding, actor)
+    _check_room(station)
+    job = jobs.begin(Op.CHANGE_PIN, station, actor)
+    job.binding = binding
+    job.save()
+    return job
+
+
+def queue_reset(station: Station, key: SecurityKey, actor: Actor) -> Job:
+    """Queue a reset of a card that needs one; it wipes every site's credentials on the card."""
+    if key.state != KeyState.NEEDS_RESET:
+        raise WrongState(f"This key is {key.state}: only a key that needs a reset can have one.")
+    return _for_key(Op.RESET, station, key, actor)
+
+
+def _check_serves(station: Station, user: User | None) -> None:
+    if not stations.serves(station, user):
+        raise Forbidden("This reader is somebody's own.")
+
+
+def _check_room(station: Station) -> None:
+    # Who asks here has not signed in: a desk's day must not be theirs to spend.
+    waiting = Job.select().where(
+        Job.station == station, Job.state.in_((JobState.QUEUED, JobState.RUNNING))
+    )
+    if sum(not jobs.is_lost(job) for job in waiting) >= _ROOM:
+        raise WrongState("Others are waiting at this reader. Try again in a minute.")
+
+
+def _for_key(op: Op, station: Station, key: SecurityKey, actor: Actor) -> Job:
+    _check_serves(station, key.user)
+    for job in Job.select().where(Job.key == key, Job.op == op, Job.state.in_(jobs.OPEN)):
+        jobs.cancel(job, actor)
+    return jobs.begin(op, station, actor, key=key, user=key.user)
