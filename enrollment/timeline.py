@@ -104,6 +104,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "",
     ),
     Event.OWNER_LINK_MADE: (_l("Owner link made at the command line"), "terminal", "warn"),
+    Event.SETTINGS_CHANGED: (_l("Settings changed: %(names)s"), "settings", ""),
     Event.ACCOUNT_CREATED: (_l("Panel account %(account)s made (%(role)s)"), "circle-user", ""),
     Event.ACCOUNT_SIGNED_IN: (_l("Signed in to the panel"), "circle-user", ""),
     Event.ACCOUNT_SIGNED_OUT: (_l("Signed out of the panel"), "log-out", ""),
@@ -165,6 +166,7 @@ def kinds() -> list[tuple[str, str]]:
         ("station", _("Stations")),
         ("token", _("Tokens")),
         ("departures", _("Mass departures")),
+        ("settings", _("Settings")),
         ("account", _("Panel accounts")),
         ("sign_in", _("Refused sign-ins")),
     ]

@@ -20,14 +20,14 @@ from flask_wtf.csrf import CSRFProtect
 import enrollment
 import scim.routes
 
-from . import audit, headers, logs, pages, times, watch
+from . import audit, headers, live_settings, logs, pages, times, watch
 from .db import database, open_database
 from .errors import ConfigurationError
 from .health import blueprint as health
 from .migrate import check_current
 from .models import Setting
 from .services import EXTENSION, Services
-from .settings import Settings, load
+from .settings import Settings, given_names, load
 from .vault import Vault
 from .watch import Watch
 
@@ -50,13 +50,14 @@ def open_services(data: Path | None = None, **overrides: object) -> Services:
     vault = Vault.open(settings.data / KEYS)
     open_database(settings.database_url)
     audit.use_key(vault.audit_key)
-    return Services(settings, vault)
+    return Services(settings, vault, fixed=given_names(data, **overrides))
 
 
 def create_app(services: Services) -> Flask:
     """Make the web app. The database must be migrated already; raises ConfigurationError."""
-    settings = services.settings
     check_current(database)
+    services = live_settings.layered(services)
+    settings = services.settings
     _freeze_rp_id(settings)
     app = Flask(__name__, template_folder=str(TEMPLATES), static_folder=str(_HERE / "static"))
     app.extensions[EXTENSION] = services
@@ -80,6 +81,7 @@ def create_app(services: Services) -> Flask:
     @app.before_request
     def connect() -> ResponseReturnValue | None:
         database.connect(reuse_if_open=True)
+        live_settings.refresh(app)
         # WebAuthn knows no IP address as RP ID; machines that call an API stay where they are.
         by_address = settings.is_local and request.host.startswith("127.0.0.1")
         for_people = not request.path.startswith(("/station/", "/healthz"))

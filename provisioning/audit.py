@@ -80,6 +80,7 @@ class Event(StrEnum):
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     OWNER_LINK_MADE = "owner_link.made"
+    SETTINGS_CHANGED = "settings.changed"
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_SIGNED_IN = "account.signed_in"
     ACCOUNT_SIGNED_OUT = "account.signed_out"

@@ -20,7 +20,18 @@ from typing import ParamSpec
 
 import click
 
-from . import access, audit, directory, guard, jobs, logs, stations, supervisor, tokens
+from . import (
+    access,
+    audit,
+    directory,
+    guard,
+    jobs,
+    live_settings,
+    logs,
+    stations,
+    supervisor,
+    tokens,
+)
 from .app import KEYS, create_app, open_services
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
@@ -31,6 +42,7 @@ from .migrate import migrate as apply_migrations
 from .models import Connection, Token, User
 from .naming import fold
 from .services import Services
+from .services import services as current_services
 from .settings import ENV_FILE, PREFIX, load
 from .vault import Vault
 from .worker import Hook, Worker
@@ -62,7 +74,7 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
 def _open(data: Path) -> Services:
     services = open_services(data)
     check_current(database)
-    return services
+    return live_settings.layered(services)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,23 +86,26 @@ def main() -> None:
 @main.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--base-url", required=True, help="Address that people will use: https://…")
-@click.option("--organisation", default="Keywright", help="Name that people will see.")
+@click.option("--organisation", help="Name that people will see; the panel can change it.")
 @refusing
-def init(data: Path, base_url: str, organisation: str) -> None:
+def init(data: Path, base_url: str, organisation: str | None) -> None:
     """Make a data folder: settings file, key files, database."""
     if (data / ENV_FILE).exists() or (data / KEYS).exists():
         raise click.ClickException(f"{data} is set up already; nothing was changed.")
-    load(data, base_url=base_url, organisation=organisation)  # refuse before anything is made
+    named = {"organisation": organisation} if organisation is not None else {}
+    load(data, base_url=base_url, **named)  # refuse before anything is made
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     (data / ENV_FILE).write_text(
         "# Keywright's settings; the README explains each. Secrets may be given as …_FILE.\n"
-        f"{PREFIX}BASE_URL={base_url}\n{PREFIX}ORGANISATION={organisation}\n",
+        f"{PREFIX}BASE_URL={base_url}\n",
         encoding="utf-8",
     )
     (data / ENV_FILE).chmod(0o600)
     Vault.create(data / KEYS)
     services = open_services(data)
     apply_migrations(database)
+    if organisation is not None and "organisation" not in services.fixed:
+        live_settings.choose_organisation(organisation, audit.CLI, services)
     click.echo(f"Made {data}: settings in {ENV_FILE}, keys in {KEYS}/, database ready.")
     click.echo(f"Back up {KEYS}/ apart from the database: without it sealed data is lost.")
     click.echo("Next:")
@@ -130,13 +145,16 @@ def worker(data: Path) -> None:
     """Send mail and do what is due, until stopped."""
     logs.configure()
     services = _open(data)
-    grace = services.settings.leaver_grace_hours * HOUR
-    leavers = Hook("finish_leavers", MINUTE, lambda: directory.finish_leavers(grace))
+    leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     Worker(create_app(services), services, [leavers, pins]).run(stop)
+
+
+def _finish_leavers() -> None:
+    directory.finish_leavers(current_services().settings.leaver_grace_hours * HOUR)
 
 
 @main.command("owner-link")

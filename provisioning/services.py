@@ -17,10 +17,19 @@ EXTENSION = "keywright"
 
 @dataclass(frozen=True)
 class Services:
-    """Made once by the app factory or a command; rows and values go into functions beside it."""
+    """Made by the app factory or a command; rows and values go into functions beside it.
+
+    `settings` are those that hold now. What owners choose in the panel lies over what the
+    environment `given`, apart from the names that it has `fixed`; `live_settings` makes a new
+    one of these when a choice has changed, so that whoever holds one works with one state.
+    """
 
     settings: Settings
     vault: Vault
+    given: Settings | None = None  # none: `settings` as they stand
+    fixed: frozenset[str] = frozenset()
+    version: int = 0  # of the choices
+    logo: str = ""  # digest of the picture to show; "": ours
 
 
 def services() -> Services:

@@ -18,7 +18,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from . import colours
 from .errors import ConfigurationError
+
+LANGUAGES = ("en", "de")
+"""In which pages and mails exist; `translations/` holds all but the first."""
 
 PREFIX = "KEYWRIGHT_"
 ENV_FILE = "keywright.env"
@@ -69,7 +73,19 @@ class Settings(BaseSettings):
         max_length=64,
         description="Name that people see on pages, mails and cards.",
     )
-    contact: str = Field("your IT service desk", description="Whom a mail tells people to ask.")
+    contact: str = Field(
+        "your IT service desk",
+        min_length=1,
+        max_length=200,
+        description="Whom a mail tells people to ask.",
+    )
+    accent_colour: str = Field(
+        "",
+        description="Colour of buttons and links, as #rrggbb; white words must be readable on it.",
+    )
+    language: str = Field(
+        "en", description="Language of mails to people whose directory names none: en or de."
+    )
     demo: bool = Field(False, description="Demo mode; only `keywright demo` sets it.")
     demo_mailbox_url: str = Field("", description="Where the demo shows its mail and its desk.")
     mail_server: str = Field("localhost", description="SMTP server.")
@@ -156,6 +172,28 @@ class Settings(BaseSettings):
             raise ValueError("must be one line")
         return value
 
+    @field_validator("accent_colour")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if not value:
+            return ""
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise ValueError("must be # and six digits from 0 to f, or empty")
+        reached = colours.contrast(colours.WHITE, value)
+        if reached < colours.READABLE:
+            raise ValueError(
+                f"white words on {value} have a contrast of {reached:.1f}, and {colours.READABLE} "
+                f"is needed: {colours.darkened(value)} is the nearest that works"
+            )
+        return value.lower()
+
+    @field_validator("language")
+    @classmethod
+    def _is_translated(cls, value: str) -> str:
+        if value not in LANGUAGES:
+            raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: dict[str, object]) -> dict[str, object]:
@@ -214,6 +252,32 @@ def load(data: Path | None = None, **overrides: object) -> Settings:
 
     Raises ConfigurationError with one line for every fault.
     """
+    values, faults = _given(data, overrides)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults += faults_of(error)
+    if faults or settings is None:
+        raise ConfigurationError("\n".join(faults))
+    return settings
+
+
+def given_names(data: Path | None = None, **overrides: object) -> frozenset[str]:
+    """Return which settings `load` is told from outside, and does not take by default."""
+    return frozenset(_given(data, overrides)[0])
+
+
+def faults_of(error: ValidationError) -> list[str]:
+    """Return a line for every fault: the setting's name, and what is wrong with its value."""
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+        faults.append(f"{name.rstrip('_')}: {fault['msg'].removeprefix('Value error, ')}")
+    return faults
+
+
+def _given(data: Path | None, overrides: dict[str, object]) -> tuple[dict[str, object], list[str]]:
     faults: list[str] = []
     values: dict[str, object] = {}
     folder = data or (Path(os.environ[PREFIX + "DATA"]) if PREFIX + "DATA" in os.environ else None)
@@ -237,13 +301,4 @@ def load(data: Path | None = None, **overrides: object) -> Settings:
         else:
             faults.append(f"{name}: there is no such setting")
     values.update(overrides)
-    settings: Settings | None = None
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
-            faults.append(f"{name.rstrip('_')}: {fault['msg'].removeprefix('Value error, ')}")
-    if faults or settings is None:
-        raise ConfigurationError("\n".join(faults))
-    return settings
+    return values, faults

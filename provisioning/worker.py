@@ -20,7 +20,7 @@ import structlog
 from flask import Flask
 from peewee import PeeweeException
 
-from . import audit, mail, outbox
+from . import audit, live_settings, mail, outbox
 from .audit import Event
 from .clock import HOUR, MINUTE, now_ms
 from .db import database, transaction
@@ -29,7 +29,7 @@ from .logs import kind_and_place
 from .mail import MailPermanent, MailTemporary, MailUnreachable, Template
 from .models import Activation, Challenge, OutboxMail, RequestId
 from .outbox import MailState
-from .services import Services
+from .services import EXTENSION, Services
 from .vault import SealBroken
 
 BATCH = 50  # mails in one pass, so that the hooks get their turn in between
@@ -53,6 +53,7 @@ class Worker:
         self, app: Flask, services: Services, hooks: Sequence[Hook] = (), *, interval: float = 1.0
     ) -> None:
         self._app = app
+        self._app.extensions[EXTENSION] = services
         self._services = services
         self._hooks = (
             Hook("expire_mail", MINUTE, expire_mail),
@@ -77,6 +78,8 @@ class Worker:
         """Run the hooks that are due, then send what is due, 50 at most; return how many mails."""
         self._faulty, handled, more = False, 0, True
         with self._app.app_context():
+            with self._surviving("settings"):
+                self._services = live_settings.refresh(self._app)
             for hook in self._hooks:
                 if self._due.get(hook.name, 0.0) <= time.monotonic():
                     self._due[hook.name] = time.monotonic() + hook.every_ms / 1000

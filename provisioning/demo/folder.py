@@ -16,7 +16,7 @@ from reader.simulator import SIMULATOR_AAGUID
 from reader.simulator.attestation import root_pem
 from reader.software_reader import SoftwareReader
 
-from .. import access, attestation, ceremony, challenges, sign_in, tokens
+from .. import access, attestation, ceremony, challenges, live_settings, sign_in, tokens
 from ..access import Role
 from ..app import KEYS, open_services
 from ..audit import Actor
@@ -53,7 +53,6 @@ def environment(data: Path, base_url: str, *, smtp_port: int, site_url: str) -> 
         "BASE_URL": base_url,
         "DEMO": "true",
         "PORT": port,
-        "ORGANISATION": "Keywright Demo",
         "WEB_PROCESSES": "1",
         "WEB_THREADS": "24",
         "MAIL_SERVER": "127.0.0.1",
@@ -95,7 +94,9 @@ def prepare(data: Path) -> Services:
     )
     services = open_services(data)
     migrate(database)
-    return services
+    if not live_settings.layered(services).version:
+        live_settings.choose_organisation("Keywright Demo", DEMO, services)
+    return live_settings.layered(services)
 
 
 def enter(data: Path, services: Services, cards: CardBox) -> Entry:

@@ -31,6 +31,20 @@ class Setting(Row):
     value = TextField()
 
 
+class LiveSetting(Row):
+    name = CharField(unique=True)
+    value = TextField(null=True)
+    sealed = BlobField(null=True)
+    version = IntegerField(index=True)
+    changed_at = BigIntegerField()
+
+
+class Logo(Row):
+    digest = CharField(unique=True)
+    media_type = CharField()
+    content = BlobField()
+
+
 class Connection(Row):
     name = TextField(unique=True)
     profile = CharField(default="tolerant")
@@ -426,6 +440,8 @@ class AuditHead(Row):
 
 ALL = [
     Setting,
+    LiveSetting,
+    Logo,
     Connection,
     Token,
     UnknownAttribute,

@@ -12,6 +12,7 @@ A migration never imports this module.
 
 from __future__ import annotations
 
+from .choices import LiveSetting, Logo
 from .desks import Job, PairingCode, RequestId, Station
 from .directories import Connection, MassDeparture, Token, UnknownAttribute
 from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
@@ -22,6 +23,8 @@ from .rows import Row, Setting
 
 ALL: list[type[Row]] = [
     Setting,
+    LiveSetting,
+    Logo,
     Connection,
     Token,
     UnknownAttribute,
@@ -59,6 +62,8 @@ __all__ = [
     "Credential",
     "Group",
     "Job",
+    "LiveSetting",
+    "Logo",
     "MassDeparture",
     "Member",
     "OutboxMail",

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What owners choose in the panel: settings over those of the environment, and the logo."""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, BlobField, CharField, IntegerField, TextField
+
+from ..clock import now_ms
+from .rows import Row
+
+
+class LiveSetting(Row):
+    """One setting that an owner has changed; see `live_settings`. Never deleted, only emptied."""
+
+    name = CharField(unique=True)
+    value = TextField(null=True)  # JSON; none: as the environment says
+    sealed = BlobField(null=True)  # a secret value instead, AEAD, bound to the name
+    version = IntegerField(index=True)  # counts all changes together, so that the latest is MAX
+    changed_at = BigIntegerField(default=now_ms)
+
+
+class Logo(Row):
+    """The picture beside the organisation's name; one row, replaced as a whole."""
+
+    digest = CharField(unique=True)  # SHA-256, hex: also its address, so that caches never lie
+    media_type = CharField()
+    content = BlobField()
