@@ -15,9 +15,9 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from peewee import (
@@ -33,6 +33,8 @@ from .errors import ConfigurationError
 
 RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
 
+T = TypeVar("T")
+
 database = DatabaseProxy()
 
 _PRAGMAS = {
@@ -41,6 +43,10 @@ _PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 10_000,
     "cache_size": -16_000,
+    "temp_store": "memory",
+    # A checkpoint copies each page once, however often it was written since: a directory's sync
+    # writes the same few again and again, so that 16 MB of log save most of the copying.
+    "wal_autocheckpoint": 4_000,
 }
 
 
@@ -51,22 +57,35 @@ class _WriteQueue:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
-        self._file: int | None = None
+        self._file = -1
+        self._owner = -1
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         with self._lock:
             if self._depth == 0:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+                fcntl.flock(self._opened(), fcntl.LOCK_EX)
             self._depth += 1
             try:
                 yield
             finally:
                 self._depth -= 1
-                if self._depth == 0 and self._file is not None:
-                    os.close(self._file)
-                    self._file = None
+                if self._depth == 0:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _opened(self) -> int:
+        """Return this process's own file: one that a fork inherits shares its parent's lock."""
+        if self._owner != os.getpid():
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._file, self._owner = os.open(self._path, flags, 0o600), os.getpid()
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._owner == os.getpid():
+                os.close(self._file)
+            self._owner = -1
 
 
 _queue: _WriteQueue | None = None
@@ -80,6 +99,8 @@ def open_database(url: str) -> Database:
     global _queue
     if database.obj is not None:
         database.close()  # this thread's connection to the one before
+    if _queue is not None:
+        _queue.close()
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may repeat the password
@@ -121,6 +142,36 @@ def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
     return iter(query.tuples())
 
 
+class Gathered(Generic[T]):
+    """What a transaction gathers, to write it in one go right before it commits.
+
+    A savepoint that is rolled back takes what it gathered along. Outside of a transaction each
+    item is written at once. What is gathered cannot be read before the commit.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self.write = write
+
+    def add(self, item: T) -> None:
+        """Put an item behind those that this thread's transaction has gathered."""
+        if _unit.depth:
+            _unit.gathered.setdefault(self, []).append(item)
+        else:
+            self.write([item])
+
+
+class _Unit(threading.local):
+    """This thread's transaction: how deep it is nested, and what it has gathered."""
+
+    depth = 0
+
+    def __init__(self) -> None:
+        self.gathered: dict[Gathered[Any], list[Any]] = {}
+
+
+_unit = _Unit()
+
+
 @contextlib.contextmanager
 def transaction() -> Iterator[None]:
     """One write transaction, opened at the edge (a view, a command, the worker's loop).
@@ -128,17 +179,50 @@ def transaction() -> Iterator[None]:
     All or nothing; one at a time in the whole installation, so that what it reads stays true
     until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
     """
-    if _queue is None:
-        with database.atomic():
+    if _unit.depth:
+        with _savepoint():
             yield
-        return
-    with _queue.turn():
-        if database.in_transaction():
-            with database.atomic():
-                yield
-        else:
-            with database.atomic("IMMEDIATE"):
-                yield
+    elif _queue is None:
+        with _outermost(database.atomic()):
+            yield
+    else:
+        with _queue.turn(), _outermost(database.atomic(*_begin())):
+            yield
+
+
+def _begin() -> tuple[str, ...]:
+    return () if database.in_transaction() else ("IMMEDIATE",)
+
+
+@contextlib.contextmanager
+def _outermost(commits: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+    with commits:
+        _unit.depth = 1
+        try:
+            yield
+            for gathered, items in _unit.gathered.items():
+                gathered.write(items)
+        finally:
+            _unit.depth = 0
+            _unit.gathered.clear()
+
+
+@contextlib.contextmanager
+def _savepoint() -> Iterator[None]:
+    before = {gathered: list(items) for gathered, items in _unit.gathered.items()}
+    _unit.depth += 1
+    # Not peewee's own: a name that is the same each time lets the database keep the statement.
+    name = f"nested_{_unit.depth}"
+    database.execute_sql(f"SAVEPOINT {name}")
+    try:
+        yield
+        database.execute_sql(f"RELEASE SAVEPOINT {name}")
+    except BaseException:
+        _unit.gathered = before
+        database.execute_sql(f"ROLLBACK TO SAVEPOINT {name}")
+        raise
+    finally:
+        _unit.depth -= 1
 
 
 @contextlib.contextmanager

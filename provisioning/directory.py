@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from peewee import IntegrityError, chunked
+from peewee import IntegrityError
 
 from . import access, activations, audit, guard, jobs, keys, outbox, tally
 from .addresses import check_address
@@ -25,7 +25,7 @@ from .errors import InvalidValue, NotFound, Taken
 from .lifecycle import LinkState, Reason
 from .models import Challenge, Connection, Member, User, UserValue
 from .naming import fold, look_up_key
-from .statements import Statements, insert, models, parameter, update
+from .statements import Statements, insert, models, parameter, rows_of, update
 
 Document = Mapping[str, object]
 
@@ -255,7 +255,8 @@ def _write_values(user: User, document: Document) -> None:
         for element in _elements(document, name)
         if element.get("value") is not None
     ]
-    for part in chunked(rows, 50):
+    for start in range(0, len(rows), 50):
+        part = rows[start : start + 50]
         _WRITE_VALUES.change((len(part),), [value for row in part for value in row])
 
 
@@ -297,20 +298,13 @@ def _holders(column: str) -> Any:
     return query if column == "user_name_key" else query.where(User.connection == parameter(1))
 
 
-def _value_rows(count: int) -> Any:
-    columns = ("user_id", "attribute", "type", "value", "value_key", "primary")
-    width = len(columns)
-    return UserValue.insert_many(
-        [
-            {column: parameter(row * width + place) for place, column in enumerate(columns)}
-            for row in range(count)
-        ]
-    )
-
-
 _LIVING = Statements(_living)
 _HOLDERS = Statements(_holders)
-_WRITE_VALUES = Statements(_value_rows)
+_WRITE_VALUES = Statements(
+    lambda count: rows_of(
+        UserValue, ("user_id", "attribute", "type", "value", "value_key", "primary"), count
+    )
+)
 _FORGET_VALUES = Statements(lambda: UserValue.delete().where(UserValue.user == parameter(0)))
 _LEAVE_GROUPS = Statements(lambda: Member.delete().where(Member.user == parameter(0)))
 _END_CHALLENGES = Statements(lambda: Challenge.delete().where(Challenge.user == parameter(0)))

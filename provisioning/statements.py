@@ -119,6 +119,17 @@ def update(row: Row, *names: str) -> None:
     _UPDATE.change((type(row), names), (*_values(row, names), row.id))
 
 
+def rows_of(table: type[Row], columns: Sequence[str], count: int) -> Any:
+    """Return the statement that writes so many rows, their values one after the other."""
+    width = len(columns)
+    return table.insert_many(
+        [
+            {column: parameter(row * width + place) for place, column in enumerate(columns)}
+            for row in range(count)
+        ]
+    )
+
+
 def models(table: type[R], rows: Rows) -> list[R]:
     """Return rows of all columns, as `table.select()` has them, as models."""
     names, booleans = table._meta.sorted_field_names, _booleans(table)

@@ -9,6 +9,10 @@ queue anyway, so that one row more to write makes nobody wait.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
+from .db import Gathered
 from .models import Group, Tally, User
 from .statements import Statements, parameter
 
@@ -18,7 +22,7 @@ Counted = type[User] | type[Group]
 def add(table: Counted, connection: int | None, count: int) -> None:
     """Note that so many came, or went if it is negative, in the transaction in which they do."""
     if connection is not None:
-        _ADD.change((), (connection, table.__name__, count))
+        _COUNTS.add((connection, table.__name__, count))
 
 
 def living(table: Counted, connection: int) -> int:
@@ -27,6 +31,15 @@ def living(table: Counted, connection: int) -> int:
     return int(found[0][0]) if found else 0
 
 
+def _write(counts: Sequence[tuple[int, str, int]]) -> None:
+    sums: Counter[tuple[int, str]] = Counter()
+    for connection, kind, count in counts:
+        sums[connection, kind] += count
+    for each, count in sums.items():
+        _ADD.change((), (*each, count))
+
+
+_COUNTS = Gathered(_write)
 _ADD = Statements(
     lambda: Tally.insert(
         {

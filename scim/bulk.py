@@ -199,12 +199,14 @@ class _Run:
             verbs.delete(self._caller, resource_id or "", if_match)
             return None
         data = self._data(operation)
+        if operation.names and resource_id is None:
+            data = without(data, operation.names - self._ids.keys())
+        if operation.names:
+            data = resolved(data, self._ids)
         if resource_id is None:
-            return verbs.create(
-                self._caller, resolved(without(data, operation.names - self._ids.keys()), self._ids)
-            )
+            return verbs.create(self._caller, data)
         verb = verbs.replace if operation.method == "PUT" else verbs.patch
-        return verb(self._caller, resource_id, resolved(data, self._ids), if_match)
+        return verb(self._caller, resource_id, data, if_match)
 
     def _data(self, operation: Operation) -> Json:
         data = operation.given.get("data")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+import orjson
+
 _NAME = re.compile(r'bulkId:([^\s"\'/\]\)]+)')
 
 Json = dict[str, object]
@@ -15,6 +17,8 @@ Json = dict[str, object]
 
 def names_in(value: object) -> frozenset[str]:
     """Return the bulkIds that a value names anywhere in it."""
+    if b"bulkId:" not in orjson.dumps(value):  # most data names none, and to look costs more
+        return frozenset()
     return frozenset(name for text in _texts(value) for name in _names(text))
 
 
