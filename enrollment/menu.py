@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from provisioning import access
+from provisioning import access, tasks
 from provisioning.models import PanelAccount, Session
 from provisioning.services import services
 
@@ -75,6 +75,7 @@ def _menu() -> list[dict[str, object]]:
             [
                 ("directories.directories", _("Directories"), "folder-sync"),
                 ("activity.activity", _("Activity"), "activity"),
+                ("tasks.tasks", _("Long work"), "clock"),
             ],
         ),
     ]
@@ -94,6 +95,7 @@ def _entry(endpoint: str, label: str, icon: str) -> dict[str, object]:
         "url": url_for(endpoint),
         "icon": icon,
         "current": endpoint.partition(".")[0] == here,
+        "count": tasks.open_count() if endpoint == "tasks.tasks" else 0,
     }
 
 

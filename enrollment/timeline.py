@@ -115,6 +115,13 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "triangle-alert",
         "warn",
     ),
+    Event.TASK_QUEUED: (_l("Long work on %(rows)s rows begun (%(kind)s)"), "clock", ""),
+    Event.TASK_FINISHED: (
+        _l("Long work on %(rows)s rows finished, %(failed)s failed (%(kind)s)"),
+        "circle-check",
+        "",
+    ),
+    Event.TASK_CANCELLED: (_l("Long work stopped after %(rows)s rows (%(kind)s)"), "ban", "warn"),
 }
 
 # Kept in the log for machines; a person's timeline reads better without them.

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning import people, times
+from provisioning import people, spreadsheet, times
 from provisioning.lifecycle import UserStatus
 from provisioning.people import Line, Page, Sort, Wanted
 
@@ -124,26 +122,12 @@ def pager(shown: Wanted, page: Page, total: int) -> dict[str, object]:
 
 
 def as_csv(lines: Iterator[Line]) -> Iterator[str]:
-    """Write the lines as CSV (RFC 4180), in pieces."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(
-        ["name", "userName", "email", "status", "keys", "pending", "source", "lastActivity"]
-    )
-    for line in lines:
-        last = times.iso(line.last_activity_at) if line.last_activity_at else ""
-        words = (line.name, line.user_name, line.email or "", line.status)
-        more = (line.keys, line.pending, line.source or "", last)
-        writer.writerow([*map(_cell, words), *map(_cell, more)])
-        if out.tell() > 32_768:
-            yield out.getvalue()
-            out.seek(0)
-            out.truncate()
-    yield out.getvalue()
+    """Write the lines as CSV, in pieces."""
+    header = ["name", "userName", "email", "status", "keys", "pending", "source", "lastActivity"]
+    return spreadsheet.lines(header, map(_cells, lines))
 
 
-def _cell(value: object) -> object:
-    # A spreadsheet runs what begins like a formula; an apostrophe keeps it text.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
+def _cells(line: Line) -> list[object]:
+    last = times.iso(line.last_activity_at) if line.last_activity_at else ""
+    words = [line.name, line.user_name, line.email or "", line.status]
+    return [*words, line.keys, line.pending, line.source or "", last]

@@ -88,6 +88,9 @@ class Event(StrEnum):
     ACCOUNT_STEPPED_UP = "account.stepped_up"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_HELD = "account.held"
+    TASK_QUEUED = "task.queued"
+    TASK_FINISHED = "task.finished"
+    TASK_CANCELLED = "task.cancelled"
 
 
 @dataclass(frozen=True)

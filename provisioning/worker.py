@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The worker: sends the outbox and runs what is due by the clock, until it is told to stop.
+"""The worker: sends the outbox, does long work, runs what is due by the clock, until it is stopped.
 
 Any number of workers may run on one database: mails are leased, and a hook may run in several
 workers at once, so it must find its own work by state and do a bounded amount of it.
@@ -20,7 +20,7 @@ import structlog
 from flask import Flask
 from peewee import PeeweeException
 
-from . import audit, live_settings, mail, outbox
+from . import audit, live_settings, mail, outbox, tasks
 from .audit import Event
 from .clock import HOUR, MINUTE, now_ms
 from .db import database, transaction
@@ -33,6 +33,8 @@ from .services import EXTENSION, Services
 from .vault import SealBroken
 
 BATCH = 50  # mails in one pass, so that the hooks get their turn in between
+TASKS = 1.0  # seconds of long work in one pass
+BREATH = 0.005  # between two turns of long work, in which others can write
 LONGEST_REST = 60.0  # seconds, while pass after pass fails
 
 log = structlog.get_logger()
@@ -58,6 +60,7 @@ class Worker:
         self._hooks = (
             Hook("expire_mail", MINUTE, expire_mail),
             Hook("sweep", 10 * MINUTE, sweep),
+            Hook("forget_old_tasks", HOUR, tasks.forget_old),
             *hooks,
         )
         self._interval = interval  # seconds between passes that found nothing to do
@@ -75,7 +78,10 @@ class Worker:
             database.close()
 
     def run_once(self, stop: threading.Event | None = None) -> int:
-        """Run the hooks that are due, then send what is due, 50 at most; return how many mails."""
+        """Run the hooks that are due, send what is due, 50 at most, and go on with long work.
+
+        Return how many mails and rows that was.
+        """
         self._faulty, handled, more = False, 0, True
         with self._app.app_context():
             with self._surviving("settings"):
@@ -90,7 +96,19 @@ class Worker:
                 with self._surviving("mail"):
                     more = self._deliver_one()
                     handled += more
+            handled += self._work(stop)
         self._faults = self._faults + 1 if self._faulty else 0
+        return handled
+
+    def _work(self, stop: threading.Event | None) -> int:
+        handled, until = 0, time.monotonic() + TASKS
+        with self._surviving("tasks"):
+            while not (stop is not None and stop.is_set()) and time.monotonic() < until:
+                rows = tasks.work(self._services)
+                handled += rows
+                if not rows:
+                    break
+                time.sleep(BREATH)
         return handled
 
     def _deliver_one(self) -> bool:

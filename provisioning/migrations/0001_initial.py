@@ -438,6 +438,44 @@ class AuditHead(Row):
     mac = BlobField()
 
 
+class Task(Row):
+    resource_id = CharField(unique=True)
+    kind = CharField()
+    title = TextField(default="")
+    options = TextField(default="{}")
+    actor_kind = CharField()
+    actor_id = CharField(null=True)
+    actor_name = TextField()
+    state = CharField(default="queued")
+    total = IntegerField(default=0)
+    done = IntegerField(default=0)
+    failed = IntegerField(default=0)
+    cursor = IntegerField(default=0)
+    created_at = BigIntegerField()
+    started_at = BigIntegerField(null=True)
+    worked_at = BigIntegerField()
+    finished_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "worked_at"), False),)
+
+
+class TaskRow(Row):
+    task = ForeignKeyField(Task, on_delete="CASCADE", index=False)
+    subject = TextField()
+    label = TextField(default="")
+    outcome = CharField(null=True)
+    detail = TextField(default="")
+
+    class Meta:
+        indexes = ((("task", "id"), False),)
+
+
+TaskRow.add_index(
+    TaskRow.task, TaskRow.id, where=TaskRow.outcome == "failed", name="task_row_failed"
+)
+
+
 ALL = [
     Setting,
     LiveSetting,
@@ -467,6 +505,8 @@ ALL = [
     OutboxMail,
     AuditEvent,
     AuditHead,
+    Task,
+    TaskRow,
 ]
 
 

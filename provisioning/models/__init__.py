@@ -20,6 +20,7 @@ from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session,
 from .people import Group, Member, Tally, User, UserValue
 from .records import AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
+from .work import Task, TaskRow
 
 ALL: list[type[Row]] = [
     Setting,
@@ -50,6 +51,8 @@ ALL: list[type[Row]] = [
     OutboxMail,
     AuditEvent,
     AuditHead,
+    Task,
+    TaskRow,
 ]
 
 __all__ = [
@@ -78,6 +81,8 @@ __all__ = [
     "Setting",
     "Station",
     "Tally",
+    "Task",
+    "TaskRow",
     "Token",
     "UnknownAttribute",
     "User",

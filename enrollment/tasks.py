@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Long work: a page per task that can be left and come back to, its result, and Cancel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from provisioning import spreadsheet, tasks
+from provisioning.access import Role
+from provisioning.clock import MINUTE, SECOND, now_ms
+from provisioning.db import transaction
+from provisioning.errors import WrongState
+from provisioning.models import Task
+from provisioning.tasks import OPEN
+
+from . import web
+from .key_items import Action, Ask
+from .web import panel_page
+
+blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a kind of work is shown: its name, and the page that people come from."""
+
+    title: Any
+    back: Any
+    endpoint: str
+    icon: str = "clock"
+
+
+WORDS: dict[str, Words] = {}
+"""By the kind's name; a kind that is not in here is shown by that."""
+
+
+@blueprint.get("", endpoint="tasks")
+@panel_page()
+def all_tasks() -> ResponseReturnValue:
+    """Show what runs and what is over."""
+    return render_template("panel/tasks.html", rows=[shown(task) for task in tasks.recent()])
+
+
+@blueprint.get("/<task_id>")
+@panel_page()
+def task(task_id: str) -> ResponseReturnValue:
+    """Show how far one is."""
+    found = tasks.get(task_id)
+    after = request.args.get("after", 0, type=int)
+    failures = tasks.failures(found, after)
+    more = len(failures) == 50
+    here = url_for(".task", task_id=task_id)
+    return render_template(
+        "panel/task.html",
+        task=shown(found),
+        failures=[{"label": row.label or row.subject, "detail": row.detail} for row in failures],
+        pager={
+            "shown": _("%(some)s shown", some=len(failures)),
+            "first_url": here if after else None,
+            "next_url": url_for(".task", task_id=task_id, after=failures[-1].id) if more else None,
+        },
+        cancel=_cancel(found),
+        tasks_url=url_for(".tasks"),
+    )
+
+
+@blueprint.get("/<task_id>/progress")
+@panel_page(quiet=True)
+def progress(task_id: str) -> ResponseReturnValue:
+    """Answer the live part; when the task is over the whole page comes anew."""
+    found = tasks.get(task_id)
+    if found.state not in OPEN:
+        return "", 200, {"HX-Refresh": "true"}
+    return render_template("panel/_task.html", task=shown(found))
+
+
+@blueprint.get("/<task_id>/result.csv")
+@panel_page()
+def result(task_id: str) -> ResponseReturnValue:
+    """Send what became of each row."""
+    found = tasks.get(task_id)
+    header = ["subject", "outcome", "detail"]
+    response = Response(spreadsheet.lines(header, tasks.results(found)), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="result.csv"'
+    return response
+
+
+@blueprint.post("/<task_id>/cancel")
+@panel_page(Role.OPERATOR)
+def cancel(task_id: str) -> ResponseReturnValue:
+    """Stop it where it is."""
+    found = tasks.get(task_id)
+    try:
+        with transaction():
+            tasks.cancel(found, web.actor())
+        flash(_("Stopped. What was done before stays done."), "success")
+    except WrongState:
+        flash(_("It was over already."), "info")
+    return redirect(url_for(".task", task_id=task_id))
+
+
+def shown(found: Task) -> dict[str, object]:
+    """Return a task as the templates want it."""
+    words = WORDS.get(found.kind) or Words(found.kind, _("Tasks"), "tasks.tasks")
+    is_open = found.state in OPEN
+    return {
+        "id": found.resource_id,
+        "url": url_for("tasks.task", task_id=found.resource_id),
+        "name": words.title,
+        "title": found.title,
+        "icon": words.icon,
+        "state": found.state,
+        "open": is_open,
+        "total": found.total,
+        "done": found.done,
+        "failed": found.failed,
+        "percent": 100 * found.done // found.total if found.total else 100,
+        "left": _left(found) if is_open else "",
+        "by": found.actor_name,
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
+        "back": {"label": words.back, "url": url_for(words.endpoint)},
+        "poll_url": url_for("tasks.progress", task_id=found.resource_id) if is_open else None,
+        "result_url": url_for("tasks.result", task_id=found.resource_id),
+    }
+
+
+def _left(found: Task) -> str:
+    """Say how long it may still take; nothing while nobody can know."""
+    if found.started_at is None or not found.done:
+        return str(_("It begins in a moment."))
+    took = now_ms() - found.started_at
+    left = took * (found.total - found.done) // found.done
+    if took < 2 * SECOND:
+        return ""
+    if left < MINUTE:
+        return str(_("Less than a minute left."))
+    return str(_("About %(minutes)s minutes left.", minutes=-(-left // MINUTE)))
+
+
+def _cancel(found: Task) -> Action | None:
+    if found.state not in OPEN or not web.may(Role.OPERATOR):
+        return None
+    ask = Ask(
+        _("Stop here?"),
+        [_("What is done stays done; the rows that wait are left as they are.")],
+        _("Stop"),
+    )
+    url = url_for(".cancel", task_id=found.resource_id)
+    return Action(_("Cancel"), url, "x", "danger-quiet", ask=ask)

@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from flask import Flask
+from peewee import OperationalError
+
+from provisioning import audit, tasks
+from provisioning.audit import CLI, Actor
+from provisioning.clock import HOUR, now_ms
+from provisioning.db import transaction
+from provisioning.errors import InvalidValue, NotFound, WrongState
+from provisioning.models import AuditEvent, Setting, Task, TaskRow, User
+from provisioning.services import Services
+from provisioning.tasks import Kind, Outcome, Skip, TaskState, Turn
+from provisioning.worker import Worker
+from tests.fakes.people import person
+
+GRACE = Actor("account", "7", "Grace Hopper")
+
+
+def note(turn: Turn) -> str:
+    """The work of these tests: a row of its own for each subject, and a few that misbehave."""
+    if turn.subject == "idle":
+        raise Skip("There was nothing to do.")
+    Setting.create(name=f"{turn.options.get('prefix', '')}{turn.subject}", value=turn.actor.name)
+    if turn.subject == "taken":
+        raise InvalidValue("This one is taken.")
+    if turn.subject == "fault":
+        raise KeyError("secret 491730")
+    return f"noted by {turn.actor.name}"
+
+
+@pytest.fixture
+def kind() -> Iterator[Kind]:
+    made = tasks.register(Kind("note", note))
+    yield made
+    del tasks._KINDS["note"]
+
+
+def begin(kind: Kind, *subjects: str, **options: object) -> Task:
+    with transaction():
+        return tasks.begin(kind, GRACE, [(s, s.title()) for s in subjects], options=options)
+
+
+def reread(task: Task) -> Task:
+    return Task.get_by_id(task.id)
+
+
+def notes() -> list[str]:
+    return sorted(row.name for row in Setting.select() if row.name != "rp_id")
+
+
+def outcomes(task: Task) -> list[tuple[str, str, str]]:
+    return list(tasks.results(task))
+
+
+def test_a_task_does_each_row_once_and_says_what_became_of_it(
+    services: Services, kind: Kind
+) -> None:
+    task = begin(kind, "one", "two", prefix="n-")
+    assert (task.state, task.total) == (TaskState.QUEUED, 2)
+    assert tasks.work(services) == 2
+    task = reread(task)
+    assert (task.state, task.done, task.failed) == (TaskState.DONE, 2, 0)
+    assert task.finished_at is not None
+    assert notes() == ["n-one", "n-two"]
+    assert outcomes(task) == [
+        ("One", Outcome.DONE, "noted by Grace Hopper"),
+        ("Two", Outcome.DONE, "noted by Grace Hopper"),
+    ]
+    assert tasks.work(services) == 0
+
+
+def test_a_row_that_fails_is_undone_alone_and_says_why(services: Services, kind: Kind) -> None:
+    task = begin(kind, "one", "taken", "idle", "fault", "two")
+    with structlog.testing.capture_logs() as logs:
+        tasks.work(services)
+    assert notes() == ["one", "two"]
+    assert [(outcome, detail) for _, outcome, detail in outcomes(task)] == [
+        (Outcome.DONE, "noted by Grace Hopper"),
+        (Outcome.FAILED, "This one is taken."),
+        (Outcome.SKIPPED, "There was nothing to do."),
+        (Outcome.FAILED, "A fault in this program: KeyError."),
+        (Outcome.DONE, "noted by Grace Hopper"),
+    ]
+    task = reread(task)
+    assert (task.done, task.failed, task.state) == (5, 2, TaskState.DONE)
+    assert [row.label for row in tasks.failures(task)] == ["Taken", "Fault"]
+    assert "491730" not in repr(logs)
+
+
+def test_a_worker_that_dies_in_the_middle_leaves_nothing_half_done_and_the_next_goes_on(
+    services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)  # each row a transaction of its own
+    task = begin(kind, "one", "two", "three", "four")
+    tasks.work(services)
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.Task, "save", _power_cut)  # after the row's work, before its commit
+        with pytest.raises(OperationalError):
+            tasks.work(services)
+    assert notes() == ["one"]
+    assert (reread(task).done, reread(task).state) == (1, TaskState.RUNNING)
+    while tasks.work(services):
+        pass
+    assert notes() == ["four", "one", "three", "two"]
+    assert (reread(task).done, reread(task).state) == (4, TaskState.DONE)
+
+
+def _power_cut(*_: object, **__: object) -> None:
+    raise OperationalError("disk I/O error")
+
+
+def test_a_database_that_is_busy_fails_no_row(
+    services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = begin(kind, "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Setting, "create", _power_cut)
+        with pytest.raises(OperationalError):
+            tasks.work(services)
+    assert (reread(task).done, reread(task).state) == (0, TaskState.QUEUED)
+    tasks.work(services)
+    assert [outcome for _, outcome, _ in outcomes(task)] == [Outcome.DONE]
+
+
+def test_a_turn_ends_with_its_budget_so_that_others_can_write(
+    services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)
+    task = begin(kind, *(f"n{i}" for i in range(5)))
+    assert tasks.work(services) == 1
+    assert (reread(task).done, reread(task).state) == (1, TaskState.RUNNING)
+
+
+def test_tasks_take_turns(services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)
+    clock = iter(range(now_ms() + HOUR, now_ms() + 2 * HOUR))
+    monkeypatch.setattr(tasks, "now_ms", lambda: next(clock))
+    long, short = begin(kind, "a", "b", "c"), begin(kind, "d")
+    for _ in range(3):
+        tasks.work(services)
+    assert reread(short).done == 1
+    assert reread(long).done == 2
+
+
+def test_a_cancelled_task_keeps_what_is_done_and_leaves_the_rest(
+    services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)
+    task = begin(kind, "one", "two")
+    tasks.work(services)
+    with transaction():
+        tasks.cancel(task, CLI)
+    assert tasks.work(services) == 0
+    assert reread(task).state == TaskState.CANCELLED
+    assert outcomes(task) == [("One", Outcome.DONE, "noted by Grace Hopper"), ("Two", "", "")]
+    with pytest.raises(WrongState), transaction():
+        tasks.cancel(task, CLI)
+    assert [(row.event, row.actor_kind) for row in AuditEvent.select()] == [
+        (audit.Event.TASK_QUEUED, "account"),
+        (audit.Event.TASK_CANCELLED, "cli"),
+    ]
+
+
+def test_a_task_over_all_that_match_takes_its_rows_from_a_query(
+    services: Services, kind: Kind
+) -> None:
+    for name in ("ada", "alan", "grace"):
+        person(name)
+    found = User.select(User.resource_id, User.user_name).where(User.user_name_key.startswith("a"))
+    with transaction():
+        task = tasks.begin(kind, GRACE, found.order_by(User.id))
+    assert task.total == 2
+    tasks.work(services)
+    assert [label for label, _, _ in outcomes(task)] == ["ada", "alan"]
+
+
+def test_a_task_without_rows_is_done_at_once(services: Services, kind: Kind) -> None:
+    task = begin(kind)
+    assert (task.state, task.total) == (TaskState.DONE, 0)
+
+
+def test_a_kind_that_a_worker_does_not_know_waits_for_one_that_does(
+    services: Services, kind: Kind
+) -> None:
+    task = begin(Kind("from_a_newer_version", note), "one")
+    assert tasks.work(services) == 0
+    assert reread(task).state == TaskState.QUEUED
+
+
+def test_a_kind_can_close_its_task_in_the_same_transaction(services: Services) -> None:
+    closed: list[tuple[str, int]] = []
+    kind = tasks.register(Kind("note", note, lambda task: closed.append((task.state, task.done))))
+    begin(kind, "one")
+    tasks.work(services)
+    del tasks._KINDS["note"]
+    assert closed == [(TaskState.DONE, 1)]
+
+
+def test_more_rows_than_one_batch_are_all_done(services: Services, kind: Kind) -> None:
+    task = begin(kind, *(f"n{i}" for i in range(1_003)))
+    turns = 0
+    while tasks.work(services):
+        turns += 1
+    assert turns >= 3
+    assert (reread(task).done, reread(task).state) == (1_003, TaskState.DONE)
+    assert len(notes()) == 1_003
+    assert len(outcomes(task)) == 1_003
+
+
+def test_exactly_one_batch_of_rows_is_closed_too(services: Services, kind: Kind) -> None:
+    task = begin(kind, *(f"n{i}" for i in range(tasks._BATCH)))
+    while reread(task).state != TaskState.DONE:
+        tasks.work(services)
+    assert reread(task).done == tasks._BATCH
+
+
+def test_the_worker_does_long_work_between_mails(
+    app: Flask, services: Services, kind: Kind
+) -> None:
+    task = begin(kind, "one", "two")
+    assert Worker(app, services).run_once() == 2
+    assert reread(task).state == TaskState.DONE
+
+
+def test_an_old_task_is_forgotten_with_its_rows(services: Services, kind: Kind) -> None:
+    old, new = begin(kind, "one"), begin(kind, "two")
+    tasks.work(services)
+    tasks.work(services)
+    Task.update(finished_at=now_ms() - tasks.KEPT - 1).where(Task.id == old.id).execute()
+    assert tasks.forget_old() == 1
+    assert [row.task_id for row in TaskRow.select()] == [new.id]
+    with pytest.raises(NotFound):
+        tasks.get(old.resource_id)
