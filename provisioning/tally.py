@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from peewee import fn
+
 from .db import Gathered
 from .models import Group, Tally, User
 from .statements import Statements, parameter
@@ -29,6 +31,12 @@ def living(table: Counted, connection: int) -> int:
     """Return how many there are."""
     found = _LIVING.rows((), (connection, table.__name__))
     return int(found[0][0]) if found else 0
+
+
+def of_all(table: Counted) -> int:
+    """Return how many there are of all connections."""
+    found = _OF_ALL.rows((), (table.__name__,))
+    return int(found[0][0] or 0)
 
 
 def _write(counts: Sequence[tuple[int, str, int]]) -> None:
@@ -57,3 +65,4 @@ _LIVING = Statements(
         Tally.connection == parameter(0), Tally.kind == parameter(1)
     )
 )
+_OF_ALL = Statements(lambda: Tally.select(fn.SUM(Tally.living)).where(Tally.kind == parameter(0)))

@@ -13,6 +13,7 @@ from provisioning.audit import Actor
 from provisioning.errors import Forbidden, Stale
 from provisioning.models import Connection, UnknownAttribute
 
+from .cursors import Cursors
 from .quirks import PROFILES, Dialect
 from .resource_types import USER
 from .resources import etag_matches
@@ -28,6 +29,7 @@ class Caller:
     connection: Connection
     base: str
     dialect: Dialect = field(compare=False)
+    cursors: Cursors = field(compare=False)
 
     @property
     def actor(self) -> Actor:
@@ -69,10 +71,10 @@ class Caller:
             )
 
 
-def make_caller(connection: Connection, base: str) -> Caller:
+def make_caller(connection: Connection, base: str, cursors: Cursors) -> Caller:
     """Return the caller for a connection; an unknown profile is read as the tolerant one."""
     profile = PROFILES.get(connection.profile, PROFILES["tolerant"])
-    return Caller(connection, base, Dialect(profile))
+    return Caller(connection, base, Dialect(profile), cursors)
 
 
 def check_version(if_match: str | None, version: int) -> None:

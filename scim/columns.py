@@ -129,12 +129,34 @@ def date(column: Field[Any], op: Operator, value: Value) -> Sql:
 
 
 def order_by(column: Field[Any], *, descending: bool) -> list[Sql]:
-    """Return ORDER BY terms: no value comes last, or first in descending order."""
+    """Return ORDER BY terms: no value comes last, or first in descending order.
+
+    A column that always has a value is ordered by itself, so that an index may do it.
+    """
     missing = column.is_null()
     ordered = _ordered(column)
     if descending:
-        return [missing.desc(), ordered.desc()]
-    return [missing.asc(), ordered.asc()]
+        return [*([missing.desc()] if column.null else []), ordered.desc()]
+    return [*([missing.asc()] if column.null else []), ordered.asc()]
+
+
+def beyond(
+    column: Field[Any], pk: Field[Any], edge: tuple[Any, Any], *, valued: bool, descending: bool
+) -> Sql:
+    """Return what lies behind an edge in the order of `order_by`, ties by row id.
+
+    `edge` is the value and the row id there; not `valued`: there is no value. The first half of
+    each pair is the range that an index serves.
+    """
+    value, last = edge
+    if not valued:
+        behind = column.is_null() & (pk > last)
+        return behind | column.is_null(False) if descending else behind
+    ordered = _ordered(column)
+    if descending:
+        return (ordered <= value) & ((ordered < value) | (pk > last))
+    behind = (ordered >= value) & ((ordered > value) | (pk > last))
+    return behind | column.is_null() if column.null else behind
 
 
 def _relation(column: Sql, op: Operator, value: object) -> Sql:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from .bulk import MAX_OPERATIONS, MAX_PAYLOAD
-from .listing import MAX_COUNT
+from .cursors import TIMEOUT
+from .listing import DEFAULT_COUNT, MAX_COUNT
 from .resource_types import ALL, SCHEMAS
 from .schema import Attribute, ResourceType, Schema, Type
 
@@ -25,6 +26,14 @@ def service_provider_config(base: str) -> Json:
         "changePassword": {"supported": False},
         "sort": {"supported": True},
         "etag": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+            "cursorTimeout": TIMEOUT // 1000,
+        },
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",

@@ -51,6 +51,24 @@ class Immutable(ProtocolError):
     scim_type = "mutability"
 
 
+class InvalidCursor(ProtocolError):
+    """The cursor was not given out for this query (RFC 9865 §2.1). 400 invalidCursor."""
+
+    scim_type = "invalidCursor"
+
+
+class ExpiredCursor(ProtocolError):
+    """The cursor is older than `cursorTimeout` (RFC 9865 §2.1). 400 expiredCursor."""
+
+    scim_type = "expiredCursor"
+
+
+class InvalidCount(ProtocolError):
+    """With a cursor, count is a whole number of at least 1 (RFC 9865 §2.1). 400 invalidCount."""
+
+    scim_type = "invalidCount"
+
+
 class TooMany(ProtocolError):
     """Answering would take more than the server is willing to do. 400 tooMany."""
 

@@ -12,15 +12,17 @@ import orjson
 
 from provisioning.errors import InvalidValue
 
+from . import walks
 from .caller import Caller
-from .errors import InvalidFilter, InvalidPath, InvalidSyntax
+from .cursors import Place, bound_to
+from .errors import InvalidCount, InvalidFilter, InvalidPath, InvalidSyntax
 from .expressions import Expression, Never
 from .filters import parse
 from .projection import projection
 from .resources import Resource, render
-from .rows import Row
 from .schema import ResourceType, Returned
 from .selection import Selection, Sort
+from .walks import Page
 
 DEFAULT_COUNT = 100
 MAX_COUNT = 200
@@ -29,13 +31,10 @@ SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 _MOST = 2**62
 
-# Rows in the order in which they are sent, each with the place of its type.
-_Page = list[tuple[int, Row]]
-
 
 @dataclass(frozen=True)
 class Listing:
-    """What a query asks for."""
+    """What a query asks for; with a `cursor`, which is empty for the first page, by cursor."""
 
     filter: str | None = None
     sort_by: str | None = None
@@ -44,37 +43,42 @@ class Listing:
     count: int = DEFAULT_COUNT
     attributes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    cursor: str | None = None
 
 
 def from_parameters(parameters: Mapping[str, str]) -> Listing:
-    """Read the query parameters. Raises InvalidValue."""
+    """Read the query parameters. Raises InvalidValue and InvalidCount."""
+    cursor = parameters.get("cursor")
     return Listing(
         filter=parameters.get("filter"),
         sort_by=parameters.get("sortBy") or None,
         descending=_descending(parameters.get("sortOrder")),
-        start_index=_start(parameters.get("startIndex")),
-        count=_count(parameters.get("count")),
+        start_index=_start(parameters.get("startIndex"), cursor),
+        count=_count(parameters.get("count"), cursor),
         attributes=names(parameters.get("attributes")),
         excluded=names(parameters.get("excludedAttributes")),
+        cursor=cursor,
     )
 
 
 def from_search(body: Mapping[str, object]) -> Listing:
-    """Read a SearchRequest. Raises InvalidSyntax and InvalidValue."""
+    """Read a SearchRequest. Raises InvalidSyntax, InvalidValue and InvalidCount."""
     given = {name.lower(): value for name, value in body.items()}
     urns = given.get("schemas")
     if urns is not None and not (
         isinstance(urns, list) and SEARCH_URN.lower() in [str(urn).lower() for urn in urns]
     ):
         raise InvalidSyntax(f"schemas does not name {SEARCH_URN}.")
+    cursor = _text(given, "cursor")
     return Listing(
         filter=_text(given, "filter"),
         sort_by=_text(given, "sortBy"),
         descending=_descending(_text(given, "sortOrder")),
-        start_index=_start(given.get("startindex")),
-        count=_count(given.get("count")),
+        start_index=_start(given.get("startindex"), cursor),
+        count=_count(given.get("count"), cursor),
         attributes=_texts(given, "attributes"),
         excluded=_texts(given, "excludedAttributes"),
+        cursor=cursor,
     )
 
 
@@ -97,6 +101,8 @@ def answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> b
         Selection(type_, caller.connection, caller.base, expression, sort)
         for type_, expression, sort in zip(types, filters, sorts, strict=True)
     ]
+    if listing.cursor is not None:
+        return _by_cursor(caller, selections, listing, listing.cursor)
     offset = listing.start_index - 1
     if len(types) > 1 and listing.sort_by is not None:
         total, page = _merged(selections, offset, listing)
@@ -106,16 +112,20 @@ def answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> b
     return list_response([each.body for each in rendered], total, listing.start_index)
 
 
-def list_response(resources: Sequence[bytes], total: int, start_index: int = 1) -> bytes:
-    """Return the message; itemsPerPage is how many there are in it (§3.4.2)."""
-    head = orjson.dumps(
-        {
-            "schemas": [LIST_URN],
-            "totalResults": total,
-            "startIndex": start_index,
-            "itemsPerPage": len(resources),
-        }
-    )
+def list_response(
+    resources: Sequence[bytes], total: int, start_index: int | None = 1, following: str = ""
+) -> bytes:
+    """Return the message; itemsPerPage is how many there are in it (§3.4.2).
+
+    By cursor there is no index, and the cursor of the following page unless this is the last.
+    """
+    message: dict[str, object] = {"schemas": [LIST_URN], "totalResults": total}
+    if start_index is not None:
+        message["startIndex"] = start_index
+    message["itemsPerPage"] = len(resources)
+    if following:
+        message["nextCursor"] = following
+    head = orjson.dumps(message)
     return head[:-1] + b',"Resources":[' + b",".join(resources) + b"]}"
 
 
@@ -141,9 +151,41 @@ def _sorts(types: Sequence[ResourceType], listing: Listing) -> list[Sort | None]
     return [Sort(path, listing.descending) for path in paths]
 
 
-def _in_turn(selections: Sequence[Selection], offset: int, count: int) -> tuple[int, _Page]:
+def _by_cursor(
+    caller: Caller, selections: Sequence[Selection], listing: Listing, cursor: str
+) -> bytes:
+    """Answer by cursor: one row more than asked for tells whether another page follows."""
+    query = bound_to(
+        caller.connection.id,
+        [each.type.name for each in selections],
+        listing.filter,
+        listing.sort_by,
+        listing.descending,
+        listing.count,
+    )
+    place = caller.cursors.open(cursor, query) if cursor else None
+    limit = listing.count + 1
+    if len(selections) > 1 and listing.sort_by is not None:
+        total, found = walks.merged(selections, place, limit, descending=listing.descending)
+    else:
+        found = walks.in_turn(selections, place, limit)
+        total = len(found) if len(found) < limit else -1
+    if place is not None:
+        total = place.total
+    elif total < 0:
+        total = sum(each.count() for each in selections)
+    page = found[: listing.count]
+    rendered = _rendered(caller, selections, page, listing)
+    following = ""
+    if len(rendered) < len(found):
+        last, row = page[len(rendered) - 1]
+        following = caller.cursors.seal(Place(last, selections[last].edge(row), total), query)
+    return list_response([each.body for each in rendered], total, None, following)
+
+
+def _in_turn(selections: Sequence[Selection], offset: int, count: int) -> tuple[int, Page]:
     total = 0
-    page: _Page = []
+    page: Page = []
     for place, selection in enumerate(selections):
         there, rows = selection.slice(max(0, offset - total), count - len(page))
         total += there
@@ -151,7 +193,7 @@ def _in_turn(selections: Sequence[Selection], offset: int, count: int) -> tuple[
     return total, page
 
 
-def _merged(selections: Sequence[Selection], offset: int, listing: Listing) -> tuple[int, _Page]:
+def _merged(selections: Sequence[Selection], offset: int, listing: Listing) -> tuple[int, Page]:
     ranked = [
         (key, place, pk)
         for place, selection in enumerate(selections)
@@ -168,7 +210,7 @@ def _merged(selections: Sequence[Selection], offset: int, listing: Listing) -> t
 
 
 def _rendered(
-    caller: Caller, selections: Sequence[Selection], page: _Page, listing: Listing
+    caller: Caller, selections: Sequence[Selection], page: Page, listing: Listing
 ) -> list[Resource]:
     """Render a page type by type and put it back in order; it ends where a type's part ends."""
     waiting = []
@@ -209,12 +251,22 @@ def _descending(order: str | None) -> bool:
     return order is not None and order.lower() == "descending"
 
 
-def _start(value: object) -> int:
+def _start(value: object, cursor: str | None) -> int:
+    if cursor is not None and value not in (None, ""):
+        raise InvalidValue("startIndex and cursor exclude each other.", "startIndex")
     return max(1, _integer(value, "startIndex", 1))
 
 
-def _count(value: object) -> int:
-    return min(MAX_COUNT, max(0, _integer(value, "count", DEFAULT_COUNT)))
+def _count(value: object, cursor: str | None) -> int:
+    if cursor is None:
+        return min(MAX_COUNT, max(0, _integer(value, "count", DEFAULT_COUNT)))
+    try:
+        count = _integer(value, "count", DEFAULT_COUNT)
+    except InvalidValue:
+        count = 0
+    if count < 1:
+        raise InvalidCount(f"With a cursor, count is 1 to {MAX_COUNT}.")
+    return min(MAX_COUNT, count)  # "regardless of what is specified" (RFC 9865 §4)
 
 
 def _integer(value: object, name: str, default: int) -> int:

@@ -17,9 +17,11 @@ from typing import Any
 from peewee import fn
 
 from provisioning import tally
+from provisioning.db import is_sqlite
 from provisioning.models import Connection, Group, User
 
-from .columns import ALWAYS, Condition, compile_filter, order_by
+from .columns import ALWAYS, Condition, beyond, compile_filter, order_by
+from .cursors import Edge
 from .expressions import And, Comparison, Element, Expression, Not, Operator, Or, Present
 from .lookups import UNASKED, leaf_for, slots, sort_column
 from .matching import sought
@@ -29,6 +31,7 @@ from .schema import AttributePath, ResourceType
 from .statements import Parameter, Statements, parameter
 
 _FIRST = 3  # the parameters before a filter's own: connection, limit, offset or last row id
+_WALKED = frozenset({"id", "userName", "meta.lastModified"})  # of users: each has an index
 _TYPES = {type_.name: type_ for type_ in ALL}
 _TALLIED: dict[str, type[User] | type[Group]] = {USER.name: User, GROUP.name: Group}
 
@@ -52,26 +55,49 @@ class Plan:
 
     def page(self, path: AttributePath | None, descending: bool, offset: int, limit: int) -> Found:
         """Return rows in order; without a path in the order of their making."""
-        return self._run("page", limit, offset, path, descending, offset > 0)
+        walked = path is not None and self._is_walked(path, limit + offset)
+        return self._run("page", limit, offset, path, descending, offset > 0, walked)
 
     def batch(self, last: int, limit: int) -> Found:
         """Return the rows after the row id `last`."""
-        return self._run("batch", limit, last, None, False, False)
+        return self._run("batch", limit, last)
+
+    def after(self, path: AttributePath, descending: bool, edge: Edge, limit: int) -> Found:
+        """Return the rows behind an edge in the order of a column, by keyset."""
+        missing, value = edge.key if edge.key is not None else (True, "")
+        what = "after missing" if missing else "after"
+        walked = self._is_walked(path, limit)
+        return self._run(what, limit, edge.pk, path, descending, False, walked, value)
 
     def count(self) -> int:
         """Return how many rows there are."""
         if self.texts == () and self.shape is None and self.type.name in _TALLIED:
             return tally.living(_TALLIED[self.type.name], self.connection.id)
-        return int(next(iter(self._run("count", 0, 0, None, False, False)))[0])
+        return int(next(iter(self._run("count", 0, 0)))[0])
+
+    def _is_walked(self, path: AttributePath, limit: int) -> bool:
+        """Say whether the index of what is sorted by is the short way to a page.
+
+        SQLite sorts all of a connection's people instead. The index holds everybody's, so that
+        it is the long way for a small directory beside a large one.
+        """
+        if self.shape is not None or self.texts != () or str(path) not in _WALKED:
+            return False
+        if self.type is not USER or not is_sqlite():
+            return False
+        own = tally.living(User, self.connection.id)
+        return own * own > limit * tally.of_all(User)
 
     def _run(
         self,
         what: str,
         limit: int,
         second: int,
-        path: AttributePath | None,
-        descending: bool,
-        deep: bool,
+        path: AttributePath | None = None,
+        descending: bool = False,
+        deep: bool = False,
+        walked: bool = False,
+        edge: object = None,
     ) -> Found:
         if self.texts is None:
             query: Any = _query(
@@ -81,11 +107,13 @@ class Plan:
                 path,
                 descending,
                 deep,
-                (self.connection.id, limit, second),
+                walked,
+                (self.connection.id, limit, second, edge),
             )
             return query.tuples()  # type: ignore[no-any-return]
-        shape = (self.type.name, self.shape, what, path, descending, deep)
-        return _KEPT.rows(shape, (self.connection.id, limit, second, *self.texts))
+        shape = (self.type.name, self.shape, what, path, descending, deep, walked, len(self.texts))
+        given = (self.connection.id, limit, second, *self.texts)
+        return _KEPT.rows(shape, given if edge is None else (*given, edge))
 
 
 def plan(
@@ -140,17 +168,21 @@ def _query(
     path: AttributePath | None,
     descending: bool,
     deep: bool,
-    given: tuple[Any, Any, Any],
+    walked: bool,
+    given: tuple[Any, Any, Any, Any],
 ) -> Any:
-    connection, limit, second = given
+    connection, limit, second, edge = given
     conditions = [sql] if sql is not None else []
-    query = select(type_, connection, *conditions)
+    query = select(type_, connection, *conditions, walked=walked)
     pk = primary_key(type_)
     if what == "count":
         return query.select(fn.COUNT(pk))
     if what == "batch":
         return query.where(pk > second).order_by(pk).limit(limit)
     column = sort_column(type_, path)
+    if what.startswith("after") and column is not None:
+        ahead = beyond(column, pk, (edge, second), valued=what == "after", descending=descending)
+        query = query.where(ahead)
     order = [*(order_by(column, descending=descending) if column is not None else []), pk]
     if deep:
         # OFFSET goes over the index alone, so that a page deep in the list reads few documents.
@@ -167,10 +199,12 @@ def _statement(
     path: AttributePath | None,
     descending: bool,
     deep: bool,
+    walked: bool,
+    texts: int,
 ) -> Any:
     condition = ALWAYS if shape is None else _condition(type_name, shape)
-    given = (parameter(0), parameter(1), parameter(2))
-    return _query(_TYPES[type_name], condition.sql, what, path, descending, deep, given)
+    given = (parameter(0), parameter(1), parameter(2), parameter(_FIRST + texts))
+    return _query(_TYPES[type_name], condition.sql, what, path, descending, deep, walked, given)
 
 
 _KEPT = Statements(_statement)

@@ -25,6 +25,7 @@ from provisioning.services import Services
 
 from . import bulk, discovery, json_body, rows
 from .caller import Caller, make_caller
+from .cursors import Cursors
 from .errors import Fault, FilterForbidden, Unsupported, describe, describe_http
 from .listing import answer, from_parameters, from_search, list_response, names
 from .projection import Projection, projection
@@ -50,22 +51,23 @@ def hang(app: WsgiApp, services: Services, hosts: Sequence[str]) -> WsgiApp:
     `hosts` are those that a request may be addressed to.
     """
     base = services.settings.base_url.rstrip("/") + PREFIX
+    cursors = Cursors(services.vault.keyed_hash("scim cursor", b""))
 
     def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path != PREFIX and not path.startswith(PREFIX + "/"):
             return app(environ, start_response)
         request = Request(environ)
-        return _reply(request, base, hosts).send(request, start_response)
+        return _reply(request, base, hosts, cursors).send(request, start_response)
 
     return door
 
 
-def _reply(request: Request, base: str, hosts: Sequence[str]) -> Reply:
+def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) -> Reply:
     try:
         if not request.is_for(hosts):
             raise SecurityError("another host's request")
-        caller = _authenticate(request, base)
+        caller = _authenticate(request, base, cursors)
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
         fault = describe(error)
@@ -77,13 +79,13 @@ def _reply(request: Request, base: str, hosts: Sequence[str]) -> Reply:
         return _surprise(error, request)
 
 
-def _authenticate(request: Request, base: str) -> Caller:
+def _authenticate(request: Request, base: str, cursors: Cursors) -> Caller:
     token = tokens.verify(request.header("AUTHORIZATION"))
     last = token.last_used_at
     if last is None or now_ms() - last >= MINUTE:
         with transaction():
             tokens.touch(token)
-    return make_caller(token.connection, base)
+    return make_caller(token.connection, base, cursors)
 
 
 def _view(path: str) -> View:

@@ -9,13 +9,18 @@ documents of the rows that are left, in batches and up to a limit: right, bounde
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import total_ordering
+from itertools import islice
 from typing import Any
+
+from peewee import chunked
 
 from provisioning.models import Connection
 
+from .cursors import Edge, SortKey
 from .errors import TooMany
 from .expressions import Expression, attributes_of, instant
 from .lookups import sort_column
@@ -24,13 +29,12 @@ from .plans import Plan, plan
 from .projection import projection
 from .resource_types import KEYWRIGHT_USER_SCHEMA
 from .resources import as_dict, derive
-from .rows import Row, fetch, read
+from .rows import Row, fetch, read, value_of
 from .schema import AttributePath, ResourceType, Type
 
 MAX_SCANNED = 100_000
 _BATCH = 500
-
-SortKey = tuple[bool, str | Decimal | float]
+_KEPT = 256  # characters of a sort key that a cursor holds
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,59 @@ class Selection:
             return offset + len(rows), rows
         return plan_.count(), rows[:limit]
 
+    def after(self, edge: Edge | None, limit: int) -> list[Row]:
+        """Return the rows behind an edge, or the first ones: by keyset where a column sorts.
+
+        Then a page costs the same wherever it is. Raises TooMany, InvalidFilter.
+        """
+        plan_, path = self._plan(), self.sort.path if self.sort is not None else None
+        if self.sort is not None and (not plan_.exact or self._column is None):
+            found = self.places()
+            start = bisect_right(found, self._rank(edge), key=self._rank) if edge else 0
+            return self._first([each.pk for each in found[start:]], limit)
+        if path is not None and edge is None:
+            return read(self.type, plan_.page(path, self._descending, 0, limit))
+        if path is not None and edge is not None:
+            return read(self.type, plan_.after(path, self._descending, edge, limit))
+        last = edge.pk if edge is not None else 0
+        if plan_.exact:
+            return read(self.type, plan_.batch(last, limit))
+        matching = (
+            row
+            for row, document in self._documents(plan_, last)
+            if self.filter is None or matches(self.filter, document)
+        )
+        return list(islice(matching, limit))
+
+    def edge(self, row: Row) -> Edge:
+        """Return the edge that a row makes when a page ends with it."""
+        if self.sort is None:
+            return Edge(None, row.pk)
+        if self._column is not None and self._plan().exact:
+            value = value_of(self._column, row.pk)
+            return Edge((value is None, value if value is not None else ""), row.pk)
+        derived = derive(self.type, [row], self._needed(), self.connection, self.base)
+        document = as_dict(self.type, row, derived, self.base)
+        return Edge(_cut(_sort_key(self.sort.path, document)), row.pk)
+
+    def places(self) -> list[Edge]:
+        """Return every match in order, ties by row id, by reading the documents."""
+        found = [Edge(_cut(key), pk) for key, pk in self.ranked()]
+        if self.sort is not None:
+            found.sort(key=self._rank)
+        return found
+
+    def count(self) -> int:
+        """Return how many there are. Raises TooMany, InvalidFilter."""
+        plan_ = self._plan()
+        return plan_.count() if plan_.exact else len(self.ranked())
+
     def ranked(self) -> list[tuple[SortKey, int]]:
         """Return sort key and row id of every match, in order, by reading the documents."""
         plan_ = self._plan()
         found = [
-            (_sort_key(self.sort.path if self.sort else None, document), pk)
-            for pk, document in self._documents(plan_)
+            (_sort_key(self.sort.path if self.sort else None, document), row.pk)
+            for row, document in self._documents(plan_)
             if plan_.exact or self.filter is None or matches(self.filter, document)
         ]
         if self.sort is not None:
@@ -83,6 +134,22 @@ class Selection:
         """Return rows by their ids, in the order given."""
         return fetch(self.type, self.connection, pks)
 
+    def _first(self, pks: list[int], limit: int) -> list[Row]:
+        """Return so many rows; one that went since the ids were read is no end of the list."""
+        rows: list[Row] = []
+        for part in chunked(pks, limit):
+            rows += self.fetch(list(part))
+            if len(rows) >= limit:
+                break
+        return rows[:limit]
+
+    def _rank(self, edge: Edge) -> Rank:
+        return rank(edge, descending=self._descending)
+
+    @property
+    def _column(self) -> Any | None:
+        return sort_column(self.type, self.sort.path) if self.sort is not None else None
+
     @property
     def _descending(self) -> bool:
         return self.sort is not None and self.sort.descending
@@ -90,9 +157,9 @@ class Selection:
     def _plan(self) -> Plan:
         return plan(self.type, self.connection, self.base, self.filter)
 
-    def _documents(self, plan_: Plan) -> Iterator[tuple[int, dict[str, object]]]:
-        """Read what the columns let through, a batch at a time, by keyset."""
-        last = scanned = 0
+    def _documents(self, plan_: Plan, last: int = 0) -> Iterator[tuple[Row, dict[str, object]]]:
+        """Read what the columns let through behind a row id, a batch at a time, by keyset."""
+        scanned = 0
         needed = self._needed()
         while True:
             batch = read(self.type, plan_.batch(last, _BATCH))
@@ -104,7 +171,7 @@ class Selection:
                 )
             derived = derive(self.type, batch, needed, self.connection, self.base)
             for row in batch:
-                yield row.pk, as_dict(self.type, row, derived, self.base)
+                yield row, as_dict(self.type, row, derived, self.base)
             if len(batch) < _BATCH:
                 return
             last = batch[-1].pk
@@ -121,6 +188,32 @@ class Selection:
             self.type,
             ["id", *(f"{KEYWRIGHT_USER_SCHEMA.urn}:{n}" if n in own else n for n in names)],
         )
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Rank:
+    """An edge as something to sort by: descending turns the key around, never the tie-break."""
+
+    key: SortKey
+    tie: tuple[int, ...]
+    descending: bool
+
+    def __lt__(self, other: Rank) -> bool:
+        if self.key == other.key:
+            return self.tie < other.tie
+        return (self.key < other.key) is not self.descending
+
+
+def rank(edge: Edge, type_: int = 0, *, descending: bool) -> Rank:
+    """Return what an edge is sorted by among others, perhaps of several types."""
+    return Rank(edge.key or (True, ""), (type_, edge.pk), descending)
+
+
+def _cut(key: SortKey) -> SortKey:
+    """Keep a cursor short: behind its first 256 characters a text no longer decides the order."""
+    missing, value = key
+    return (missing, value[:_KEPT]) if isinstance(value, str) else key
 
 
 def _sort_key(path: AttributePath | None, document: dict[str, object]) -> SortKey:

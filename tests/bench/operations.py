@@ -214,7 +214,14 @@ OPERATIONS = (
     Operation("filter userName eq", 200, by_user_name, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
     Operation("filter externalId eq", 200, by_external_id, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
     Operation(
-        "list, 100 per page", 200, pages, Aim(0.33, 0.20), Aim(150, 50), 25, 1, peer_cycles=6
+        "list, 100 per page, by cursor",
+        200,
+        pages,
+        Aim(0.33, 0.20),
+        Aim(150, 50),
+        25,
+        1,
+        peer_cycles=6,
     ),
     POST,
     Operation(
