@@ -57,7 +57,7 @@ def paired(code_id: int) -> ResponseReturnValue:
 def _page(row: PairingCode | None, code: str | None) -> str:
     return render_template(
         "activation/driver.html",
-        systems=driver.systems(code),
+        **driver.shown(code),
         code=f"{code[:4]} {code[4:]}" if code else None,
         code_seconds=stations.CODE_LIFETIME // SECOND if code else None,
         code_total=stations.CODE_LIFETIME // SECOND,

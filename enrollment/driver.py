@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import shlex
 from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,12 +25,26 @@ blueprint = Blueprint("driver", __name__, url_prefix="/reader-driver")
 Step = dict[str, str | None]
 
 
+def _powershell(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+SCRIPTS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "install.sh": ("driver/linux.sh", shlex.quote),
+    "install-macos.sh": ("driver/macos.sh", shlex.quote),
+    "install.ps1": ("driver/windows.ps1", _powershell),
+}
+"""Template of each install script, by its name in the address, and how its words are quoted."""
+
+CHECKSUMS = "SHA256SUMS"
+
+
 @blueprint.get("")
 def page() -> ResponseReturnValue:
     """Show how to install the driver. A code to pair it with comes from an admin."""
     return render_template(
         "activation/driver.html",
-        systems=systems(),
+        **shown(None),
         code=None,
         new_code_url=None,
         pairing={"state": "waiting", "poll_url": None, "next": None},
@@ -36,92 +54,142 @@ def page() -> ResponseReturnValue:
 
 @blueprint.get("/<name>")
 def download(name: str) -> ResponseReturnValue:
-    """Serve the wheel; its checksum goes along as a header."""
-    if name != reader_wheel.file_name():
+    """Serve the wheel, an install script or the checksums; each with its own as a header."""
+    if name == reader_wheel.file_name():
+        return _file(name, reader_wheel.wheel(), "application/zip")
+    if name in SCRIPTS:
+        return _file(name, script(name).encode(), "text/plain")
+    if name != CHECKSUMS:
         abort(404)
-    answer = Response(reader_wheel.wheel(), mimetype="application/zip")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer.headers["Repr-Digest"] = (
-        f"sha-256=:{b64encode(bytes.fromhex(reader_wheel.checksum())).decode()}:"
+    return _file(name, checksums().encode(), "text/plain")
+
+
+def script(name: str) -> str:
+    """Return an install script with this server's address and the wheel's checksum filled in."""
+    template, quoted = SCRIPTS[name]
+    return render_template(
+        template,
+        server=quoted(services().settings.base_url),
+        version=quoted(reader_wheel.version()),
+        wheel=quoted(reader_wheel.file_name()),
+        sha256=quoted(reader_wheel.checksum()),
     )
+
+
+def checksums() -> str:
+    """Return the SHA-256 of every download, as `sha256sum --check` reads them."""
+    sums = {name: sha256(script(name).encode()).hexdigest() for name in SCRIPTS}
+    sums[reader_wheel.file_name()] = reader_wheel.checksum()
+    return "".join(f"{checksum}  {name}\n" for name, checksum in sums.items())
+
+
+def _file(name: str, content: bytes, mimetype: str) -> Response:
+    answer = Response(content, mimetype=mimetype)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    digest = b64encode(sha256(content).digest()).decode()
+    answer.headers["Repr-Digest"] = f"sha-256=:{digest}:"
     return answer
 
 
-def systems(code: str | None = None) -> list[dict[str, object]]:
+def shown(code: str | None) -> dict[str, object]:
+    """Return what `_driver.html` shows of the download: systems, wheel, link."""
+    link = None
+    if code:
+        given = {"server": services().settings.base_url, "code": code}
+        link = f"keywright://pair?{urlencode(given)}"
+    return {
+        "systems": _systems(code),
+        "link": link,
+        "wheel": {
+            "name": reader_wheel.file_name(),
+            "url": url_for("driver.download", name=reader_wheel.file_name()),
+            "sha256": reader_wheel.checksum(),
+        },
+        "checksums_url": url_for("driver.download", name=CHECKSUMS),
+    }
+
+
+def _systems(code: str | None) -> list[dict[str, object]]:
     """Return the steps for each system, the visitor's own first; see `_driver.html`."""
     base = services().settings.base_url
-    url = f"{base}{url_for('driver.download', name=reader_wheel.file_name())}"
-    pair = f"keywright-reader pair --server {base} --code {code or '12345678'}"
-    file = {
-        "label": _("Download %(name)s", name=reader_wheel.file_name()),
-        "url": url_for("driver.download", name=reader_wheel.file_name()),
-    }
-    folder = "~/keywright-reader"
-    untried = _("These steps follow the system's documentation; they were not tried there.")
+    untried = _("Written from the system's documentation; it was not tried there.")
+    installed = _("Installed already? Pair it, then leave it running; it opens no port.")
+    removal = _("To take it away again, its pairing too:")
+    pair = f"pair --server {base} --code {code or '12345678'}"
+    with_code = f" --code {code}" if code else ""
     known: dict[str, dict[str, object]] = {
         "Linux": {
             "name": _("Linux (Debian, Ubuntu)"),
-            "file": file,
+            "file": _script_file("install.sh"),
             "steps": [
                 _step(
-                    _("Once, as root: the smart card service and what builds its Python part."),
-                    "sudo apt-get install -y pcscd libccid libpcsclite-dev gcc python3-dev "
-                    "python3-venv swig",
+                    _("In a terminal, as yourself. What needs root it names and leaves to you."),
+                    f"curl -fsSo install.sh {_url('install.sh')} && sh install.sh{with_code}",
                 ),
                 _step(
-                    _("Install the driver into a folder of its own."),
-                    f"python3 -m venv {folder} && {folder}/bin/pip install {url}",
+                    installed,
+                    f"~/.local/bin/keywright-reader {pair} && ~/.local/bin/keywright-reader run",
                 ),
-                _step(_("Pair it, then leave it running."), f"~/keywright-reader/bin/{pair}"),
+            ],
+            "more": [
                 _step(
-                    _("Start it; it opens no port and calls only this server."),
-                    "~/keywright-reader/bin/keywright-reader run",
+                    _("A kiosk without a screen: a second tap says yes there."),
+                    f"sh install.sh --headless{with_code}",
                 ),
+                _step(removal, "sh install.sh --uninstall"),
             ],
         },
         "Windows": {
             "name": "Windows",
-            "file": file,
+            "file": _script_file("install.ps1"),
             "steps": [
                 _step(untried, None),
                 _step(
                     _(
-                        "With Python 3.11 or newer, in a terminal opened as administrator: Windows "
-                        "lets only such programs reach a card's FIDO2 application."
+                        "With Python 3.11 or newer, in a PowerShell opened as administrator: "
+                        "Windows lets only such programs reach a card's FIDO2 application."
                     ),
-                    f"py -m venv %USERPROFILE%\\keywright-reader && "
-                    f"%USERPROFILE%\\keywright-reader\\Scripts\\pip install {url}",
+                    f"iwr {_url('install.ps1')} -OutFile install.ps1; "
+                    "powershell -ExecutionPolicy Bypass -File .\\install.ps1"
+                    + (f" -Code {code}" if code else ""),
                 ),
-                _step(
-                    _("Pair it, then leave it running."),
-                    f"%USERPROFILE%\\keywright-reader\\Scripts\\{pair}",
-                ),
-                _step(
-                    _("Start it; it opens no port and calls only this server."),
-                    "%USERPROFILE%\\keywright-reader\\Scripts\\keywright-reader run",
-                ),
+                _step(installed, f"keywright-reader {pair}; keywright-reader run"),
+            ],
+            "more": [
+                _step(removal, "powershell -ExecutionPolicy Bypass -File .\\install.ps1 -Uninstall")
             ],
         },
         "macOS": {
             "name": "macOS",
-            "file": file,
+            "file": _script_file("install-macos.sh"),
             "steps": [
                 _step(untried, None),
                 _step(
                     _("With Python 3.11 or newer; the smart card service is part of the system."),
-                    f"python3 -m venv {folder} && {folder}/bin/pip install {url}",
+                    f"curl -fsSo install.sh {_url('install-macos.sh')} && sh install.sh{with_code}",
                 ),
-                _step(_("Pair it, then leave it running."), f"~/keywright-reader/bin/{pair}"),
                 _step(
-                    _("Start it; it opens no port and calls only this server."),
-                    "~/keywright-reader/bin/keywright-reader run",
+                    installed,
+                    f"~/.local/bin/keywright-reader {pair} && ~/.local/bin/keywright-reader run",
                 ),
             ],
+            "more": [_step(removal, "sh install.sh --uninstall")],
         },
     }
     agent = request.user_agent.string
     mine = "Windows" if "Windows" in agent else "macOS" if "Mac OS" in agent else "Linux"
     return [known.pop(mine), *known.values()]
+
+
+def _url(name: str) -> str:
+    return f"{services().settings.base_url}{url_for('driver.download', name=name)}"
+
+
+def _script_file(name: str) -> dict[str, str]:
+    return {
+        "label": _("Download %(name)s", name=name),
+        "url": url_for("driver.download", name=name),
+    }
 
 
 def _step(text: str, command: str | None) -> Step:

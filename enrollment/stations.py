@@ -166,7 +166,7 @@ def _pair_page(row: PairingCode | None, code: str) -> ResponseReturnValue:
     left = max(0, row.expires_at - now_ms()) // SECOND if row is not None else None
     return render_template(
         "panel/station_pair.html",
-        systems=driver.systems(code or None),
+        **driver.shown(code or None),
         code=f"{code[:4]} {code[4:]}" if code else None,
         code_seconds=left,
         code_total=stations.CODE_LIFETIME // SECOND,

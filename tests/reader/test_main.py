@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from reader import __main__ as program
+from reader.commands import card as card_command
+from reader.commands import console, pcsc
 from reader.doctor import examine
 from reader.identity import Identity
 from reader.simulator.card import SoftwareCard
@@ -40,8 +42,8 @@ def _logs() -> Iterator[None]:
 def reader(monkeypatch: pytest.MonkeyPatch) -> SoftwareReader:
     """Instead of the PC/SC readers of this computer."""
     reader = SoftwareReader()
-    monkeypatch.setattr(program, "_pcsc_reader", lambda name: reader)
-    monkeypatch.setattr(program, "TAP_SECONDS", 0.2)
+    monkeypatch.setattr(pcsc, "reader_named", lambda name: reader)
+    monkeypatch.setattr(card_command, "TAP_SECONDS", 0.2)
     return reader
 
 
@@ -53,7 +55,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
         asked.append(prompt)
         return left.pop(0)
 
-    monkeypatch.setattr(program, "getpass", getpass)
+    monkeypatch.setattr(card_command, "getpass", getpass)
     return asked
 
 
@@ -71,7 +73,7 @@ def test_pairing_shows_host_and_organisation(
     assert "Example Works" in said
     assert Identity.load(state).name == "Desk NFC"
     assert stat.S_IMODE((state / "identity.json").stat().st_mode) == 0o600
-    assert program.main(arguments) == program.SERVER
+    assert program.main(arguments) == console.SERVER
     assert capsys.readouterr().err == "keywright-reader: This code is wrong or used up\n"
 
 
@@ -109,7 +111,7 @@ def test_without_pyscard_it_says_what_to_install(
 
     monkeypatch.delitem(sys.modules, "reader.transport", raising=False)
     monkeypatch.setattr(builtins, "__import__", missing)
-    assert program.main(["info"]) == program.MISSING
+    assert program.main(["info"]) == console.MISSING
     error = capsys.readouterr().err
     assert "pip install" in error
     assert error.count("\n") == 1
@@ -164,7 +166,7 @@ def test_a_change_that_fails_says_why(
     card = SoftwareCard(Profile(pin="482915"))
     reader.insert(card)
     typed(monkeypatch, *answers)
-    assert program.main(["change-pin"]) == program.FAULT
+    assert program.main(["change-pin"]) == console.FAULT
     assert said in capsys.readouterr().err
     assert card.memory.pin_retries >= 7
 
@@ -172,10 +174,10 @@ def test_a_change_that_fails_says_why(
 def test_no_card_and_no_pin_are_said(
     reader: SoftwareReader, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert program.main(["change-pin"]) == program.FAULT
+    assert program.main(["change-pin"]) == console.FAULT
     assert "No card was tapped" in capsys.readouterr().err
     reader.insert(SoftwareCard())
-    assert program.main(["change-pin"]) == program.FAULT
+    assert program.main(["change-pin"]) == console.FAULT
     assert "no PIN yet" in capsys.readouterr().err
 
 
@@ -186,8 +188,8 @@ def test_control_c_leaves_no_traceback(
         raise KeyboardInterrupt
 
     reader.insert(SoftwareCard(Profile(pin="482915")))
-    monkeypatch.setattr(program, "getpass", interrupted)
-    assert program.main(["change-pin"]) == program.INTERRUPTED
+    monkeypatch.setattr(card_command, "getpass", interrupted)
+    assert program.main(["change-pin"]) == console.INTERRUPTED
     assert capsys.readouterr().err == "keywright-reader: interrupted\n"
     assert reader.card is not None
     assert not reader.card.powered
@@ -202,7 +204,7 @@ def test_info_tells_what_lies_there(
     told = json.loads(capsys.readouterr().out)
     assert (told["uid"], told["client_pin"], told["pin_retries"]) == (card.uid.hex(), True, 8)
     reader.insert(SoftwareCard(BADGE))
-    assert program.main(["info"]) == program.FAULT
+    assert program.main(["info"]) == console.FAULT
     assert "not_fido" in capsys.readouterr().out
 
 
@@ -256,11 +258,11 @@ def test_a_blocked_and_an_unchanged_pin_are_found(tmp_path: Path) -> None:
 def test_the_doctor_speaks_json(
     reader: SoftwareReader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert program.main(["doctor", "--json", "--state", str(tmp_path)]) == program.FAULT
+    assert program.main(["doctor", "--json", "--state", str(tmp_path)]) == console.FAULT
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False
     assert {"name", "ok", "text", "mend"} == set(told["findings"][0])
-    assert program.main(["doctor", "--state", str(tmp_path)]) == program.FAULT
+    assert program.main(["doctor", "--state", str(tmp_path)]) == console.FAULT
     assert "→" in capsys.readouterr().out
 
 
@@ -276,7 +278,7 @@ def test_a_station_without_a_window_says_so(
 ) -> None:
     server.identity().save(tmp_path)
     monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: SIM115
-    assert program.main(["run", "--state", str(tmp_path)]) == program.USAGE
+    assert program.main(["run", "--state", str(tmp_path)]) == console.USAGE
     assert "--headless" in capsys.readouterr().err
     sys.stdin.close()
 
@@ -284,10 +286,11 @@ def test_a_station_without_a_window_says_so(
 STATION = """
 import sys
 from reader import __main__ as program
+from reader.commands import pcsc
 from reader.simulator.card import SoftwareCard
 from reader.software_reader import SoftwareReader
 reader = SoftwareReader()
-program._pcsc_reader = lambda name: reader
+pcsc.reader_named = lambda name: reader
 reader.insert(SoftwareCard())
 sys.exit(program.main(sys.argv[1:]))
 """
