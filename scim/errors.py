@@ -33,6 +33,23 @@ class InvalidFilter(ProtocolError):
     scim_type = "invalidFilter"
 
 
+class SecretFilter(InvalidFilter):
+    """The filter asks for a password; in an address that is worse, see `Sensitive`."""
+
+
+class Sensitive(ProtocolError):
+    """An address holds what must not stand in logs (RFC 7644 §7.5.2). 403 sensitive."""
+
+    status = 403
+    scim_type = "sensitive"
+
+
+class InvalidVersion(ProtocolError):
+    """Another version of the protocol than 2 (RFC 7644 §3.13). 400 invalidVers."""
+
+    scim_type = "invalidVers"
+
+
 class InvalidPath(ProtocolError):
     """A PATCH path or a sortBy is malformed or names nothing. 400 invalidPath."""
 

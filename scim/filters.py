@@ -14,7 +14,7 @@ from typing import Any
 from scim2_filter_parser import ast
 from scim2_filter_parser.parser import SCIMParser, SCIMParserError
 
-from .errors import InvalidFilter
+from .errors import InvalidFilter, SecretFilter
 from .expressions import And, Comparison, Element, Expression, Never, Not, Operator, Or, Present
 from .expressions import typed as typed_value
 from .lexer import Token, tokenise
@@ -150,7 +150,7 @@ class _Reader:
         if path is None and not self._lenient:
             raise InvalidFilter(f"{self._type.name} has no attribute {name}.")
         if path is not None and path.attribute.name == "password":
-            raise InvalidFilter("The service has no passwords.")
+            raise SecretFilter("The service has no passwords.")
         return path
 
 

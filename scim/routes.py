@@ -8,6 +8,7 @@ Whatever goes wrong is told in the form of RFC 7644 §3.12, an address that is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,16 @@ from provisioning.services import Services
 from . import bulk, discovery, json_body, rows
 from .caller import Caller, make_caller
 from .cursors import Cursors
-from .errors import Fault, FilterForbidden, Unsupported, describe, describe_http
+from .errors import (
+    Fault,
+    FilterForbidden,
+    InvalidVersion,
+    SecretFilter,
+    Sensitive,
+    Unsupported,
+    describe,
+    describe_http,
+)
 from .listing import answer, from_parameters, from_search, list_response, names
 from .projection import Projection, projection
 from .resource_types import ALL, GROUP
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/scim/v2"
+_OTHER_VERSION = re.compile(r"/scim/v\d", re.ASCII)
 
 log = structlog.get_logger()
 
@@ -56,7 +67,10 @@ def hang(app: WsgiApp, services: Services, hosts: Sequence[str]) -> WsgiApp:
     def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path != PREFIX and not path.startswith(PREFIX + "/"):
-            return app(environ, start_response)
+            if _OTHER_VERSION.match(path) is None:
+                return app(environ, start_response)
+            fault = describe(InvalidVersion("The service speaks SCIM 2.0, under /scim/v2."))
+            return _refusal(fault, {}).send(Request(environ), start_response)
         request = Request(environ)
         return _reply(request, base, hosts, cursors).send(request, start_response)
 
@@ -132,7 +146,10 @@ def _one(request: Request, caller: Caller, type_: ResourceType, resource_id: str
 
 
 def _list(request: Request, caller: Caller, types: Sequence[ResourceType]) -> Reply:
-    return Reply(body=answer(caller, types, from_parameters(request.args)))
+    try:
+        return Reply(body=answer(caller, types, from_parameters(request.args)))
+    except SecretFilter as error:
+        raise Sensitive("A password does not belong in an address, which is logged.") from error
 
 
 def _search(request: Request, caller: Caller, types: Sequence[ResourceType]) -> Reply:
@@ -264,15 +281,16 @@ def _check_discovery(request: Request) -> None:
         raise FilterForbidden("Discovery takes no filter.")
 
 
-def _unsupported(request: Request, caller: Caller) -> Reply:
-    raise Unsupported("The service does not do this; see ServiceProviderConfig.")
+def _me(request: Request, caller: Caller) -> Reply:
+    """No alias: who asks is a directory and no resource (RFC 7644 §3.11)."""
+    raise Unsupported("A token here stands for a directory, not for a person: there is no /Me.")
 
 
 _TYPES = {type_.endpoint.removeprefix("/"): type_ for type_ in ALL}
 _ALONE: dict[str, View] = {
     ".search": lambda request, caller: _search(request, caller, ALL),
     "Bulk": _bulk,
-    "Me": _unsupported,
+    "Me": _me,
     "ServiceProviderConfig": _config,
     "ResourceTypes": lambda request, caller: _listed(
         request, discovery.resource_types(caller.base)

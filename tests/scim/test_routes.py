@@ -74,6 +74,31 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.req("P19")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_directory_is_no_person_so_there_is_no_me(directory: Directory, method: str) -> None:
+    detail = refused(directory(method, "/Me", {}), 501)["detail"]
+    assert "stands for a directory" in str(detail)
+
+
+@pytest.mark.req("P23")
+def test_another_version_of_the_protocol_is_told_so(app: Flask) -> None:
+    for path in ("/scim/v1/Users", "/scim/v20/Users", "/scim/v3", "/scim/v1.1/Users?count=1"):
+        refused(app.test_client().get(path), 400, "invalidVers")
+
+
+@pytest.mark.req("P10")
+@pytest.mark.req("P23")
+def test_a_password_in_an_address_is_sensitive_and_in_a_body_no_filter(
+    directory: Directory,
+) -> None:
+    for path in ("/Users", "/"):
+        refused(directory("GET", f'{path}?filter=password eq "x"'), 403, "sensitive")
+    answer = directory("POST", "/Users/.search", {"filter": 'userName pr and password eq "x"'})
+    refused(answer, 400, "invalidFilter")
+    assert directory("GET", '/Users?filter=displayName eq "password"').status_code == 200
+
+
 @pytest.mark.req("R1")
 @pytest.mark.req("P24")
 def test_every_address_needs_a_token(app: Flask) -> None:
