@@ -18,7 +18,7 @@ RUN := .venv/bin/python -m
 # What the lanes of the test suite need from the system, beside Python.
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql
 
-.PHONY: help setup run tour test test-unit system dev bench bench-full lint types format clean
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full lint types format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -59,6 +59,10 @@ test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Ch
 test-unit: $(UV) ## Run the unit lane only
 	@$(UV) sync --quiet --locked --extra demo --inexact
 	@$(RUN) pytest tests -q -n 2 --ignore tests/device --ignore tests/e2e -m "not postgresql" $(ARGS)
+
+conformance: $(UV) ## Write scim/CONFORMANCE.md: each demand of the RFCs and the tests that hold it
+	@$(UV) sync --quiet --locked --all-extras --inexact
+	@$(RUN) tests.conformance.matrix
 
 bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
 	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench $(ARGS)

@@ -10,6 +10,7 @@ from .cursors import TIMEOUT
 from .listing import DEFAULT_COUNT, MAX_COUNT
 from .resource_types import ALL, SCHEMAS
 from .schema import Attribute, ResourceType, Schema, Type
+from .service_schemas import SERVICE_SCHEMAS
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 
@@ -57,7 +58,7 @@ def resource_types(base: str) -> list[Json]:
 
 def schemas(base: str) -> list[Json]:
     """Return every schema, with all characteristics of its attributes and no nulls (Entra)."""
-    return [_schema(schema, base) for schema in SCHEMAS]
+    return [_schema(schema, base) for schema in (*SCHEMAS, *SERVICE_SCHEMAS)]
 
 
 def find(listed: list[Json], wanted: str) -> Json | None:

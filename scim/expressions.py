@@ -100,6 +100,8 @@ class Or:
 class Never:
     """An attribute that this resource type has not (RFC 7644 §3.4.2.1): false."""
 
+    name: str = ""
+
 
 Expression = Comparison | Present | Element | Not | And | Or | Never
 
@@ -114,6 +116,18 @@ def attributes_of(expression: Expression) -> Iterator[str]:
         case And(terms) | Or(terms):
             for term in terms:
                 yield from attributes_of(term)
+
+
+def unknown_to(expression: Expression) -> Iterator[str]:
+    """Yield the names that a resource type has not, as the filter spells them, in lower case."""
+    match expression:
+        case Never(name):
+            yield name.lower()
+        case Not(term):
+            yield from unknown_to(term)
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from unknown_to(term)
 
 
 def instant(text: str) -> Decimal:

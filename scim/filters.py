@@ -97,7 +97,7 @@ class _Reader:
     def look_up(self, name: str, value: object) -> Expression:
         """Read `name eq value`."""
         path = self._named(name)
-        return Never() if path is None else _comparison(path, Operator.EQ, value)
+        return Never(name) if path is None else _comparison(path, Operator.EQ, value)
 
     def _logical(self, node: Any) -> Expression:
         operands, operators = _chain(node)
@@ -115,7 +115,7 @@ class _Reader:
             return self._element_term(node, attr.attr_name)
         path = self._resolve(attr)
         if path is None:
-            return Never()
+            return Never(_name(attr))
         return _relation(path, node)
 
     def _element_term(self, node: Any, selection: Any) -> Expression:
@@ -124,9 +124,10 @@ class _Reader:
         if namespace is None or namespace.sub_attr is None:
             raise InvalidFilter("A value path is a term of its own.")
         sub = namespace.sub_attr.value
-        path = self._resolve(ast.AttrPath(namespace.attr_name, None, namespace.uri))
+        whole = ast.AttrPath(namespace.attr_name, None, namespace.uri)
+        path = self._resolve(whole)
         if path is None:
-            return Never()
+            return Never(_name(whole))
         inner = _ElementReader(path)
         last = inner.relation(sub, node)
         return Element(path, And((inner.expression(selection.expr), last)))
@@ -137,13 +138,11 @@ class _Reader:
             raise InvalidFilter("A value path selects from an attribute, not from its parts.")
         path = self._resolve(namespace)
         if path is None:
-            return Never()
+            return Never(_name(namespace))
         return Element(path, _ElementReader(path).expression(node.expr))
 
     def _resolve(self, attr: Any) -> AttributePath | None:
-        sub = f".{attr.sub_attr.value}" if attr.sub_attr is not None else ""
-        prefix = f"{attr.uri}:" if attr.uri else ""
-        return self._named(f"{prefix}{attr.attr_name}{sub}")
+        return self._named(_name(attr))
 
     def _named(self, name: str) -> AttributePath | None:
         path = self._type.resolve(name)
@@ -177,6 +176,12 @@ class _ElementReader(_Reader):
 
     def _element(self, node: Any) -> Expression:
         raise InvalidFilter("A value path cannot stand in another one.")
+
+
+def _name(attr: Any) -> str:
+    sub = f".{attr.sub_attr.value}" if attr.sub_attr is not None else ""
+    prefix = f"{attr.uri}:" if attr.uri else ""
+    return f"{prefix}{attr.attr_name}{sub}"
 
 
 def _relation(path: AttributePath, node: Any) -> Expression:

@@ -16,7 +16,7 @@ from . import walks
 from .caller import Caller
 from .cursors import Place, bound_to
 from .errors import InvalidCount, InvalidFilter, InvalidPath, InvalidSyntax
-from .expressions import Expression, Never
+from .expressions import Expression, unknown_to
 from .filters import parse
 from .projection import projection
 from .resources import Resource, render
@@ -93,9 +93,8 @@ def answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> b
     Over several, they follow one another in the order given unless sorted.
     """
     filters = [_filter(type_, listing, lenient=len(types) > 1) for type_ in types]
-    if listing.filter is not None and all(isinstance(each, Never) for each in filters):
-        # No type has the attribute at all: parse once more, to say so.
-        parse(listing.filter, types[0])
+    if listing.filter is not None and len(types) > 1:
+        _check_names(filters)
     sorts = _sorts(types, listing)
     selections = [
         Selection(type_, caller.connection, caller.base, expression, sort)
@@ -135,6 +134,13 @@ def _filter(type_: ResourceType, listing: Listing, *, lenient: bool) -> Expressi
     if not listing.filter.strip():
         raise InvalidFilter("The filter is empty.")
     return parse(listing.filter, type_, lenient=lenient)
+
+
+def _check_names(filters: Sequence[Expression | None]) -> None:
+    """Refuse a name that no type has: `not (nope eq 1)` would be everything (§3.4.2.1)."""
+    lacking = [set(unknown_to(each)) for each in filters if each is not None]
+    for name in sorted(set.intersection(*lacking)):
+        raise InvalidFilter(f"No resource type has an attribute {name}.")
 
 
 def _sorts(types: Sequence[ResourceType], listing: Listing) -> list[Sort | None]:

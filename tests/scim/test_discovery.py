@@ -11,6 +11,7 @@ import pytest
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
 from scim.resource_types import ALL, SCHEMAS, USER
+from scim.service_schemas import SERVICE_SCHEMAS
 from tests.scim.pushing import Directory
 from tests.scim.test_routes import refused
 
@@ -50,7 +51,7 @@ def test_the_configuration_advertises_what_works(directory: Directory) -> None:
 @pytest.mark.req("P20")
 def test_every_schema_is_served_whole_and_without_nulls(directory: Directory) -> None:
     listed = get(directory, "/Schemas")
-    assert listed["totalResults"] == len(SCHEMAS)
+    assert listed["totalResults"] == len(SCHEMAS) + len(SERVICE_SCHEMAS)
     assert b"null" not in directory("GET", "/Schemas").data
     for schema in listed["Resources"]:
         Schema.model_validate(schema)
@@ -95,3 +96,32 @@ def test_paging_is_passed_over_and_a_filter_is_refused(directory: Directory) -> 
             answer = directory(method, path, {})
             refused(answer, 405)
             assert answer.headers["Allow"] == "GET"
+
+
+@pytest.mark.req("S1")
+def test_the_service_describes_itself_by_schemas_that_it_serves(directory: Directory) -> None:
+    served = {each["id"]: each for each in get(directory, "/Schemas")["Resources"]}
+    described = [
+        get(directory, "/ServiceProviderConfig"),
+        *get(directory, "/ResourceTypes")["Resources"],
+        *served.values(),
+    ]
+    for resource in described:
+        (urn,) = resource["schemas"]
+        assert_described(resource, served[urn]["attributes"])
+
+
+def assert_described(value: dict[str, Any], attributes: list[dict[str, Any]]) -> None:
+    """What is there has an attribute of its shape, and what is required is there."""
+    known = {attribute["name"]: attribute for attribute in attributes}
+    assert set(value) - {"schemas", "meta"} <= set(known)
+    assert {name for name, each in known.items() if each["required"]} <= set(value)
+    for name, part in value.items():
+        if name not in known:
+            continue
+        assert isinstance(part, list) is known[name]["multiValued"], name
+        for element in part if isinstance(part, list) else [part]:
+            if isinstance(element, dict):
+                # Parts of attributes are described as attributes are.
+                own = attributes if name == "subAttributes" else known[name]["subAttributes"]
+                assert_described(element, own)
