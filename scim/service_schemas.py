@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The attribute tables of what describes the service itself (RFC 7643 §5, §6, §7 and §8.7.2).
+"""The attribute tables of what describes the service itself (RFC 7643 §5–7, §8.7.2; RFC 9865).
 
 Data only. They are served at /Schemas and drive nothing else: these resources are read-only.
 """
@@ -82,6 +82,25 @@ SERVICE_PROVIDER_CONFIG_SCHEMA = Schema(
         _parts("changePassword", "Changing a password.", _SUPPORTED),
         _parts("sort", "Sorting.", _SUPPORTED),
         _parts("etag", "Entity tags.", _SUPPORTED),
+        _parts(
+            "pagination",
+            "Paging (RFC 9865).",
+            _one("cursor", "Whether pages go by cursor.", Type.BOOLEAN, required=True),
+            _one("index", "Whether pages go by index.", Type.BOOLEAN, required=True),
+            _one(
+                "defaultPaginationMethod",
+                "What is used unless one is asked for.",
+                Type.STRING,
+                "cursor",
+                "index",
+            ),
+            _one(
+                "defaultPageSize", "Resources of a page unless a count is asked for.", Type.INTEGER
+            ),
+            _one("maxPageSize", "Most resources of a page.", Type.INTEGER),
+            _one("cursorTimeout", "Seconds that a cursor is good for.", Type.INTEGER),
+            required=False,
+        ),
         _parts(
             "authenticationSchemes",
             "How a client proves who it is.",

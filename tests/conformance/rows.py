@@ -319,4 +319,18 @@ HOSTILE = Part(
     ),
 )
 
-PARTS = (SCHEMA, PROTOCOL, HOSTILE)
+NEWER = Part(
+    "Newer documents",
+    (
+        Row(
+            "RFC9865",
+            _O,
+            "paging by cursor: an empty one asks for the first page, the last page has none; "
+            "`pagination` in ServiceProviderConfig",
+            "a cursor of another client or query, a forged or an old one; paging by index stays "
+            "the default",
+        ),
+    ),
+)
+
+PARTS = (SCHEMA, PROTOCOL, NEWER, HOSTILE)
