@@ -159,7 +159,7 @@ def _activation(key: SecurityKey) -> dict[str, object] | None:
 
 
 def _actions(key: SecurityKey) -> list[Action]:
-    if not may(Role.OPERATOR) or key.state in (KeyState.DRAFT, KeyState.REVOKED):
+    if not may(Role.OPERATOR) or key.state == KeyState.DRAFT:
         return []
     found: list[Action] = []
 
@@ -174,9 +174,14 @@ def _actions(key: SecurityKey) -> list[Action]:
     state = KeyState(key.state)
     card = key.kind == KeyKind.CONTACTLESS_CARD
     officer = may(Role.OFFICER)
+    if state is KeyState.REVOKED:
+        if card and Credential.select().where(Credential.key == key).exists():
+            at_reader("return", _("Return card to stock"), "undo-2")
+        return found
     if state is KeyState.ACTIVE:
         if card:
             at_reader("change-pin", _("Change PIN"), "lock")
+            at_reader("reset", _("Reset card"), "rotate-ccw")
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))
     if state is KeyState.PENDING and activations.latest(key) is None:
@@ -187,6 +192,8 @@ def _actions(key: SecurityKey) -> list[Action]:
         offer("resume", _("Resume"), "circle-play")
     if state is KeyState.NEEDS_RESET:
         at_reader("reset", _("Reset card"), "rotate-ccw")
+    if card and state in (KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET):
+        at_reader("return", _("Return card to stock"), "undo-2")
     offer("rename", _("Rename"), "pencil")
     if officer:
         offer("revoke", _("Revoke"), "ban", "danger-quiet", ask=_revoke(key))
@@ -204,26 +211,30 @@ def _lost(key: SecurityKey) -> Ask:
     )
 
 
-def _revoke(key: SecurityKey) -> Ask:
+def what_is_left(key: SecurityKey) -> str:
+    """Return what its holder has left without this key, in numbers."""
     person = key.user
     mine = keys.of_user(person) if person is not None else []
     others = [k for k in mine if k.state == KeyState.ACTIVE and k != key]
     name = person.display_name if person is not None else ""
-    left = (
+    if not others:
+        return str(_("%(name)s is left without a working key.", name=name))
+    return str(
         ngettext(
             "%(name)s keeps one other working key.",
             "%(name)s keeps %(num)s other working keys.",
             len(others),
             name=name,
         )
-        if others
-        else _("%(name)s is left without a working key.", name=name)
     )
+
+
+def _revoke(key: SecurityKey) -> Ask:
     return Ask(
         _("Revoke “%(name)s”?", name=key.name),
         [
             _("It never works again. This cannot be undone; the history stays."),
-            left,
+            what_is_left(key),
             _("You are asked for your own key first, unless you used it within the hour."),
         ],
         _("Revoke for ever"),

@@ -1,47 +1,33 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is done to a user's card at a reader: change its PIN, reset it, assign one to a key."""
+"""What is done to a user's card at a reader, from the user's page; see `reader_verbs`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, jobs, keys, orders
+from provisioning import access, jobs, keys, orders, wipes
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, StepUpNeeded
-from provisioning.jobs import Op
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, SecurityKey, Station, User
 from provisioning.services import services
 
-from . import station_choice, tap, web
+from . import reader_verbs, station_choice, tap, web
 from .forms import StationForm
+from .reader_verbs import Verb
 from .tap import Links
 from .web import panel_page
 
-OPS = {"change-pin": Op.CHANGE_PIN, "reset": Op.RESET, "assign": Op.ENROL}
+_ANY = ",".join(f"'{verb}'" for verb in Verb)
 
-blueprint = Blueprint(
-    "key_reader",
-    __name__,
-    url_prefix="/keys/<key_id>/<any('change-pin',reset,assign):verb>",
-)
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the page of an operation says."""
-
-    title: str
-    lead: str
-    start: str
-    warning: tuple[str, ...] = ()
+blueprint = Blueprint("key_reader", __name__, url_prefix=f"/keys/<key_id>/<any({_ANY}):verb>")
 
 
 @blueprint.get("")
@@ -65,7 +51,7 @@ def start(key_id: str, verb: str) -> ResponseReturnValue:
     try:
         station = station_choice.chosen(form.station.data or "")
         with transaction():
-            job = _queue(OPS[verb], station, key)
+            job = _queue(Verb(verb), station, key)
     except InvalidValue as error:
         form.blame(error, "station")
         return _form(key, user, verb, form)
@@ -80,7 +66,10 @@ def show(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
     """Show the live panel."""
     key, user = _key(key_id)
     job = tap.current(_job(key, verb, job_id))
-    words = _words(key, verb)
+    then = _then(job)
+    if then:
+        return redirect(then)
+    words = reader_verbs.words(key, Verb(verb))
     return render_template(
         "panel/tap.html",
         title=words.title,
@@ -94,8 +83,8 @@ def show(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def state(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
     """Answer the live panel's poll."""
-    job = _job(_key(key_id)[0], verb, job_id)
-    return tap.answer(job, request.args.get("seen"), _links(key_id, verb, job))
+    job = tap.current(_job(_key(key_id)[0], verb, job_id))
+    return tap.answer(job, request.args.get("seen"), _links(key_id, verb, job), then=_then(job))
 
 
 @blueprint.post("/<job_id>/again")
@@ -107,6 +96,20 @@ def again(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
         if jobs.settle(job).state == JobState.INTERRUPTED:
             jobs.requeue(job, web.actor())
     return redirect(url_for(".show", key_id=key_id, verb=verb, job_id=job_id))
+
+
+@blueprint.post("/<job_id>/own-pin")
+@panel_page(Role.OPERATOR)
+def own_pin(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
+    """Go on with the PIN that the card has: its holder types it at the reader."""
+    key, user = _key(key_id)
+    first = _allowed(user, verb)
+    if first is not None:
+        return first
+    job = tap.current(_job(key, verb, job_id))
+    with transaction():
+        job = orders.queue_enrolment(job.station, key, services(), web.actor(), own_pin=True)
+    return redirect(url_for(".show", key_id=key_id, verb=verb, job_id=job.resource_id))
 
 
 @blueprint.post("/<job_id>/cancel")
@@ -121,17 +124,16 @@ def cancel(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
     return redirect(_back(user)["url"])
 
 
-def _queue(op: Op, station: Station, key: SecurityKey) -> Job:
-    if op is Op.CHANGE_PIN:
+def _queue(verb: Verb, station: Station, key: SecurityKey) -> Job:
+    if verb is Verb.CHANGE_PIN:
         return orders.queue_pin_change(station, key, web.actor())
-    if op is Op.RESET:
-        return orders.queue_reset(station, key, web.actor())
-    return orders.queue_enrolment(station, key, services(), web.actor())
+    if verb is Verb.ASSIGN:
+        return orders.queue_enrolment(station, key, services(), web.actor())
+    return orders.queue_reset(station, key, web.actor(), reader_verbs.wipe_of(verb))
 
 
 def _allowed(user: User, verb: str) -> ResponseReturnValue | None:
-    """Change PIN is the holder's own affair; the others act for somebody else (R25, step-up)."""
-    if OPS[verb] is Op.CHANGE_PIN:
+    if Verb(verb) in reader_verbs.UNGUARDED:
         return None
     access.check_may_activate(web.panel_account(), user)
     try:
@@ -143,7 +145,7 @@ def _allowed(user: User, verb: str) -> ResponseReturnValue | None:
 
 def _form(key: SecurityKey, user: User, verb: str, form: StationForm) -> ResponseReturnValue:
     form.station.choices = station_choice.choices(user)
-    words = _words(key, verb)
+    words = reader_verbs.words(key, Verb(verb))
     return render_template(
         "panel/tap.html",
         title=words.title,
@@ -158,43 +160,32 @@ def _form(key: SecurityKey, user: User, verb: str, form: StationForm) -> Respons
     )
 
 
-def _words(key: SecurityKey, verb: str) -> Words:
-    if OPS[verb] is Op.CHANGE_PIN:
-        return Words(
-            _("Change PIN"),
-            _(
-                "The holder types the present and the new PIN of “%(key)s” at the reader.",
-                key=key.name,
-            ),
-            _("Start"),
-        )
-    if OPS[verb] is Op.RESET:
-        return Words(
-            _("Reset card"),
-            _("“%(key)s” is empty afterwards and can be assigned again.", key=key.name),
-            _("Reset card"),
-            (
-                _("The sign-ins of every site on this card are wiped, not only ours."),
-                _("Tap the card when the screen asks, and confirm at the reader."),
-            ),
-        )
-    return Words(
-        _("Assign Contactless Card"),
-        _("Give “%(key)s” its card here instead of by link.", key=key.name),
-        _("Assign Contactless Card"),
-    )
-
-
 def _links(key_id: str, verb: str, job: Job) -> Links:
     def to(endpoint: str) -> str:
         return url_for(endpoint, key_id=key_id, verb=verb, job_id=job.resource_id)
 
-    return Links(poll=to(".state"), retry=to(".again"), cancel=to(".cancel"))
+    links = Links(poll=to(".state"), retry=to(".again"), cancel=to(".cancel"))
+    if verb != Verb.ASSIGN:
+        return links
+    return replace(
+        links,
+        own_pin=to(".own_pin"),
+        reset=url_for(".choose", key_id=key_id, verb=Verb.BLANK),
+    )
+
+
+def _then(job: Job) -> str:
+    """Return where a finished reset goes on: the card is enrolled while it lies there."""
+    enrolment = wipes.follow_up(job) if job.state == JobState.DONE else None
+    if enrolment is None:
+        return ""
+    key_id = jobs.key_of(job).resource_id
+    return url_for(".show", key_id=key_id, verb=Verb.ASSIGN, job_id=enrolment.resource_id)
 
 
 def _job(key: SecurityKey, verb: str, job_id: str) -> Job:
     job = jobs.get(job_id)
-    if job.key_id != key.id or job.op != OPS[verb]:
+    if job.key_id != key.id or not reader_verbs.is_of(job, Verb(verb)):
         raise NotFound(_("There is no such job."))
     return job
 

@@ -31,7 +31,8 @@ Live = dict[str, object]
 class Links:
     """Where the panel's buttons of one page go; an empty one is not offered.
 
-    `poll` is asked by GET, the others are posted with `fields`; `change_pin` is a page. `collect`
+    `poll` is asked by GET, the others are posted with `fields`; `change_pin` and `reset` are
+    pages. `collect`
     takes the answer of a sign-in that is done.
     """
 
@@ -39,6 +40,7 @@ class Links:
     retry: str = ""
     cancel: str = ""
     reset: str = ""
+    own_pin: str = ""
     change_pin: str = ""
     collect: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +82,7 @@ def tap_view(job: Job, links: Links | None = None) -> Live:
         if shows_card
         else None,
         "steps": _steps(job, phase),
-        "next": [_sentence(step) for step in fault.steps] if fault else [],
+        "next": [_sentence(step) for step in _helping(fault.steps, links)] if fault else [],
         "actions": _actions(fault.steps, links) if fault else _after(job, phase, links),
         "cancel_url": links.cancel if links.cancel and phase not in ("done", "cancelled") else None,
         "code": job.code or None if moving else None,
@@ -209,11 +211,17 @@ def _seconds_left(job: Job) -> int:
     return max(0, jobs.TAP_S - ceil((now_ms() - started) / SECOND))
 
 
+def _helping(steps: tuple[Next, ...], links: Links) -> list[Next]:
+    # What only this page could offer is not advised where it does not.
+    return [step for step in steps if step is not Next.OWN_PIN or links.own_pin]
+
+
 def _sentence(step: Next) -> str:
     words = {
         Next.TRY_AGAIN: _("Try again, with the card lying still on the reader."),
         Next.OTHER_CARD: _("Use another card."),
         Next.RESET: _("Reset this card. That wipes the sign-ins of every site on it."),
+        Next.OWN_PIN: _("If its holder knows the PIN, keep it: it is typed at the reader."),
         Next.CHANGE_PIN: _("Change the card's PIN first."),
         Next.MEND_STATION: _(
             "Look at the station's computer: “keywright-reader doctor” says what is wrong there."
@@ -235,8 +243,10 @@ def _actions(steps: tuple[Next, ...], links: Links) -> list[dict[str, object]]:
         offer(_("Try again"), links.retry, "rotate-ccw", "" if actions else "primary")
     else:
         offer(_("Try another card"), links.retry, "credit-card", "primary")
+    if Next.OWN_PIN in steps:
+        offer(_("Use the card's own PIN"), links.own_pin, "lock")
     if Next.RESET in steps:
-        offer(_("Reset this card"), links.reset, "trash-2", "danger-quiet")
+        offer(_("Reset this card"), links.reset, "rotate-ccw", "danger-quiet", link=True)
     return actions
 
 

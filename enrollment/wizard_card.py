@@ -14,11 +14,13 @@ from provisioning.access import Role
 from provisioning.clock import now_ms
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, StepUpNeeded, Taken, WrongState
+from provisioning.jobs import Op, Wipe
 from provisioning.lifecycle import JobState, KeyKind
-from provisioning.models import Station, WizardDraft
+from provisioning.models import Job, Station, WizardDraft
 from provisioning.services import services
 
 from . import (
+    reader_verbs,
     station_choice,
     tap,
     web,
@@ -27,6 +29,8 @@ from . import (
     wizard_forms,
     wizard_view,
 )
+from .forms import StationForm
+from .reader_verbs import Verb
 from .web import panel_page
 from .wizard_draft import Step, Typed
 
@@ -83,7 +87,7 @@ def give_back(row: WizardDraft) -> None:
 def state(draft_id: str) -> ResponseReturnValue:
     """Answer the live panel's poll: 204 while nothing changed."""
     row = wizard_draft.load(draft_id, web.panel_account())
-    job = wizard_draft.key_job(row)
+    job = wizard_draft.card_job(row)
     if row.state != "open" or job is None:
         answer = Response(status=204)
         answer.headers["HX-Refresh"] = "true"
@@ -103,10 +107,60 @@ def state(draft_id: str) -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def again(draft_id: str) -> ResponseReturnValue:
     """Queue the same assignment once more; a card begun before goes on with its PIN."""
-    row = wizard_draft.load(draft_id, web.panel_account())
-    if row.state != "open":
-        raise WrongState(_("This wizard is finished already."))
+    row = _open(draft_id)
+    reset_job = wizard_draft.card_job(row)
+    if reset_job is not None and reset_job.op == Op.RESET:
+        with transaction():
+            if jobs.settle(reset_job).state == JobState.INTERRUPTED:
+                jobs.requeue(reset_job, web.actor())
+        return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
     return begin(row, wizard_draft.read(row))
+
+
+@blueprint.post("/own-pin")
+@panel_page(Role.OPERATOR, step_up=True)
+def own_pin(draft_id: str) -> ResponseReturnValue:
+    """Go on with the PIN that the card has: its holder types it at the reader."""
+    row, job = _stopped(draft_id)
+    with transaction():
+        again = orders.queue_enrolment(
+            job.station, jobs.key_of(job), services(), web.actor(), own_pin=True
+        )
+        jobs.tell(again, person=jobs.card_of(job).get("person"))
+    return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
+
+
+@blueprint.route("/reset", methods=["GET", "POST"])
+@panel_page(Role.OPERATOR, step_up=True)
+def reset(draft_id: str) -> ResponseReturnValue:
+    """Say what a reset does, then wipe the card and assign it while it lies there."""
+    row, job = _stopped(draft_id)
+    back = wizard_view.step_url(row, Step.SECURITY_KEY)
+    words = reader_verbs.words(jobs.key_of(job), Verb.BLANK)
+    form = StationForm(station=job.station.resource_id)
+    form.station.choices = station_choice.choices(row.user)
+    if not form.validate_on_submit():
+        return render_template(
+            "panel/tap.html",
+            title=words.title,
+            lead=words.lead,
+            live=None,
+            form=form,
+            start_label=words.start,
+            warning=words.warning,
+            station_url=url_for("wizard_live.station", draft_id=row.resource_id),
+            station_state=station_choice.state(form.station.data, row.user),
+            back={"label": wizard_view.title(row), "url": back},
+        )
+    with transaction():
+        wipe = orders.queue_reset(
+            station_choice.chosen(form.station.data or ""),
+            jobs.key_of(job),
+            web.actor(),
+            Wipe.BLANK,
+        )
+        jobs.tell(wipe, person=jobs.card_of(job).get("person"))
+    return redirect(back)
 
 
 @blueprint.post("/cancel")
@@ -130,6 +184,26 @@ def by_user(draft_id: str) -> ResponseReturnValue:
         typed.key["method"] = "user"
         _keep(row, typed)
     return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
+
+
+def _open(draft_id: str) -> WizardDraft:
+    row = wizard_draft.load(draft_id, web.panel_account())
+    if row.state != "open":
+        raise WrongState(_("This wizard is finished already."))
+    return row
+
+
+def _stopped(draft_id: str) -> tuple[WizardDraft, Job]:
+    """Return the draft and the assignment that stopped at its card; raises WrongState, Forbidden.
+
+    What is done about it writes somebody's card as the assignment does (R25).
+    """
+    row = _open(draft_id)
+    access.check_may_activate(web.panel_account(), row.user)
+    job = wizard_draft.key_job(row)
+    if job is None or tap.current(job).state != JobState.INTERRUPTED:
+        raise WrongState(_("The card is not waiting for this any more."))
+    return row, job
 
 
 def _queue(row: WizardDraft, typed: Typed, station: Station) -> None:

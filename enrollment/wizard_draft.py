@@ -206,6 +206,12 @@ def key_job(row: WizardDraft) -> Job | None:
     return jobs.of_key(row.key, Op.ENROL) if row.key is not None else None
 
 
+def card_job(row: WizardDraft) -> Job | None:
+    """Return the job that is at this draft's card now: its reset first, else its enrolment."""
+    reset = jobs.of_key(row.key, Op.RESET) if row.key is not None else None
+    return reset if reset is not None and reset.state in jobs.OPEN else key_job(row)
+
+
 def is_tapped(row: WizardDraft) -> bool:
     """Say whether a card was assigned successfully."""
     job = key_job(row)

@@ -12,8 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import faults, group_pages, groups, jobs, keys
-from provisioning.faults import Next
+from provisioning import group_pages, groups, jobs, keys
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
 from provisioning.services import Services
@@ -109,7 +108,7 @@ def picker(typed: Typed) -> dict[str, object]:
 
 def live(row: WizardDraft) -> Live | None:
     """Return the tap panel of this draft's card, or None before it was asked for."""
-    job = wizard_draft.key_job(row)
+    job = wizard_draft.card_job(row)
     if job is None:
         return None
     job = tap.current(job)
@@ -118,6 +117,8 @@ def live(row: WizardDraft) -> Live | None:
         poll=url_for("wizard_card.state", **given),
         retry=url_for("wizard_card.again", **given),
         cancel=url_for("wizard_card.cancel", **given),
+        reset=url_for("wizard_card.reset", **given),
+        own_pin=url_for("wizard_card.own_pin", **given),
     )
     panel = tap.tap_view(job, links)
     if panel["phase"] == "fault":
@@ -125,8 +126,6 @@ def live(row: WizardDraft) -> Live | None:
         assert isinstance(actions, list)  # noqa: S101 - tap_view makes one
         by_user = url_for("wizard_card.by_user", **given)
         actions.append({"label": _("Activate by user instead"), "url": by_user, "icon": "send"})
-        if Next.RESET in faults.of(job.fault).steps:
-            panel["next"] = [str(_("Use another card, or reset this one at the reader first."))]
     return panel
 
 

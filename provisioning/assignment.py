@@ -82,6 +82,7 @@ def release_card(key: SecurityKey, actor: Actor) -> bool:
         else:
             pins.erase(job)
             job.save()
+    jobs.cancel_for_key(key, actor)  # a reset that waits at the reader
     if key.state == KeyState.DRAFT:
         keys.revoke(key, Reason.CANCELLED, actor)
     return touched

@@ -56,6 +56,7 @@ class Event(StrEnum):
     KEY_RENAMED = "key.renamed"
     KEY_NEEDS_RESET = "key.needs_reset"
     KEY_REFUSED = "key.refused"
+    CARD_WIPED = "card.wiped"
     LINK_ISSUED = "link.issued"
     LINK_OPENED = "link.opened"
     LINK_USED = "link.used"

@@ -15,7 +15,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in, stations
+from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in, stations, wipes
 from .audit import Actor, Event
 from .ceremony import TakenChallenge
 from .clock import now_ms
@@ -95,6 +95,9 @@ def handle(
             return _credential(job, body, services, taken, actor)
         if event == "change_forced":
             return _change_forced(job, body, services, actor)
+    if job.op == Op.RESET and event == "wiping":
+        wipes.begin(job, actor)
+        return GO
     if job.op == Op.ASSERT and event == "assertion":
         return _assertion(job, body, services, taken, actor)
     raise InvalidValue(f"There is no event {event[:32]!r} in a job of the kind {job.op}.", "event")
@@ -124,7 +127,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         mine = Credential.select().where(
             Credential.key == job.key, Credential.credential_id.in_(known)
         )
-        if job.op == Op.CHANGE_PIN and not (known and mine.exists()):
+        if not (known and mine.exists()) and not wipes.any_card_will_do(job):
             return _stop(job, "no_credential", actor)
         if job.op == Op.RESET:
             return _whose(job, known, actor)
@@ -223,9 +226,11 @@ def _done(job: Job, services: Services, actor: Actor) -> Reply:
     if job.op == Op.ASSERT:
         raise WrongState("A sign-in ends with its assertion.")
     key = jobs.key_of(job)
+    if job.op == Op.RESET and not wipes.has_begun(job):
+        raise WrongState("The wipe comes before its end.")
     jobs.finish(job, actor)
     if job.op == Op.RESET:
-        keys.was_reset(key, actor)
+        wipes.end(job, services, actor)
     else:
         key.pin_change_forced = False
         key.save()

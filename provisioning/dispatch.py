@@ -9,7 +9,7 @@ import base64
 import json
 import uuid
 
-from . import audit, ceremony, jobs, keys, pins, tickets
+from . import audit, ceremony, jobs, keys, pins, tickets, wipes
 from .clock import SECOND, now_ms
 from .db import tuples
 from .jobs import Op, PinMode
@@ -179,5 +179,5 @@ def _resume(job: Job) -> dict[str, object]:
         "step": job.step,
         "uid": card.get("uid"),
         "credential_id": known,
-        "pin_maybe_set": jobs.card_touched(job),
+        "pin_maybe_set": jobs.card_touched(job) or wipes.has_begun(job),
     }

@@ -21,6 +21,7 @@ class Next(StrEnum):
 
     TRY_AGAIN = "try_again"
     OTHER_CARD = "other_card"
+    OWN_PIN = "own_pin"
     RESET = "reset"
     CHANGE_PIN = "change_pin"
     MEND_STATION = "mend_station"
@@ -100,6 +101,7 @@ FAULTS: dict[str, Fault] = dict(
                 "card, or reset this one."
             ),
             Next.OTHER_CARD,
+            Next.OWN_PIN,
             Next.RESET,
         ),
         _fault("pin_invalid", _l("That PIN is wrong."), Next.TRY_AGAIN),

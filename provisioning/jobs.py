@@ -43,6 +43,15 @@ class Op(StrEnum):
 
 
 @unique
+class Wipe(StrEnum):
+    """Why a card is reset: the `purpose` of a `reset` job."""
+
+    AGAIN = "again"  # its PIN is forgotten or its enrolment broke off; it is enrolled right after
+    STOCK = "stock"  # it goes back to the shelf, and its key is over
+    BLANK = "blank"  # nobody here knows its PIN; it is wiped before its first enrolment
+
+
+@unique
 class PinMode(StrEnum):
     """Who makes the PIN of an enrolment."""
 
@@ -153,9 +162,9 @@ def of_binding(binding: str) -> Job | None:
     return found
 
 
-def cancel_for_key(key: SecurityKey, actor: Actor) -> int:
+def cancel_for_key(key: SecurityKey, actor: Actor, *, besides: Job | None = None) -> int:
     """Cancel a key's open jobs; return how many."""
-    return _cancel_open("key", key.id, actor)
+    return _cancel_open("key", key.id, actor, besides)
 
 
 def cancel_for_user(user: User, actor: Actor) -> int:
@@ -163,8 +172,8 @@ def cancel_for_user(user: User, actor: Actor) -> int:
     return _cancel_open("user", user.id, actor)
 
 
-def _cancel_open(whose: str, owner: int, actor: Actor) -> int:
-    open_jobs = models(Job, _OPEN_OF.rows((whose,), (owner,)))
+def _cancel_open(whose: str, owner: int, actor: Actor, besides: Job | None = None) -> int:
+    open_jobs = [job for job in models(Job, _OPEN_OF.rows((whose,), (owner,))) if job != besides]
     for job in open_jobs:
         cancel(job, actor)
     return len(open_jobs)

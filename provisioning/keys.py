@@ -171,9 +171,9 @@ def need_reset(key: SecurityKey, actor: Actor, why: str) -> None:
 
 def was_reset(key: SecurityKey, actor: Actor) -> None:
     """After a reset at a reader the key waits for its activation again."""
-    Credential.delete().where(Credential.key == key).execute()
     key.state = advance(KEY, KeyState(key.state), KeyState.PENDING, "key")
-    key.activated_at = None
+    Credential.delete().where(Credential.key == key).execute()
+    key.activated_at = key.confirmed_at = key.pin_change_forced = None
     key.save()
     audit.record(actor, Event.KEY_ASSIGNED, user=key.user, key=key, name=key.name, after="reset")
     _refresh(key)

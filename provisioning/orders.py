@@ -9,16 +9,25 @@ Functions never commit.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 from . import jobs, pins, stations
 from .audit import Actor
-from .errors import Forbidden, WrongState
-from .jobs import Op, PinMode
-from .lifecycle import JobState, KeyState
+from .errors import Forbidden, InvalidValue, WrongState
+from .jobs import Op, PinMode, Wipe
+from .lifecycle import JobState, KeyKind, KeyState, words
 from .models import Job, PanelAccount, SecurityKey, Session, Station, User
 from .services import Services
 from .settings import PinDelivery
 
+# A suspended key is resumed before its card is enrolled again: that is an officer's decision.
+_WIPED_IN: Mapping[Wipe, frozenset[KeyState]] = {
+    Wipe.AGAIN: frozenset({KeyState.ACTIVE, KeyState.NEEDS_RESET}),
+    Wipe.STOCK: frozenset(
+        {KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET, KeyState.REVOKED}
+    ),
+    Wipe.BLANK: frozenset({KeyState.DRAFT, KeyState.PENDING}),
+}
 _ROOM = 5  # how many may stand in line at a station for what needs no sign-in
 # Look-alikes left out: the code is read from one screen and compared on another.
 _CODE_LETTERS = "ABCDEFGHJKMNPQRTUVWXYZ2346789"
@@ -41,6 +50,8 @@ def queue_enrolment(
     _check_serves(station, key.user)
     if key.state not in (KeyState.DRAFT, KeyState.PENDING):
         raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
+    if key.user is not None:
+        _check_active(key.user)
     job = jobs.of_key(key, Op.ENROL)
     if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
         raise WrongState("This card is being assigned already.")
@@ -48,6 +59,8 @@ def queue_enrolment(
     if job is not None and job.state == JobState.DONE and key.state == KeyState.DRAFT:
         raise WrongState("A card is assigned already.")
     own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
+    if not own and key.user is not None and not key.user.email:
+        _check_pin_can_travel(services)
     mode = PinMode.OWN if own else PinMode.SERVER
     if job is not None and job.state == JobState.INTERRUPTED:
         if jobs.card_touched(job) or job.pin_mode == mode:
@@ -104,11 +117,37 @@ def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) 
     return job
 
 
-def queue_reset(station: Station, key: SecurityKey, actor: Actor) -> Job:
-    """Queue a reset of a card that needs one; it wipes every site's credentials on the card."""
-    if key.state != KeyState.NEEDS_RESET:
-        raise WrongState(f"This key is {key.state}: only a key that needs a reset can have one.")
-    return _for_key(Op.RESET, station, key, actor)
+def queue_reset(
+    station: Station, key: SecurityKey, actor: Actor, purpose: Wipe = Wipe.AGAIN
+) -> Job:
+    """Queue a reset of a card; it wipes every site's credentials on the card.
+
+    What happens to the key, and when, is in `wipes`.
+    """
+    if key.kind != KeyKind.CONTACTLESS_CARD:
+        raise WrongState("Only a card can be reset at a reader.")
+    if key.state not in _WIPED_IN[purpose]:
+        raise WrongState(
+            f"This key is {words(KeyState(key.state))}: its card cannot be reset for that."
+        )
+    if purpose is not Wipe.STOCK and key.user is not None:
+        _check_active(key.user)
+    job = _for_key(Op.RESET, station, key, actor)
+    job.purpose = purpose
+    job.save()
+    return job
+
+
+def _check_active(user: User) -> None:
+    if not user.active:
+        raise WrongState("This person is suspended: reactivate first.")
+
+
+def _check_pin_can_travel(services: Services) -> None:
+    if services.settings.pin_delivery is PinDelivery.MAIL:
+        raise InvalidValue(
+            "This person has no e-mail address that a PIN could be sent to.", "emails"
+        )
 
 
 def _check_serves(station: Station, user: User | None) -> None:

@@ -203,6 +203,8 @@ class Station:
             _RUN[job.ticket.op](job)
             if job.ticket.op is Op.ENROL:
                 self._spent = (job.ticket.job, job.presence)
+            elif job.ticket.op is Op.RESET and job.step is JobStep.DONE:
+                self._spent = ("", "")  # the card is nobody's any more
         except CardFault as fault:
             self._fault(job, fault)
         except TicketRefused as refused:

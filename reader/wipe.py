@@ -17,6 +17,7 @@ from reader.card_reader import is_random
 from reader.desk import Question, Step
 from reader.faults import CardFault, Fault
 from reader.job import CONSENT_SECONDS, Job, Tapped
+from reader.ticket import JobStep
 
 
 def run(job: Job) -> None:
@@ -27,6 +28,8 @@ def run(job: Job) -> None:
             _repower(job, tapped)
         else:
             _tap_again(job, tapped, "To wipe it, take the card off and tap it again.")
+        # From here the card may be empty: the server stops counting its key before it is so.
+        job.tell("wiping")
         try:
             tapped.card.reset()
         except CardFault as fault:
@@ -39,6 +42,7 @@ def run(job: Job) -> None:
         if Card(tapped.session.device).has_pin:
             raise CardFault(Fault.CARD_ERROR, "the card has kept its PIN")
         job.tell("done")
+        job.step = JobStep.DONE
     job.show(Step.DONE, "The card is wiped. Take it off the reader.")
 
 

@@ -70,7 +70,7 @@ class Job(Row):
     card = TextField(default="{}")  # what the station told of the card, JSON
     result = TextField(default="{}")
     sealed_pin = BlobField(null=True)  # AEAD, bound to resource_id (R19); NULL once released
-    purpose = CharField(default="")  # what the answer is for: ceremony purposes
+    purpose = CharField(default="")  # of an assert: ceremony purposes; of a reset: jobs.Wipe
     binding = CharField(default="")  # the browser that waits for an `assert` job
     account = ForeignKeyField(PanelAccount, null=True)
     session = ForeignKeyField(Session, null=True)  # the activation session that asked

@@ -12,14 +12,22 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, keys
+from provisioning import audit, jobs, keys
 from provisioning.access import Role
 from provisioning.audit import CLI, Event
 from provisioning.db import database, open_database, transaction
 from provisioning.jobs import Op
 from provisioning.lifecycle import JobState, KeyKind, KeyState, Reason
 from provisioning.migrate import migrate
-from provisioning.models import Activation, AuditEvent, Credential, Job, OutboxMail, SecurityKey
+from provisioning.models import (
+    Activation,
+    AuditEvent,
+    Credential,
+    Job,
+    OutboxMail,
+    SecurityKey,
+    User,
+)
 from provisioning.services import Services
 from provisioning.settings import load
 from provisioning.vault import Vault
@@ -160,19 +168,162 @@ def test_a_card_that_needs_it_is_reset_at_a_reader(panel: Panel, desk: Desk) -> 
         keys.need_reset(key, CLI, "the tap was cancelled")
     assert "Reset card" in panel.see(f"/users/{key.user.resource_id}")
     url = f"/keys/{key.resource_id}/reset"
-    assert "The sign-ins of every site on this card are wiped" in panel.see(url)
+    assert "The PIN and the sign-ins of every site on this card are wiped" in panel.see(url)
     page = panel.post(url, {"station": desk.id}).location
-    ticket = desk.ticket()
-    desk.tell(ticket, "waiting")
-    desk.tell(ticket, "card", **KNOWS_ALL)
-    desk.tell(ticket, "done")
-    assert "The card is empty again" in panel.see(page)
+    wipe(desk)
     assert now(key).state == KeyState.PENDING
+    assert "Give “Card of Ada” its card here" in panel.see(page), "it goes on with the enrolment"
 
 
-def test_a_working_key_cannot_be_reset(panel: Panel, desk: Desk) -> None:
+def wipe(desk: Desk, **card: object) -> None:
+    """The station's side of a reset, from ticket to done."""
+    ticket = desk.ticket()
+    assert ticket["op"] == Op.RESET
+    desk.tell(ticket, "waiting")
+    assert desk.tell(ticket, "card", **{**KNOWS_ALL, **card}).json == {"go": True}
+    assert desk.tell(ticket, "wiping").json == {"go": True}
+    assert desk.tell(ticket, "done").json == {"go": True}
+
+
+def shows(key: SecurityKey) -> list[str]:
+    return [b64url(bytes(Credential.get(Credential.key == key).credential_id))]
+
+
+def test_a_forgotten_pin_means_a_wiped_card_that_is_enrolled_again(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    user = person()
+    key, _spare = active_key(user), active_key(user, "Spare")
+    url = f"/keys/{key.resource_id}/reset"
+    asked = panel.see(url)
+    assert "The PIN and the sign-ins of every site on this card are wiped" in asked
+    assert "Ada Lovelace keeps one other working key." in asked
+    before = shows(key)
+    page = panel.post(url, {"station": desk.id}).location
+    wipe(desk, known=before, client_pin=True)
+    pin, _card = tap(desk, services)
+    assert now(key).state == KeyState.ACTIVE
+    assert shows(key) != before
+    assert OutboxMail.get(OutboxMail.template == "pin").user == user
+    assert "The card is assigned" in panel.see(page)
+    assert pin not in panel.get(page).text
+
+
+def test_from_the_wipe_on_the_key_does_not_count(panel: Panel, desk: Desk) -> None:
     key = active_key(person())
-    assert panel.post(f"/keys/{key.resource_id}/reset", {"station": desk.id}).status_code == 409
+    panel.post(f"/keys/{key.resource_id}/reset", {"station": desk.id})
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **{**KNOWS_ALL, "known": shows(key)})
+    assert now(key).state == KeyState.ACTIVE
+    desk.tell(ticket, "wiping")
+    assert now(key).state == KeyState.NEEDS_RESET
+    desk.tell(ticket, "fault", fault="card_removed")
+    assert now(key).state == KeyState.NEEDS_RESET
+    with transaction():
+        jobs.requeue(Job.get(), CLI)
+    resumed = desk.ticket()
+    assert resumed["resume"]["pin_maybe_set"] is True, "the station compares the UID"
+    assert desk.tell(resumed, "card", **KNOWS_ALL).json == {"go": True}, "it shows no key any more"
+
+
+def test_only_the_keys_own_card_is_wiped(panel: Panel, desk: Desk) -> None:
+    key = active_key(person())
+    panel.post(f"/keys/{key.resource_id}/reset", {"station": desk.id})
+    ticket = desk.ticket()
+    assert desk.tell(ticket, "card", **KNOWS_ALL).json["reason"] == "no_credential"
+    assert now(key).state == KeyState.ACTIVE
+
+
+@pytest.mark.parametrize("before", ["active", "suspended", "revoked"])
+def test_a_returned_card_is_wiped_and_its_key_revoked(
+    panel: Panel, desk: Desk, before: str
+) -> None:
+    key = active_key(person())
+    with transaction():
+        if before == "suspended":
+            keys.suspend(key, Reason.LOST, CLI)
+        elif before == "revoked":
+            keys.revoke(key, Reason.LEFT, CLI)
+    assert "Return card to stock" in panel.see(f"/users/{key.user.resource_id}")
+    url = f"/keys/{key.resource_id}/return"
+    assert "is revoked for ever; its history stays" in panel.see(url)
+    page = panel.post(url, {"station": desk.id}).location
+    wipe(desk, known=shows(key))
+    assert "The card is empty again" in panel.see(page)
+    reason = Reason.LEFT if before == "revoked" else Reason.RETURNED
+    assert (now(key).state, now(key).reason) == (KeyState.REVOKED, reason)
+    assert AuditEvent.select().where(AuditEvent.event == Event.CARD_WIPED).count() == 1
+    assert not Job.select().where(Job.op == Op.ENROL).exists()
+
+
+def test_a_card_with_an_unknown_pin_is_reset_and_goes_on(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    key = pending_key(person())
+    page = panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id}).location
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **{**KNOWS_ALL, "client_pin": True})
+    desk.tell(ticket, "fault", fault="pin_present")
+    shown = panel.get(page).text
+    assert f"/keys/{key.resource_id}/blank" in shown
+    assert "Use the card&#39;s own PIN" in shown
+    panel.post(f"/keys/{key.resource_id}/blank", {"station": desk.id})
+    wipe(desk, client_pin=True)
+    assert now(key).state == KeyState.PENDING
+    tap(desk, services)
+    assert now(key).state == KeyState.ACTIVE
+
+
+def test_a_card_whose_pin_its_holder_knows_keeps_it(panel: Panel, desk: Desk) -> None:
+    key = pending_key(person())
+    page = panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id}).location
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **{**KNOWS_ALL, "client_pin": True})
+    desk.tell(ticket, "fault", fault="pin_present")
+    panel.post(f"{page}/own-pin")
+    ticket = desk.ticket()
+    assert ticket["pin"]["mode"] == "own"
+    assert Job.get(Job.state == JobState.RUNNING).sealed_pin is None
+
+
+def test_somebody_elses_card_is_never_wiped_as_a_blank_one(panel: Panel, desk: Desk) -> None:
+    other = active_key(person("bob"), "Card of Bob")
+    key = pending_key(person())
+    panel.post(f"/keys/{key.resource_id}/blank", {"station": desk.id})
+    answer = desk.tell(desk.ticket(), "card", **{**KNOWS_ALL, "known": shows(other)})
+    assert answer.json["reason"] == "card_taken"
+
+
+@pytest.mark.parametrize("verb", ["reset", "blank"])
+def test_a_suspended_persons_card_is_not_enrolled_again(
+    panel: Panel, desk: Desk, verb: str
+) -> None:
+    user = person()
+    key = pending_key(user)
+    with transaction():
+        if verb == "reset":
+            keys.need_reset(key, CLI, "asked for")
+    User.update(active=False).where(User.id == user.id).execute()
+    answer = panel.post(f"/keys/{key.resource_id}/{verb}", {"station": desk.id})
+    assert answer.status_code == 409
+    assert "suspended" in text_of(answer)
+
+
+def test_a_pin_that_could_reach_nobody_is_not_made(panel: Panel, desk: Desk) -> None:
+    key = pending_key(person(emails=[]))
+    answer = panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id})
+    assert "no e-mail address that a PIN could be sent to" in text_of(answer)
+    assert not Job.select().exists()
+
+
+@pytest.mark.parametrize("verb", ["reset", "return"])
+def test_what_wipes_a_card_asks_for_the_admins_key_first(app: Flask, desk: Desk, verb: str) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    key = active_key(person())
+    panel = Panel(app, Role.OPERATOR, stepped_up=False)
+    answer = panel.post(f"/keys/{key.resource_id}/{verb}", {"station": desk.id})
+    assert answer.location.startswith("/step-up")
+    assert not Job.select().exists()
 
 
 def test_a_waiting_key_gets_its_card_here_instead_of_by_link(

@@ -723,11 +723,12 @@ class TestOtherJobs:
         ticket = desk.ticket()
         known = {**KNOWS_ALL, "known": [b64url(made.credential_id)]}
         assert desk.tell(ticket, "card", **known).json == {"go": True}
+        assert desk.tell(ticket, "done").status_code == 409, "nothing was wiped yet"
+        assert desk.tell(ticket, "wiping").json == {"go": True}
         assert desk.tell(ticket, "done").json == {"go": True}
         assert SecurityKey.get().state == KeyState.PENDING
-        with transaction():
-            orders.queue_enrolment(desk.row, SecurityKey.get(), services, CLI)
         ticket = desk.ticket()
+        assert ticket["op"] == "enrol"
         assert ticket["resume"]["step"] == "prepared"
         enrol(desk, ticket, services)
         assert SecurityKey.get().state == KeyState.ACTIVE

@@ -22,6 +22,7 @@ from provisioning import audit, directory, jobs, keys, orders, sign_in, stations
 from provisioning.app import create_app
 from provisioning.audit import CLI
 from provisioning.db import database, open_database, transaction
+from provisioning.jobs import Wipe
 from provisioning.lifecycle import JobState, KeyKind, KeyState
 from provisioning.migrate import migrate
 from provisioning.models import Job, OutboxMail, SecurityKey, User
@@ -31,7 +32,7 @@ from provisioning.vault import Vault
 from reader.desk import DeskState, Question
 from reader.pairing import pair
 from reader.server import ServerRefused
-from reader.simulator import SIMULATOR_AAGUID, Faults, SoftwareCard, root_pem
+from reader.simulator import SIMULATOR_AAGUID, Faults, Profile, SoftwareCard, root_pem
 from reader.software_reader import SoftwareReader
 from reader.station import Station, StationRevoked
 from tests.fakes.desk import pairing_code
@@ -154,7 +155,10 @@ def ada() -> User:
 
 
 def enrolment(bench: Bench, services: Services, *, own_pin: bool = False) -> Job:
-    user = ada()
+    return enrolment_of(ada(), bench, services, own_pin=own_pin)
+
+
+def enrolment_of(user: User, bench: Bench, services: Services, *, own_pin: bool = False) -> Job:
     with transaction():
         key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card of Ada", "user", user=user, actor=CLI)
         keys.assign(key, user, CLI)
@@ -239,6 +243,36 @@ def test_an_own_pin_never_leaves_the_desk(bench: Bench, services: Services) -> N
     assert OutboxMail.select().where(OutboxMail.template == "pin").count() == 0
     told = json.dumps([job.__data__ for job in Job.select()], default=str)
     assert "739154" not in told
+
+
+def test_a_forgotten_pin_costs_one_yes_and_one_tap(bench: Bench, services: Services) -> None:
+    card = SoftwareCard(Profile(pin="771199"))
+    user = ada()
+    job = enrolment_of(user, bench, services)
+    bench.reader.insert(card)
+    until(lambda: ended(job))
+    assert jobs.get(job.resource_id).fault == "pin_present"
+    with transaction():
+        wipe = orders.queue_reset(
+            stations.living(bench.station_id), SecurityKey.get(), CLI, Wipe.BLANK
+        )
+    until(lambda: ended(wipe) and ended(job))
+    assert jobs.get(job.resource_id).state == JobState.DONE
+    key = SecurityKey.get()
+    assert key.state == KeyState.ACTIVE
+    first = card.memory.pin_hash
+
+    with transaction():
+        wipe = orders.queue_reset(stations.living(bench.station_id), key, CLI, Wipe.AGAIN)
+    until(lambda: ended(wipe) and SecurityKey.get().state == KeyState.ACTIVE)
+    assert jobs.get(wipe.resource_id).fault is None
+    assert len(card.memory.credentials) == 1
+    assert card.memory.pin_hash != first
+
+    with transaction():
+        wipe = orders.queue_reset(stations.living(bench.station_id), key, CLI, Wipe.STOCK)
+    until(lambda: ended(wipe))
+    assert (SecurityKey.get().state, card.memory.pin_hash) == (KeyState.REVOKED, None)
 
 
 def test_a_job_cancelled_on_the_page_lets_the_station_go(bench: Bench, services: Services) -> None:

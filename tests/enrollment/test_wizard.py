@@ -535,3 +535,54 @@ def test_two_tabs_share_one_draft(panel: Panel) -> None:
     panel.post(f"{draft}/save?step=user-information", {**ADA, "title": "Countess"})
     assert 'value="Countess"' in panel.get(f"{draft}/user-information").text
     assert WizardDraft.select().count() == 1
+
+
+def stopped_at_a_known_pin(panel: Panel, desk: Desk) -> str:
+    """The wizard after a card that has a PIN was tapped; its address."""
+    draft = panel.to_key_step()
+    panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **{**KNOWS_ALL, "client_pin": True})
+    desk.tell(ticket, "fault", fault="pin_present")
+    return draft
+
+
+def test_a_card_with_an_unknown_pin_is_reset_inside_the_wizard(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    draft = stopped_at_a_known_pin(panel, desk)
+    asked = panel.see(f"{draft}/card/reset")
+    assert "The PIN and the sign-ins of every site on this card are wiped" in asked
+    assert panel.post(f"{draft}/card/reset", {"station": desk.id}).status_code == 302
+    ticket = desk.ticket()
+    assert (ticket["op"], ticket["user"]) == ("reset", "Ada Lovelace")
+    desk.tell(ticket, "card", **{**KNOWS_ALL, "client_pin": True})
+    assert "Confirm the reset at Desk NFC" in panel.see(f"{draft}/security-key")
+    desk.tell(ticket, "wiping")
+    desk.tell(ticket, "done")
+    tap(desk, services)
+    panel.step(draft, "security-key", station=desk.id, **CARD)
+    panel.step(draft, "review", go="confirm")
+    assert SecurityKey.get().state == KeyState.ACTIVE
+
+
+def test_a_card_keeps_the_pin_that_its_holder_knows_inside_the_wizard(
+    panel: Panel, desk: Desk
+) -> None:
+    draft = stopped_at_a_known_pin(panel, desk)
+    assert panel.post(f"{draft}/card/own-pin").status_code == 302
+    ticket = desk.ticket()
+    assert (ticket["pin"]["mode"], ticket["user"]) == ("own", "Ada Lovelace")
+
+
+def test_a_cancelled_wizard_takes_its_reset_back(panel: Panel, desk: Desk) -> None:
+    draft = stopped_at_a_known_pin(panel, desk)
+    panel.post(f"{draft}/card/reset", {"station": desk.id})
+    panel.post(f"{draft}/cancel")
+    assert {job.state for job in Job.select()} == {JobState.CANCELLED}
+    assert desk.poll().status_code == 204
+
+
+def test_a_reset_needs_a_card_that_stopped(panel: Panel, desk: Desk) -> None:
+    draft = panel.to_key_step()
+    assert panel.get(f"{draft}/card/reset").status_code == 409

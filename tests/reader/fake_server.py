@@ -335,6 +335,8 @@ class FakeServer:
         job.sign_count = verified.sign_count
         job.advance("registered")
 
+    def _on_wiping(self, job: FakeJob, body: Json) -> None: ...
+
     def _on_change_forced(self, job: FakeJob, body: Json) -> None:
         job.forced = body["forced"]
         job.advance("change_forced")

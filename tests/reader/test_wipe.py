@@ -53,7 +53,7 @@ def is_wiped(card: SoftwareCard) -> bool:
 def test_a_card_is_wiped_after_a_yes_at_the_desk(bench: Bench, profile: Profile) -> None:
     card = enrolled(bench, profile)
     job = bench.finish(reset(bench))
-    assert (job.fault, job.story) == (None, ["waiting", "card", "done"])
+    assert (job.fault, job.story) == (None, ["waiting", "card", "wiping", "done"])
     assert is_wiped(card)
 
 
@@ -80,6 +80,16 @@ def test_without_a_yes_nothing_is_wiped(bench: Bench) -> None:
     job = bench.finish(reset(bench))
     assert job.fault is not None
     assert job.fault["fault"] == Fault.CANCELLED_AT_DESK
+    assert not is_wiped(card)
+    assert "wiping" not in job.story
+
+
+@pytest.mark.req("R20")
+def test_the_server_hears_of_it_before_the_card_is_wiped(bench: Bench) -> None:
+    card = enrolled(bench)
+    job = FakeJob("reset", replies={"wiping": {"go": False, "reason": "cancelled"}})
+    bench.finish(bench.server.send(job))
+    bench.saw("cancelled")
     assert not is_wiped(card)
 
 
