@@ -11,12 +11,13 @@ an edited, missing or reordered row or a cut tail is found by `verify` (R26).
 from __future__ import annotations
 
 import hmac
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Self
+
+import orjson
 
 from .clock import now_ms
 from .db import Gathered, database
@@ -112,8 +113,6 @@ Content = tuple[object, ...]
 # What a row's MAC covers, in this order, as JSON.
 _COVERED = ("at", "actor_kind", "actor_id", "actor_name", "event", "user_id", "key_id", "detail")
 _AT_ONCE = 100  # lines in one statement: databases limit the number of its parameters
-_CONTENT = json.JSONEncoder(ensure_ascii=False)
-_DETAIL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 _process_key: list[bytes] = []
 
@@ -147,7 +146,7 @@ def record(
             event.value,
             user.id if user is not None else None,
             key.id if key is not None else None,
-            _DETAIL.encode(detail),
+            orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
         )
     )
 
@@ -175,7 +174,7 @@ def _head() -> tuple[int, int, bytes]:
 
 
 def _mac(previous: bytes, content: Content) -> bytes:
-    return hmac.digest(_audit_key(), previous + _CONTENT.encode(content).encode(), "sha256")
+    return hmac.digest(_audit_key(), previous + orjson.dumps(content), "sha256")
 
 
 # A transaction's lines go in together, with the head read and moved once. Every write leaves one

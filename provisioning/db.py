@@ -146,7 +146,7 @@ class Gathered(Generic[T]):
     """What a transaction gathers, to write it in one go right before it commits.
 
     A savepoint that is rolled back takes what it gathered along. Outside of a transaction each
-    item is written at once. What is gathered cannot be read before the commit.
+    item is written at once. What is gathered cannot be read before it is written.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
@@ -158,6 +158,12 @@ class Gathered(Generic[T]):
             _unit.gathered.setdefault(self, []).append(item)
         else:
             self.write([item])
+
+    def flush(self) -> None:
+        """Write what is gathered so far, for whoever is about to read or change it."""
+        items = _unit.gathered.pop(self, None)
+        if items:
+            self.write(items)
 
 
 class _Unit(threading.local):

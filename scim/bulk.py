@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, KeywrightError, NotFound, WrongState
@@ -48,12 +49,12 @@ class Operation:
     outcome: Json | None = None
     names: frozenset[str] = field(default_factory=frozenset)
 
-    @property
+    @cached_property
     def method(self) -> str:
         """Its HTTP method, in capitals."""
         return str(self.given.get("method", "")).upper()
 
-    @property
+    @cached_property
     def bulk_id(self) -> str | None:
         """The name under which others may refer to what it creates."""
         value = self.given.get("bulkid")
@@ -138,7 +139,7 @@ class _Run:
                 "201" if operation.method == "POST" else ("204" if row is None else "200")
             )
             if row is not None:
-                outcome |= self._where(type_, row)
+                outcome |= self._where(type_, row, new=operation.method == "POST")
                 if operation.method == "POST" and operation.bulk_id is not None:
                     self._ids[operation.bulk_id] = row.resource_id
         operation.outcome = outcome
@@ -214,9 +215,10 @@ class _Run:
             raise InvalidSyntax("An operation's data is an object.")
         return data
 
-    def _where(self, type_: ResourceType, row: Row) -> Json:
+    def _where(self, type_: ResourceType, row: Row, *, new: bool = False) -> Json:
         shape = projection(type_, excluded=["members"])
-        shown = render(type_, [row], shape, self._caller.connection, self._caller.base)[0]
+        base = self._caller.base
+        shown = render(type_, [row], shape, self._caller.connection, base, new=new)[0]
         return {"location": shown.location, "version": shown.version}
 
 

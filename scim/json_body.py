@@ -67,7 +67,7 @@ def _check_depth(text: str) -> None:
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
-    if len({name.lower() for name in found}) != len(pairs):
+    if len(set(map(str.lower, found))) != len(pairs):
         raise InvalidSyntax("An object has the same name twice.")
     return found
 

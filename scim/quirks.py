@@ -149,6 +149,8 @@ class Dialect:
 
     def body(self, type_: ResourceType, body: Mapping[str, object]) -> dict[str, object]:
         """Return a resource's body with every key where its schema has it."""
+        if type_.keys.issuperset(body):
+            return dict(body)
         moved: dict[str, object] = {}
         flat: list[tuple[AttributePath, object]] = []
         for key, value in body.items():

@@ -9,7 +9,7 @@ filters, PATCH paths, sorting and projection. Names and URNs compare without cas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from functools import cached_property, lru_cache
@@ -83,11 +83,13 @@ class Attribute:
 
     @cached_property
     def _by_name(self) -> dict[str, Attribute]:
-        return {sub.name.lower(): sub for sub in self.sub_attributes}
+        # As it is spelled in the schema, too: so most clients send it.
+        return {n: sub for sub in self.sub_attributes for n in (sub.name, sub.name.lower())}
 
     def sub(self, name: str) -> Attribute | None:
         """Return the sub-attribute of this name, in any case, or None."""
-        return self._by_name.get(name.lower())
+        found = self._by_name.get(name)
+        return found if found is not None else self._by_name.get(name.lower())
 
     @cached_property
     def is_complex(self) -> bool:
@@ -103,6 +105,13 @@ class Attribute:
     def read_only(self) -> bool:
         """Whether only the server writes it."""
         return self.mutability is Mutability.READ_ONLY
+
+    @cached_property
+    def writable(self) -> bool:
+        """Whether a client's value of it is kept."""
+        return self.mutability in (Mutability.READ_WRITE, Mutability.IMMUTABLE) and (
+            self.name != "schemas"
+        )
 
     @property
     def folds(self) -> bool:
@@ -183,6 +192,22 @@ class ResourceType:
         for schema in self.extensions:
             for attribute in schema.attributes:
                 yield AttributePath(attribute, extension=schema.urn)
+
+    @cached_property
+    def writable(self) -> Mapping[str, Attribute]:
+        """The top-level attributes of the core that clients write, by their exact names."""
+        return {a.name: a for a in (*self.common, *self.schema.attributes) if a.writable}
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of a resource that is spelled as its schemas are."""
+        own = (attribute.name for attribute in (*self.common, *self.schema.attributes))
+        return frozenset((*own, *(schema.urn for schema in self.extensions)))
+
+    @cached_property
+    def urns(self) -> frozenset[str]:
+        """The URNs of its schema and of its extensions."""
+        return frozenset((self.schema.urn, *(schema.urn for schema in self.extensions)))
 
     def extension(self, urn: str) -> Schema | None:
         """Return the extension of this URN, in any case, or None."""

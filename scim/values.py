@@ -18,7 +18,7 @@ from .errors import InvalidSyntax
 from .expressions import instant
 from .matching import key
 from .quirks import Dialect, Quirk
-from .schema import Attribute, Mutability, ResourceType, Schema, Type
+from .schema import Attribute, ResourceType, Schema, Type
 
 Json = dict[str, object]
 
@@ -35,10 +35,16 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
     moved = dialect.body(type_, body)
     _check_schemas(type_, moved, dialect)
     for name, value in moved.items():
+        plain = type_.writable.get(name)
+        if plain is not None:  # spelled as in the schema: most of what comes
+            cleaned = clean(plain, value, dialect)
+            if cleaned is not None:
+                document[name] = cleaned
+            continue
         path = type_.resolve(name) if ":" not in name else None
         if path is not None and path.sub is None:
             attribute = path.attribute
-            cleaned = clean(attribute, value, dialect) if _writable(attribute) else None
+            cleaned = clean(attribute, value, dialect) if attribute.writable else None
             name = attribute.name
         elif (extension := type_.extension(dialect.urn(name))) is not None:
             cleaned = _clean_extension(extension, value, dialect)
@@ -113,12 +119,6 @@ def twin_key(attribute: Attribute, element: object) -> object:
     )
 
 
-def _writable(attribute: Attribute) -> bool:
-    return attribute.mutability in (Mutability.READ_WRITE, Mutability.IMMUTABLE) and (
-        attribute.name != "schemas"
-    )
-
-
 def _check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
     name = next((name for name in body if name.lower() == "schemas"), None)
     urns = body.pop(name) if name is not None else None
@@ -128,6 +128,8 @@ def _check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
         return
     if not isinstance(urns, list) or not all(isinstance(urn, str) for urn in urns):
         raise InvalidSyntax("schemas is a list of URNs.")
+    if type_.schema.urn in urns and type_.urns.issuperset(urns):
+        return
     spelled = [dialect.urn(urn).lower() for urn in urns]
     if any(not type_.knows(urn) for urn in spelled) and not dialect.allows(Quirk.UNKNOWN_SCHEMAS):
         raise InvalidValue("schemas names a schema that this resource type has not.", "schemas")
@@ -145,7 +147,7 @@ def _clean_extension(schema: Schema, value: object, dialect: Dialect) -> object:
         attribute = schema.find(name)
         if attribute is None:
             dialect.note_unknown(f"{schema.urn}:{name}")
-        elif _writable(attribute):
+        elif attribute.writable:
             found = clean(attribute, part, dialect)
             if found is not None:
                 cleaned[attribute.name] = found

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import access, activations, assignment, audit, directory, keys, orders
+from provisioning import access, activations, assignment, audit, directory, keys, orders, tokens
 from provisioning.access import SessionKind
 from provisioning.audit import CLI
 from provisioning.clock import HOUR
@@ -150,13 +150,21 @@ def test_full_width_and_sharp_s_twins_are_taken(services: Services) -> None:
     assert User.select().count() == 1
 
 
-def test_the_index_holds_a_name_when_two_requests_race(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+def test_the_index_says_what_is_taken_the_name_or_the_directorys_own_id(
+    services: Services,
 ) -> None:
-    people.person("ada")
-    monkeypatch.setattr(directory, "_check_free", lambda _user: None)
-    with pytest.raises(Taken), transaction():
-        directory.create_user(people.document("ADA"), connection=None, actor=CLI)
+    with transaction():
+        connection = tokens.create_connection("Entra ID", CLI)
+        directory.create_user(
+            {"userName": "external_id", "externalId": "7"}, connection=connection, actor=CLI
+        )
+    for document, field in (
+        ({"userName": "EXTERNAL_ID"}, "userName"),
+        ({"userName": "ada", "externalId": "7"}, "externalId"),
+    ):
+        with pytest.raises(Taken) as caught, transaction():
+            directory.create_user(document, connection=connection, actor=CLI)
+        assert caught.value.field == field
 
 
 def test_a_deleted_users_name_is_free_and_the_tombstone_stays(services: Services) -> None:
