@@ -104,4 +104,10 @@ def _pages() -> dict[str, object]:
 
 
 # Pages that belong to another one's menu entry.
-_SECTION = {"wizard": "users", "wizard_card": "users", "key_reader": "users", "at_reader": ""}
+_SECTION = {
+    "pairing": "stations",
+    "wizard": "users",
+    "wizard_card": "users",
+    "key_reader": "users",
+    "at_reader": "",
+}

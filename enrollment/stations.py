@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Stations: the desks with a reader, pairing a new one, renaming, revoking."""
+"""Stations: the desks with a reader, their live state, renaming, revoking."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import (
     Blueprint,
-    Response,
     flash,
     redirect,
     render_template,
@@ -23,13 +22,11 @@ from flask_babel import gettext as _
 
 from provisioning import directory, stations
 from provisioning.access import Role
-from provisioning.clock import SECOND, now_ms
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue
-from provisioning.models import PairingCode, Station
-from provisioning.services import services
+from provisioning.models import Station
 
-from . import driver, station_choice, web
+from . import station_choice, web
 from .forms import NameForm
 from .key_items import Action, Ask
 from .web import panel_page
@@ -46,35 +43,8 @@ def all_stations() -> ResponseReturnValue:
     return render_template(
         "panel/stations.html",
         rows=[_row(station) for station in stations.all_living()],
-        pair_url=url_for(".pair") if web.may(Role.OPERATOR) else None,
+        pair_url=url_for("pairing.page") if web.may(Role.OPERATOR) else None,
     )
-
-
-@blueprint.get("/pair")
-@panel_page(Role.OPERATOR)
-def pair() -> ResponseReturnValue:
-    """Show how to install and pair; the code comes by the button."""
-    return _pair_page(None, "")
-
-
-@blueprint.post("/pair")
-@panel_page(Role.OPERATOR)
-def make_code() -> ResponseReturnValue:
-    """Show a new pairing code, this once."""
-    with transaction():
-        row, code = stations.make_code(services().vault, web.actor())
-    return _pair_page(row, code)
-
-
-@blueprint.get("/pair/<int:code_id>")
-@panel_page(Role.OPERATOR, quiet=True)
-def pairing(code_id: int) -> ResponseReturnValue:
-    """Say whether the code was used by now."""
-    row = PairingCode.get_or_none(PairingCode.id == code_id)
-    shown = _pairing(row)
-    if shown["state"] == "waiting":
-        return Response(status=204)
-    return render_template("_pairing.html", pairing=shown)
 
 
 @blueprint.get("/state")
@@ -160,35 +130,3 @@ def _row(station: Station) -> dict[str, object]:
         "outdated": bool(station.version) and station.version != metadata.version("keywright"),
         "actions": actions,
     }
-
-
-def _pair_page(row: PairingCode | None, code: str) -> ResponseReturnValue:
-    left = max(0, row.expires_at - now_ms()) // SECOND if row is not None else None
-    return render_template(
-        "panel/station_pair.html",
-        **driver.shown(code or None),
-        code=f"{code[:4]} {code[4:]}" if code else None,
-        code_seconds=left,
-        code_total=stations.CODE_LIFETIME // SECOND,
-        new_code_url=url_for(".make_code"),
-        pairing=_pairing(row),
-        stations_url=url_for(".stations"),
-    )
-
-
-def _pairing(row: PairingCode | None) -> dict[str, object]:
-    station = row.station if row is not None else None
-    if station is not None:
-        shown = station_choice.shown(station)
-        return {
-            "state": "paired",
-            "name": station.name,
-            "station_state": shown["state"],
-            "reader": shown["reader"],
-            "poll_url": None,
-            "next": {"label": _("To the stations"), "url": url_for(".stations")},
-        }
-    if row is not None and (row.expires_at <= now_ms() or row.tries >= stations.CODE_TRIES):
-        return {"state": "expired", "poll_url": None}
-    poll = url_for(".pairing", code_id=row.id) if row is not None else None
-    return {"state": "waiting", "poll_url": poll}

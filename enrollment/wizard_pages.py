@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import flash, render_template, url_for
+from flask import flash, render_template, request, url_for
 from flask_babel import gettext as _
 
 from provisioning import access
@@ -55,7 +55,8 @@ def security_key(row: WizardDraft, typed: Typed) -> str:
         stations=len(station_choice.offered(row.user)),
         station_url=url_for("wizard_live.station", draft_id=row.resource_id),
         station_state=station_choice.state(form.station.data, row.user),
-        pair_url=url_for("stations.pair"),
+        pair_url=url_for("pairing.page"),
+        pair_here_url=url_for("pairing.here", next=request.path),
         live=wizard_view.live(row),
         next_blocked="" if wizard_draft.is_tapped(row) else _blocked(),
     )

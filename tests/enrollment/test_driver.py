@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 
 from provisioning import reader_wheel
 from provisioning.services import EXTENSION, Services
+from tests.fakes.desk import Desk
 from tests.fakes.panel import Panel
 
 SCRIPTS = ("install.sh", "install-macos.sh", "install.ps1")
@@ -111,3 +112,27 @@ def test_with_a_code_one_line_installs_and_pairs_and_a_link_opens_what_is_instal
     link = re.search(r'href="(keywright:[^"]*)"', page)
     assert link
     assert parse_qs(urlsplit(link[1]).query) == {"server": [base], "code": [code]}
+
+
+def test_the_wizards_fold_out_pairs_without_leaving_the_page(
+    panel: Panel, app: Flask, services: Services
+) -> None:
+    where = "/stations/pair/here?next=/wizard/7/security_key"
+    assert "Show a code" in panel.get(where).text
+    page = html.unescape(panel.post(where).text)
+    assert "<html" not in page
+    code = re.search(r"--code (\d{8})", page)
+    poll = re.search(r'hx-get="(/stations/pair/\d+\?next=[^"]+)"', page)
+    assert code
+    assert poll
+    assert panel.get(poll[1]).status_code == 204
+    assert Desk(app.test_client(), services.settings.base_url).pair(code[1]).status_code == 201
+    answer = panel.get(poll[1])
+    assert 'href="/wizard/7/security_key"' in answer.text
+    assert "kw_station=" in answer.headers["Set-Cookie"], "it is not the one offered first"
+
+
+def test_the_fold_out_leads_nowhere_else(panel: Panel) -> None:
+    page = panel.post("/stations/pair/here?next=https://example.com/").text
+    assert 'action="/stations/pair"' in page
+    assert not re.search(r'href="https://example\.com', page)
