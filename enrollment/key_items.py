@@ -181,6 +181,7 @@ def _actions(key: SecurityKey) -> list[Action]:
     if state is KeyState.ACTIVE:
         if card:
             at_reader("change-pin", _("Change PIN"), "lock")
+            at_reader("force-change", _("Force PIN change"), "shield-check")
             at_reader("reset", _("Reset card"), "rotate-ccw")
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))

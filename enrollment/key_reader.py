@@ -127,6 +127,8 @@ def cancel(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
 def _queue(verb: Verb, station: Station, key: SecurityKey) -> Job:
     if verb is Verb.CHANGE_PIN:
         return orders.queue_pin_change(station, key, web.actor())
+    if verb is Verb.FORCE_CHANGE:
+        return orders.queue_forced_change(station, key, web.actor())
     if verb is Verb.ASSIGN:
         return orders.queue_enrolment(station, key, services(), web.actor())
     return orders.queue_reset(station, key, web.actor(), reader_verbs.wipe_of(verb))
@@ -164,7 +166,12 @@ def _links(key_id: str, verb: str, job: Job) -> Links:
     def to(endpoint: str) -> str:
         return url_for(endpoint, key_id=key_id, verb=verb, job_id=job.resource_id)
 
-    links = Links(poll=to(".state"), retry=to(".again"), cancel=to(".cancel"))
+    links = Links(
+        poll=to(".state"),
+        retry=to(".again"),
+        cancel=to(".cancel"),
+        change_pin=url_for(".choose", key_id=key_id, verb=Verb.CHANGE_PIN),
+    )
     if verb != Verb.ASSIGN:
         return links
     return replace(

@@ -43,6 +43,7 @@ def all_keys() -> ResponseReturnValue:
         list_url=url_for(".keys"),
         pager=key_table.pager(wanted, lines, more),
         total=sum(counts.values()),
+        whose_url=url_for("whose.choose") if web.may(Role.OPERATOR) else None,
     )
 
 

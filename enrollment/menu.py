@@ -109,5 +109,6 @@ _SECTION = {
     "wizard": "users",
     "wizard_card": "users",
     "key_reader": "users",
+    "whose": "keys",
     "at_reader": "",
 }

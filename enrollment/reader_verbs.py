@@ -22,6 +22,7 @@ class Verb(StrEnum):
 
     ASSIGN = "assign"
     CHANGE_PIN = "change-pin"
+    FORCE_CHANGE = "force-change"
     RESET = "reset"
     BLANK = "blank"
     RETURN = "return"
@@ -30,13 +31,14 @@ class Verb(StrEnum):
 _JOBS: dict[Verb, tuple[Op, str]] = {
     Verb.ASSIGN: (Op.ENROL, ""),
     Verb.CHANGE_PIN: (Op.CHANGE_PIN, ""),
+    Verb.FORCE_CHANGE: (Op.FORCE_CHANGE, ""),
     Verb.RESET: (Op.RESET, Wipe.AGAIN),
     Verb.BLANK: (Op.RESET, Wipe.BLANK),
     Verb.RETURN: (Op.RESET, Wipe.STOCK),
 }
 
 # The holder's own affair; the others act for somebody else (R25) or cannot be undone.
-UNGUARDED = (Verb.CHANGE_PIN,)
+UNGUARDED = (Verb.CHANGE_PIN, Verb.FORCE_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,16 @@ def words(key: SecurityKey, verb: Verb) -> Words:
         return Words(
             _("Change PIN"),
             _("The holder types the present and the new PIN of “%(key)s” at the reader.", key=name),
+            _("Start"),
+        )
+    if verb is Verb.FORCE_CHANGE:
+        return Words(
+            _("Force a PIN change"),
+            _(
+                "The holder types the PIN of “%(key)s” at the reader once more; from then on the "
+                "card does nothing before it has another one.",
+                key=name,
+            ),
             _("Start"),
         )
     if verb is Verb.RESET:

@@ -163,6 +163,13 @@ def _at_the_card(job: Job, station: str) -> tuple[str, str]:
             _("Type the present PIN, then the new one, at %(station)s", station=station),
             _("The PIN is typed in the station's window and never leaves it."),
         )
+    if job.op == Op.VERIFY:
+        return _("The card is asked which key it is"), _("Leave it on the reader a moment.")
+    if job.op == Op.FORCE_CHANGE:
+        return (
+            _("Type the present PIN at %(station)s", station=station),
+            _("The PIN is typed in the station's window and never leaves it."),
+        )
     if job.op == Op.RESET:
         return (
             _("Confirm the reset at %(station)s", station=station),
@@ -182,6 +189,8 @@ def _done(job: Job) -> str:
         Op.CHANGE_PIN: _("The PIN is changed"),
         Op.RESET: _("The card is empty again"),
         Op.ASSERT: _("The key was accepted"),
+        Op.VERIFY: _("The card was recognised"),
+        Op.FORCE_CHANGE: _("The card demands another PIN at its next use"),
     }
     return str(words[Op(job.op)])
 

@@ -69,6 +69,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.KEY_RENAMED: (_l("“%(old)s” is now called “%(name)s”"), "pencil", ""),
     Event.KEY_NEEDS_RESET: (_l("“%(name)s” needs a reset: %(why)s"), "rotate-ccw", "bad"),
     Event.KEY_REFUSED: (_l("A key was refused (%(reason)s)"), "circle-alert", "bad"),
+    Event.CARD_RECOGNISED: (_l("“%(name)s” recognised at %(station)s"), "scan-line", ""),
     Event.CARD_WIPED: (_l("Card of “%(name)s” reset: it is empty"), "rotate-ccw", "warn"),
     Event.LINK_ISSUED: (_l("Registration link sent to %(address)s"), "send", ""),
     Event.LINK_OPENED: (_l("Registration link opened"), "external-link", ""),
@@ -81,6 +82,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.JOB_DONE: (_l("%(op)s at %(station)s: finished"), "circle-check", "ok"),
     Event.JOB_CANCELLED: (_l("%(op)s at the reader: cancelled"), "x", "warn"),
     Event.PIN_CHANGED: (_l("PIN of “%(name)s” changed"), "lock", "ok"),
+    Event.PIN_CHANGE_FORCED: (_l("“%(name)s” demands another PIN now"), "lock", ""),
     Event.PIN_RELEASED: (_l("PIN mail written"), "mail", ""),
     Event.PIN_REVEALED: (_l("PIN shown once"), "lock", "warn"),
     Event.PIN_CANCELLED: (_l("PIN erased unsent"), "mail-x", "warn"),
@@ -188,6 +190,8 @@ def _shown(name: str, value: object) -> object:
             Op.ASSERT: _("Sign-in"),
             Op.CHANGE_PIN: _("PIN change"),
             Op.RESET: _("Reset"),
+            Op.VERIFY: _("Recognising a card"),
+            Op.FORCE_CHANGE: _("Forcing a PIN change"),
         }.get(Op(str(value)), value)
     if name == "template":
         return {

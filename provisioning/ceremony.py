@@ -152,6 +152,7 @@ def authentication_options(
     purpose: str,
     binding: str,
     allow: Sequence[bytes] | None,
+    need_uv: bool = True,
     user: User | None = None,
     key: SecurityKey | None = None,
 ) -> str:
@@ -164,7 +165,9 @@ def authentication_options(
         challenge=challenges.ask(purpose, binding, user=user, key=key),
         timeout=challenges.LIFETIME,
         allow_credentials=[PublicKeyCredentialDescriptor(id=known) for known in allow or ()],
-        user_verification=UserVerificationRequirement.REQUIRED,
+        user_verification=UserVerificationRequirement.REQUIRED
+        if need_uv
+        else UserVerificationRequirement.DISCOURAGED,
     )
     return webauthn.options_to_json(options)
 

@@ -15,7 +15,19 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import assignment, attestation, audit, ceremony, faults, jobs, keys, sign_in, stations, wipes
+from . import (
+    assignment,
+    attestation,
+    audit,
+    ceremony,
+    faults,
+    jobs,
+    keys,
+    recognition,
+    sign_in,
+    stations,
+    wipes,
+)
 from .audit import Actor, Event
 from .ceremony import TakenChallenge
 from .clock import now_ms
@@ -98,8 +110,12 @@ def handle(
     if job.op == Op.RESET and event == "wiping":
         wipes.begin(job, actor)
         return GO
-    if job.op == Op.ASSERT and event == "assertion":
+    if event == "assertion" and job.op == Op.ASSERT:
         return _assertion(job, body, services, taken, actor)
+    if event == "assertion" and job.op == Op.VERIFY:
+        return _recognised(job, body, services, taken, actor)
+    if event == "change_forced" and job.op == Op.FORCE_CHANGE:
+        return _demands_change(job, body, actor)
     raise InvalidValue(f"There is no event {event[:32]!r} in a job of the kind {job.op}.", "event")
 
 
@@ -123,7 +139,9 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         return _whose(job, known, actor)
     if job.op == Op.CHANGE_PIN and job.key is None:
         return _find_key(job, known, actor)
-    if job.op in (Op.CHANGE_PIN, Op.RESET) and job.key is not None:
+    if job.op == Op.FORCE_CHANGE and not body.get("can_force_change"):
+        return _stop(job, "no_forced_change", actor)
+    if job.op in (Op.CHANGE_PIN, Op.RESET, Op.FORCE_CHANGE) and job.key is not None:
         mine = Credential.select().where(
             Credential.key == job.key, Credential.credential_id.in_(known)
         )
@@ -223,15 +241,15 @@ def _done(job: Job, services: Services, actor: Actor) -> Reply:
         if jobs.key_of(job).state == KeyState.PENDING:
             assignment.complete(job, services, actor)
         return GO
-    if job.op == Op.ASSERT:
-        raise WrongState("A sign-in ends with its assertion.")
+    if job.op in (Op.ASSERT, Op.VERIFY):
+        raise WrongState("This ends with the card's assertion.")
     key = jobs.key_of(job)
     if job.op == Op.RESET and not wipes.has_begun(job):
         raise WrongState("The wipe comes before its end.")
     jobs.finish(job, actor)
     if job.op == Op.RESET:
         wipes.end(job, services, actor)
-    else:
+    elif job.op == Op.CHANGE_PIN:
         key.pin_change_forced = False
         key.save()
         audit.record(actor, Event.PIN_CHANGED, user=job.user, key=key, name=key.name)
@@ -261,6 +279,31 @@ def _assertion(
             sign_in.lock_regressed(response, actor)
         return _stop(job, "refused", actor, str(refused))
     jobs.finish(job, actor)
+    return GO
+
+
+def _recognised(
+    job: Job, body: Body, services: Services, taken: TakenChallenge | None, actor: Actor
+) -> Reply:
+    response = body.get("response")
+    try:
+        recognition.recognise(job, response, taken, services, actor)
+    except CeremonyRefused as refused:
+        if refused.reason == Refusal.SIGN_COUNT_REGRESSED:
+            sign_in.lock_regressed(response, actor)
+        unknown = refused.reason == "unknown_credential"
+        return _stop(job, "no_credential" if unknown else "refused", actor, str(refused))
+    jobs.finish(job, actor)
+    return GO
+
+
+def _demands_change(job: Job, body: Body, actor: Actor) -> Reply:
+    if body.get("forced") is not True:
+        return _stop(job, "no_forced_change", actor)
+    key = jobs.key_of(job)
+    key.pin_change_forced = True
+    key.save()
+    audit.record(actor, Event.PIN_CHANGE_FORCED, user=job.user, key=key, name=key.name)
     return GO
 
 

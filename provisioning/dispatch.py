@@ -149,6 +149,10 @@ def _options(job: Job, services: Services) -> dict[str, object] | None:
         text = ceremony.authentication_options(
             party, purpose=job.purpose, binding=binding, allow=allow, user=job.user
         )
+    elif job.op == Op.VERIFY:
+        text = ceremony.authentication_options(
+            party, purpose=job.purpose, binding=binding, allow=None, need_uv=False
+        )
     else:
         return None
     options: dict[str, object] = json.loads(text)

@@ -169,6 +169,11 @@ FAULTS: dict[str, Fault] = dict(
             Next.OTHER_CARD,
         ),
         _fault(
+            "no_forced_change",
+            _l("This card cannot be told to demand another PIN. Its holder can change the PIN."),
+            Next.CHANGE_PIN,
+        ),
+        _fault(
             "garbage",
             _l("The card's answers make no sense. Clean it and tap again, or use another card."),
             Next.TRY_AGAIN,

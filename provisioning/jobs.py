@@ -40,6 +40,8 @@ class Op(StrEnum):
     CHANGE_PIN = "change_pin"
     ASSERT = "assert"
     RESET = "reset"
+    VERIFY = "verify"
+    FORCE_CHANGE = "force_change"
 
 
 @unique

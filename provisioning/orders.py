@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from . import jobs, pins, stations
+from . import jobs, pins, recognition, stations
 from .audit import Actor
 from .errors import Forbidden, InvalidValue, WrongState
 from .jobs import Op, PinMode, Wipe
@@ -95,6 +95,29 @@ def queue_assertion(
     job.code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
     job.save()
     return job
+
+
+def queue_verification(station: Station, actor: Actor, *, binding: str, session: Session) -> Job:
+    """Queue the question whose card this is; the answer is for the panel's session that asks.
+
+    It needs no PIN, so a person's own station, which anybody may have built, is not asked.
+    """
+    if station.user_id is not None:
+        raise Forbidden("This reader is somebody's own.")
+    jobs.cancel_bound(binding, actor)
+    job = jobs.begin(Op.VERIFY, station, actor, session=session)
+    job.purpose, job.binding = recognition.PURPOSE, binding
+    job.save()
+    return job
+
+
+def queue_forced_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
+    """Queue that a card demands another PIN at its next use; its holder types the present one."""
+    if key.kind != KeyKind.CONTACTLESS_CARD:
+        raise WrongState("Only a card can be told that at a reader.")
+    if key.state != KeyState.ACTIVE:
+        raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
+    return _for_key(Op.FORCE_CHANGE, station, key, actor)
 
 
 def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:

@@ -234,6 +234,25 @@ class Card:
             )
             return request.response(answer)
 
+    @property
+    def wants_pin_always(self) -> bool:
+        """Whether this card signs nothing without its PIN (CTAP 2.1 §6.4, alwaysUv)."""
+        return self._info.options.get("alwaysUv") is True
+
+    def show_itself(self, request: Request) -> Json:
+        """An AuthenticationResponseJSON for the tap alone, without a PIN.
+
+        Raises CardFault NO_CREDENTIAL, also where the card keeps its keys to itself until a PIN
+        comes (credProtect).
+        """
+        with translated():
+            answer = self._ctap.get_assertion(
+                request.rp_id,
+                request.client_data.hash,
+                allow_list=descriptors(request.allow) or None,
+            )
+            return request.response(answer)
+
     def reset(self) -> None:
         """Wipe the PIN and the credentials of every site (CTAP 2.1 §6.6).
 

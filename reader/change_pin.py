@@ -19,7 +19,7 @@ def run(job: Job) -> None:
         card = tapped.card
         if not card.has_pin:
             raise CardFault(Fault.UNSUPPORTED, "the card has no PIN")
-        _consent(job)
+        consent(job, "to change the PIN of the card")
         wrong = ""
         while True:
             tries = card.pin_retries()
@@ -49,11 +49,11 @@ def check_changed(card: Card) -> None:
         raise CardFault(Fault.PIN_POLICY, "the card still demands another PIN")
 
 
-def _consent(job: Job) -> None:
+def consent(job: Job, what: str) -> None:
     """R24. Nobody can type a PIN at a headless station, so there is no second tap here."""
     whose = f" of {job.ticket.user}" if job.ticket.user else ""
     text = (
-        f"{job.ticket.organisation or job.host} ({job.host}) asks to change the PIN of the card"
+        f"{job.ticket.organisation or job.host} ({job.host}) asks {what}"
         f"{whose}: {job.ticket.key or 'no name'}. Go on?"
     )
     job.show(Step.CONFIRM, text, CONSENT_SECONDS)

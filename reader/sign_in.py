@@ -19,13 +19,14 @@ def run(job: Job) -> None:
     if ticket.code:
         text += f" if the page shows the code {ticket.code}"
     with job.tap(text + ".") as tapped:
-        response = _assertion(job, tapped, request)
+        response = assertion(job, tapped, request)
         tapped.check_same()
         job.tell("assertion", response=response)
     job.show(Step.DONE, "Signed in. Take the card off the reader.")
 
 
-def _assertion(job: Job, tapped: Tapped, request: Request) -> Json:
+def assertion(job: Job, tapped: Tapped, request: Request) -> Json:
+    """The card's answer, for the PIN that is typed at the desk. Raises CardFault, Stopped."""
     card = tapped.card
     if tapped.facts.force_pin_change:
         raise CardFault(Fault.CHANGE_PENDING)

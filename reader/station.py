@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from reader import change_pin, enroll, sign_in, wipe
+from reader import change_pin, enroll, force_change, sign_in, verify, wipe
 from reader.card_reader import CardReader, ReaderState
 from reader.desk import Desk, DeskState, Step
 from reader.faults import CardFault, Fault
@@ -42,6 +42,8 @@ _RUN: Mapping[Op, Callable[[Job], None]] = {
     Op.ASSERT: sign_in.run,
     Op.CHANGE_PIN: change_pin.run,
     Op.RESET: wipe.run,
+    Op.VERIFY: verify.run,
+    Op.FORCE_CHANGE: force_change.run,
 }
 
 _IDLE: Mapping[ReaderState, tuple[Step, str]] = {

@@ -34,6 +34,8 @@ class Op(StrEnum):
     CHANGE_PIN = "change_pin"
     ASSERT = "assert"
     RESET = "reset"
+    VERIFY = "verify"
+    FORCE_CHANGE = "force_change"
 
 
 class JobStep(StrEnum):
@@ -225,7 +227,7 @@ class _Reader:
         if op is Op.ENROL:
             rp = options.get("rp")
             named = rp.get("id") if isinstance(rp, dict) else None
-        elif op is Op.ASSERT:
+        elif op in (Op.ASSERT, Op.VERIFY):
             named = options.get("rpId")
         else:
             return options

@@ -58,7 +58,7 @@ class Job(Row):
     """Work for a station. `step` says how far the card is, `state` who has to act next."""
 
     resource_id = CharField(unique=True)
-    op = CharField()  # jobs.Op: enrol | change_pin | assert | reset
+    op = CharField()  # jobs.Op: enrol | change_pin | assert | reset | …
     station = ForeignKeyField(Station, backref="jobs")
     user = ForeignKeyField(User, null=True)
     key = ForeignKeyField(SecurityKey, null=True, backref="jobs")

@@ -212,6 +212,10 @@ class FakeServer:
                     user_verification=UserVerificationRequirement.REQUIRED,
                 ),
             )
+        elif job.op == "verify":
+            options = webauthn.generate_authentication_options(
+                rp_id=self.rp_id, user_verification=UserVerificationRequirement.DISCOURAGED
+            )
         elif job.op == "assert":
             allow = [PublicKeyCredentialDescriptor(id=job.credential_id or b"")]
             options = webauthn.generate_authentication_options(
@@ -349,7 +353,7 @@ class FakeServer:
             expected_origin=self.origin,
             credential_public_key=job.public_key,
             credential_current_sign_count=0,
-            require_user_verification=True,
+            require_user_verification=job.op == "assert",
         )
         job.signed_in = True
         job.ended.set()
