@@ -25,6 +25,8 @@ from provisioning.errors import InvalidValue, Taken
 from provisioning.lifecycle import KeyKind
 from provisioning.models import User
 
+from . import directory_words
+
 
 def _one_line(_form: object, field: Field) -> None:
     if any(not character.isprintable() for character in field.data or ""):
@@ -106,14 +108,6 @@ def _methods() -> dict[str, str]:
     return {"admin": _("Activate now as an admin"), "user": _("Activate by user")}
 
 
-def _scopes() -> dict[str, str]:
-    return {
-        "write": _("Write users and groups"),
-        "users": _("Write users only"),
-        "read": _("Read only"),
-    }
-
-
 class SecurityKeyForm(Form):
     """Step 3 of the wizard."""
 
@@ -152,10 +146,18 @@ class ConnectionForm(Form):
     """A new directory."""
 
     name = _text(_l("Name"), 64, InputRequired())
-    scope = SelectField(
-        _l("Rights"),
-        choices=_scopes,
-    )
+    profile = SelectField(_l("Profile"), choices=directory_words.profiles, default="tolerant")
+    scope = SelectField(_l("Rights"), choices=directory_words.scopes)
     days = IntegerField(
         _l("Token lifetime in days"), [NumberRange(1, tokens.MAX_DAYS)], default=180
     )
+
+
+class TermsForm(Form):
+    """What may be changed about a directory."""
+
+    name = _text(_l("Name"), 64, InputRequired())
+    scope = SelectField(_l("Rights"), choices=directory_words.scopes)
+    profile = SelectField(_l("Profile"), choices=directory_words.profiles)
+    patch_reply = SelectField(_l("Answer to a PATCH"), choices=directory_words.replies)
+    unique_group_names = BooleanField(_l("Each group name only once"))

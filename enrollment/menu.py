@@ -111,4 +111,6 @@ _SECTION = {
     "key_reader": "users",
     "whose": "keys",
     "at_reader": "",
+    "directory_page": "directories",
+    "directory_settings": "directories",
 }

@@ -94,6 +94,21 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.STATION_RENAMED: (_l("Station %(old)s is now called %(station)s"), "router", ""),
     Event.STATION_REVOKED: (_l("Station %(station)s revoked"), "ban", "bad"),
     Event.CONNECTION_CREATED: (_l("Directory %(connection)s connected"), "folder-sync", ""),
+    Event.CONNECTION_CHANGED: (_l("Directory %(connection)s: settings changed"), "pencil", ""),
+    Event.CONNECTION_RETIRED: (
+        _l("Directory %(connection)s retired, %(tokens)s tokens revoked"),
+        "ban",
+        "bad",
+    ),
+    Event.CONNECTION_RESUMED: (_l("Directory %(connection)s brought back"), "rotate-ccw", ""),
+    Event.CONNECTION_DELETED: (
+        _l(
+            "Directory %(connection)s deleted: %(users)s people and %(groups)s groups belong to "
+            "the panel now"
+        ),
+        "x",
+        "bad",
+    ),
     Event.TOKEN_CREATED: (_l("Token made for %(connection)s"), "key-round", ""),
     Event.TOKEN_REVOKED: (_l("Token of %(connection)s revoked"), "ban", "bad"),
     Event.DEPARTURES_HELD: (

@@ -19,13 +19,15 @@ from flask_wtf.csrf import CSRFProtect
 
 import enrollment
 import scim.routes
+import scim.tracing
 
-from . import audit, headers, live_settings, logs, pages, times, watch
+from . import audit, headers, live_settings, logs, pages, recorder, times, watch
 from .db import database, open_database
 from .errors import ConfigurationError
 from .health import blueprint as health
 from .migrate import check_current
 from .models import Setting
+from .recorder import Recorder
 from .services import EXTENSION, Services
 from .settings import Settings, given_names, load
 from .vault import Vault
@@ -92,7 +94,8 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(health)
     enrollment.register(app, csrf, limiter)
     # In front of the framework: a directory's request needs nothing of what a page needs.
-    hung = scim.routes.hang(app.wsgi_app, services, _hosts(settings))
+    seen = app.extensions[recorder.EXTENSION] = Recorder(scim.tracing.take_down)
+    hung = scim.routes.hang(app.wsgi_app, services, _hosts(settings), seen)
     app.wsgi_app = hung  # type: ignore[assignment, method-assign]
     return app
 
@@ -101,6 +104,7 @@ def web_app() -> Flask:
     """Make the app from the environment alone, for a WSGI server: `provisioning.app:web_app`."""
     logs.configure()
     app = create_app(open_services())
+    app.extensions[recorder.EXTENSION].start()
     if threading.current_thread() is threading.main_thread():  # only there can signals be heard
         waits: Watch = app.extensions[watch.EXTENSION]
         signal.signal(watch.LET_GO, lambda _number, _frame: waits.let_go())

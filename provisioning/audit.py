@@ -82,6 +82,10 @@ class Event(StrEnum):
     STATION_RENAMED = "station.renamed"
     STATION_REVOKED = "station.revoked"
     CONNECTION_CREATED = "connection.created"
+    CONNECTION_CHANGED = "connection.changed"
+    CONNECTION_RETIRED = "connection.retired"
+    CONNECTION_RESUMED = "connection.resumed"
+    CONNECTION_DELETED = "connection.deleted"
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     OWNER_LINK_MADE = "owner_link.made"

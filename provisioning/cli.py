@@ -31,6 +31,7 @@ from . import (
     stations,
     supervisor,
     tokens,
+    traces,
 )
 from .app import KEYS, create_app, open_services
 from .clock import HOUR, MINUTE
@@ -147,10 +148,11 @@ def worker(data: Path) -> None:
     services = _open(data)
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
+    asked = Hook("sweep_traces", HOUR, traces.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    Worker(create_app(services), services, [leavers, pins]).run(stop)
+    Worker(create_app(services), services, [leavers, pins, asked]).run(stop)
 
 
 def _finish_leavers() -> None:

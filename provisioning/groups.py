@@ -237,10 +237,14 @@ def _derive(group: Group, document: Document) -> None:
     group.display_name_key = look_up_key(name, "displayName", MAX_NAME)
     group.external_id = external_id if isinstance(external_id, str) and external_id else None
     look_up_key(group.external_id or "", "externalId")
+    owner = group.connection
+    group.twin = "" if owner is None or owner.unique_group_names else group.resource_id
     group.document = orjson.dumps(document).decode()
 
 
 def _check_free(group: Group) -> None:
+    if group.twin:
+        return
     owner = group.connection_id
     twins = _TWINS.rows((owner is None,), (group.display_name_key, owner))
     if any(pk != group.id for (pk,) in twins):

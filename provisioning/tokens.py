@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
+
+from peewee import ModelSelect
 
 from . import audit
 from .audit import Actor, Event
@@ -20,10 +23,12 @@ PREFIX = "kw"
 MAX_DAYS = 365
 MAX_LIVING = 2
 _NO_HASH = b"\0" * 32
-_TOUCH_EVERY = 60_000
+_NAMED = re.compile(rf"(?i:bearer)\s+{PREFIX}_([0-9a-f]{{16}})_.*", re.DOTALL)
 
 
-def create_connection(name: str, actor: Actor, scope: str = "write") -> Connection:
+def create_connection(
+    name: str, actor: Actor, scope: str = "write", profile: str = "tolerant"
+) -> Connection:
     """Make a connection; raises Taken or InvalidValue."""
     name = name.strip()
     if not name or len(name) > 64:
@@ -32,7 +37,7 @@ def create_connection(name: str, actor: Actor, scope: str = "write") -> Connecti
         raise InvalidValue("The scope is write, users or read.", "scope")
     if Connection.select().where(Connection.name == name).exists():
         raise Taken(f"There is already a connection {name}.", "name")
-    connection = Connection.create(name=name, scope=scope)
+    connection = Connection.create(name=name, scope=scope, profile=profile)
     audit.record(actor, Event.CONNECTION_CREATED, connection=name, scope=scope)
     return connection
 
@@ -40,14 +45,14 @@ def create_connection(name: str, actor: Actor, scope: str = "write") -> Connecti
 def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]:
     """Issue a token and return it with its text, which is nowhere else. At most 365 days.
 
-    Two may live at once, for the change-over. Raises WrongState for a third.
+    Two may live at once, for the change-over. Raises WrongState for a third, and for a connection
+    that is retired.
     """
     if not 1 <= days <= MAX_DAYS:
         raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
-    living = Token.select().where(
-        Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
-    )
-    if living.count() >= MAX_LIVING:
+    if connection.retired_at is not None:
+        raise WrongState(f"{connection.name} is retired: bring it back first.")
+    if living(connection).count() >= MAX_LIVING:
         raise WrongState("Two tokens live already: revoke the one that is not used any more.")
     public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     token = Token.create(
@@ -91,14 +96,17 @@ def verify(authorization: str | None) -> Token:
     return token
 
 
-def touch(token: Token) -> bool:
-    """Note that the token and its directory were seen; writes at most once a minute."""
-    now = now_ms()
-    if token.last_used_at is not None and now - token.last_used_at < _TOUCH_EVERY:
-        return False
-    Token.update(last_used_at=now).where(Token.id == token.id).execute()
-    Connection.update(last_seen_at=now).where(Connection.id == token.connection_id).execute()
-    return True
+def living(connection: Connection) -> ModelSelect[Token]:
+    """Return the query for the tokens that let a directory in now."""
+    return Token.select().where(
+        Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
+    )
+
+
+def public_id(authorization: str | None) -> str | None:
+    """Return which token a header names, well or not, or None; its secret is not looked at."""
+    found = _NAMED.fullmatch(authorization or "")
+    return found[1] if found is not None else None
 
 
 def _find(public_id: str) -> Token | None:

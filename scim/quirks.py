@@ -45,11 +45,10 @@ class Quirk(StrEnum):
 
 @dataclass(frozen=True)
 class Profile:
-    """What one connection's directory may get wrong, and how it wants to be answered."""
+    """What one connection's directory may get wrong."""
 
     name: str
     quirks: frozenset[Quirk]
-    group_patch_body: bool = False  # 200 with a body instead of 204 (scim-sanity wants it)
 
 
 _ENTRA = frozenset(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,14 +18,15 @@ import structlog
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, SecurityError
 
 from provisioning import tokens
-from provisioning.clock import MINUTE, now_ms
+from provisioning.connections import PatchReply
 from provisioning.db import RETRY_AFTER, transaction, will_pass
-from provisioning.errors import KeywrightError
+from provisioning.errors import KeywrightError, Unauthenticated
 from provisioning.errors import NotFound as NothingThere
 from provisioning.logs import kind_and_place
+from provisioning.recorder import Recorder
 from provisioning.services import Services
 
-from . import bulk, discovery, json_body, rows
+from . import bulk, discovery, json_body, rows, tracing
 from .caller import Caller, make_caller
 from .cursors import Cursors
 from .errors import (
@@ -42,6 +44,7 @@ from .projection import Projection, projection
 from .resource_types import ALL, GROUP
 from .resources import Resource, render
 from .schema import ResourceType
+from .tracing import Left
 from .verbs import WRITABLE, Verbs
 from .wire import Reply, Request, WsgiApp
 
@@ -56,10 +59,12 @@ log = structlog.get_logger()
 View = Callable[[Request, Caller], Reply]
 
 
-def hang(app: WsgiApp, services: Services, hosts: Sequence[str]) -> WsgiApp:
+def hang(
+    app: WsgiApp, services: Services, hosts: Sequence[str], recorder: Recorder[Left]
+) -> WsgiApp:
     """Return an app that answers directories under /scim/v2 and leaves the rest to `app`.
 
-    `hosts` are those that a request may be addressed to.
+    `hosts` are those that a request may be addressed to; `recorder` takes down what was asked.
     """
     base = services.settings.base_url.rstrip("/") + PREFIX
     cursors = Cursors(services.vault.keyed_hash("scim cursor", b""))
@@ -71,8 +76,11 @@ def hang(app: WsgiApp, services: Services, hosts: Sequence[str]) -> WsgiApp:
                 return app(environ, start_response)
             fault = describe(InvalidVersion("The service speaks SCIM 2.0, under /scim/v2."))
             return _refusal(fault, {}).send(Request(environ), start_response)
+        started = perf_counter_ns()
         request = Request(environ)
-        return _reply(request, base, hosts, cursors).send(request, start_response)
+        reply = _reply(request, base, hosts, cursors)
+        tracing.note(recorder, request, reply, perf_counter_ns() - started)
+        return reply.send(request, start_response)
 
     return door
 
@@ -80,8 +88,9 @@ def hang(app: WsgiApp, services: Services, hosts: Sequence[str]) -> WsgiApp:
 def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) -> Reply:
     try:
         if not request.is_for(hosts):
+            request.token = tokens.public_id(request.header("AUTHORIZATION"))
             raise SecurityError("another host's request")
-        caller = _authenticate(request, base, cursors)
+        caller = request.caller = _authenticate(request, base, cursors)
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
         fault = describe(error)
@@ -94,11 +103,13 @@ def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) 
 
 
 def _authenticate(request: Request, base: str, cursors: Cursors) -> Caller:
-    token = tokens.verify(request.header("AUTHORIZATION"))
-    last = token.last_used_at
-    if last is None or now_ms() - last >= MINUTE:
-        with transaction():
-            tokens.touch(token)
+    authorization = request.header("AUTHORIZATION")
+    try:
+        token = tokens.verify(authorization)
+    except Unauthenticated:
+        request.token = tokens.public_id(authorization)
+        raise
+    request.token = token.public_id
     return make_caller(token.connection, base, cursors)
 
 
@@ -192,7 +203,6 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
         row = verbs.create(caller, body)
         caller.note_unknown()
         resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
-    _note_quirks(caller)
     return _resource(resource, 201)
 
 
@@ -201,22 +211,24 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     caller.check_may_write(type_)
     shape, body = _projection(request, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
-    quiet = (
-        request.method == "PATCH"
-        and type_ is GROUP
-        and shape.is_whole
-        and not (caller.dialect.profile.group_patch_body)
-    )
+    quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
     with transaction():
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
-        # Entra wants 204 for groups, and nobody wants 10,000 members back for adding one.
         shown = projection(type_, excluded=["members"]) if quiet else shape
         resource = render(type_, [row], shown, caller.connection, caller.base)[0]
-    _note_quirks(caller)
     if quiet:
         return Reply(204, headers={"ETag": resource.version, "Content-Location": resource.location})
     return _resource(resource)
+
+
+def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
+    """Say whether a PATCH is answered with 204.
+
+    Entra wants that for groups, and nobody wants 10,000 members back for adding one.
+    """
+    reply = caller.connection.patch_reply
+    return reply == PatchReply.EMPTY or (type_ is GROUP and reply != PatchReply.BODY)
 
 
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
@@ -233,7 +245,6 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     with transaction():
         outcome = bulk.run(caller, body)
         caller.note_unknown()
-    _note_quirks(caller)
     return Reply(body=orjson.dumps(outcome))
 
 
@@ -242,15 +253,6 @@ def _writable(type_: ResourceType) -> Verbs:
     if verbs is None:
         raise MethodNotAllowed(valid_methods=["GET"])
     return verbs
-
-
-def _note_quirks(caller: Caller) -> None:
-    if caller.dialect.used:
-        log.info(
-            "scim dialect",
-            connection=caller.connection.name,
-            quirks={str(quirk): count for quirk, count in caller.dialect.used.items()},
-        )
 
 
 # --- discovery -------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def _resource(resource: Resource, status: int = 200) -> Reply:
 
 
 def _refusal(fault: Fault, headers: dict[str, str]) -> Reply:
-    return Reply(fault.status, orjson.dumps(fault.body()), headers)
+    return Reply(fault.status, orjson.dumps(fault.body()), headers, fault.scim_type)
 
 
 def _surprise(error: Exception, request: Request) -> Reply:

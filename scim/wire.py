@@ -27,6 +27,8 @@ from . import json_body
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from .caller import Caller
+
 SCIM_JSON = "application/scim+json"
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -42,6 +44,8 @@ class Request:
         self.method: str = environ["REQUEST_METHOD"]
         # WSGI hands over the bytes of the path as characters (PEP 3333).
         self.path: str = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        self.token: str | None = None  # its public id
+        self.caller: Caller | None = None
 
     @property
     def reads(self) -> bool:
@@ -86,6 +90,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    scim_type: str | None = None  # of a refusal
 
     def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Send it in the media type asked for; OneLogin asks for application/json."""

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
 
-from provisioning import audit
+from provisioning import audit, recorder
 from provisioning.app import KEYS, create_app
 from provisioning.db import database, open_database
 from provisioning.migrate import migrate
@@ -193,6 +193,7 @@ def app(services: Services, made_app: dict[str, Flask]) -> Flask:
     app.extensions[EXTENSION] = services
     for limiter in app.extensions["limiter"]:
         limiter.reset()
+    app.extensions[recorder.EXTENSION].forget()
     return app
 
 

@@ -49,8 +49,11 @@ class Connection(Row):
     name = TextField(unique=True)
     profile = CharField(default="tolerant")
     scope = CharField(default="write")
+    patch_reply = CharField(default="usual")
+    unique_group_names = BooleanField(default=True)
     created_at = BigIntegerField()
     last_seen_at = BigIntegerField(null=True)
+    retired_at = BigIntegerField(null=True)
 
 
 class Token(Row):
@@ -70,6 +73,56 @@ class UnknownAttribute(Row):
 
     class Meta:
         indexes = ((("connection", "name"), True),)
+
+
+class QuirkUse(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    name = CharField()
+    seen = IntegerField(default=0)
+    last_seen_at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("connection", "name"), True),)
+
+
+class RequestTrace(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    at = BigIntegerField()
+    token = CharField(null=True)
+    method = CharField()
+    path = TextField()
+    status = IntegerField()
+    scim_type = CharField(null=True)
+    quirks = TextField(default="")
+    micros = IntegerField()
+
+
+RequestTrace.add_index(RequestTrace.connection, RequestTrace.id, name="request_trace_newest")
+
+
+class RequestHour(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    hour = BigIntegerField()
+    requests = IntegerField(default=0)
+    errors = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("connection", "hour"), True),)
+
+
+class Conflict(Row):
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    kind = CharField()
+    attribute = CharField()
+    value = TextField()
+    value_key = TextField()
+    seen = IntegerField(default=1)
+    first_seen_at = BigIntegerField()
+    last_seen_at = BigIntegerField()
+    dismissed_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("connection", "kind", "attribute", "value_key"), True),)
 
 
 class MassDeparture(Row):
@@ -169,6 +222,7 @@ class Group(Row):
     connection = ForeignKeyField(Connection, null=True, index=False)
     display_name = TextField()
     display_name_key = TextField()
+    twin = CharField(default="")
     external_id = TextField(null=True)
     document = TextField()
     version = IntegerField(default=1)
@@ -183,6 +237,7 @@ class Group(Row):
 Group.add_index(
     Group.connection,
     Group.display_name_key,
+    Group.twin,
     unique=True,
     where=Group.deleted_at.is_null(),
     name="group_living_display_name",
@@ -483,6 +538,10 @@ ALL = [
     Connection,
     Token,
     UnknownAttribute,
+    QuirkUse,
+    RequestTrace,
+    RequestHour,
+    Conflict,
     MassDeparture,
     User,
     Tally,

@@ -14,7 +14,16 @@ from __future__ import annotations
 
 from .choices import LiveSetting, Logo
 from .desks import Job, PairingCode, RequestId, Station
-from .directories import Connection, MassDeparture, Token, UnknownAttribute
+from .directories import (
+    Conflict,
+    Connection,
+    MassDeparture,
+    QuirkUse,
+    RequestHour,
+    RequestTrace,
+    Token,
+    UnknownAttribute,
+)
 from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
 from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
 from .people import Group, Member, Tally, User, UserValue
@@ -29,6 +38,10 @@ ALL: list[type[Row]] = [
     Connection,
     Token,
     UnknownAttribute,
+    QuirkUse,
+    RequestTrace,
+    RequestHour,
+    Conflict,
     MassDeparture,
     User,
     Tally,
@@ -61,6 +74,7 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "Challenge",
+    "Conflict",
     "Connection",
     "Credential",
     "Group",
@@ -74,7 +88,10 @@ __all__ = [
     "PairingCode",
     "PanelAccount",
     "PanelCredential",
+    "QuirkUse",
+    "RequestHour",
     "RequestId",
+    "RequestTrace",
     "Row",
     "SecurityKey",
     "Session",

@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, CharField, ForeignKeyField, IntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
 
 from ..clock import now_ms
 from .rows import Row
@@ -15,10 +23,13 @@ class Connection(Row):
     """One upstream directory: what it may write, and the provenance of all that it made."""
 
     name = TextField(unique=True)
-    profile = CharField(default="tolerant")
-    scope = CharField(default="write")  # write | users | read
+    profile = CharField(default="tolerant")  # connections.Profile
+    scope = CharField(default="write")  # connections.Scope: write | users | read
+    patch_reply = CharField(default="usual")  # connections.PatchReply
+    unique_group_names = BooleanField(default=True)
     created_at = BigIntegerField(default=now_ms)
     last_seen_at = BigIntegerField(null=True)
+    retired_at = BigIntegerField(null=True)
 
 
 class Token(Row):
@@ -42,6 +53,64 @@ class UnknownAttribute(Row):
 
     class Meta:
         indexes = ((("connection", "name"), True),)
+
+
+class QuirkUse(Row):
+    """A leniency that a directory relies on; see `scim.quirks`."""
+
+    connection = ForeignKeyField(Connection, backref="quirks", on_delete="CASCADE")
+    name = CharField()
+    seen = IntegerField(default=0)
+    last_seen_at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("connection", "name"), True),)
+
+
+class RequestTrace(Row):
+    """One of a directory's latest requests, without personal data; see `traces`."""
+
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    at = BigIntegerField()
+    token = CharField(null=True)  # its public id
+    method = CharField()
+    path = TextField()
+    status = IntegerField()
+    scim_type = CharField(null=True)
+    quirks = TextField(default="")  # names, one blank between
+    micros = IntegerField()
+
+
+RequestTrace.add_index(RequestTrace.connection, RequestTrace.id, name="request_trace_newest")
+
+
+class RequestHour(Row):
+    """How many requests a directory made in an hour, and how many were refused."""
+
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    hour = BigIntegerField()  # its beginning, ms
+    requests = IntegerField(default=0)
+    errors = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("connection", "hour"), True),)
+
+
+class Conflict(Row):
+    """A directory wants a name that something else holds; see `conflicts`."""
+
+    connection = ForeignKeyField(Connection, on_delete="CASCADE", index=False)
+    kind = CharField()  # User | Group
+    attribute = CharField()  # userName | externalId | displayName
+    value = TextField()
+    value_key = TextField()
+    seen = IntegerField(default=1)
+    first_seen_at = BigIntegerField()
+    last_seen_at = BigIntegerField()
+    dismissed_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("connection", "kind", "attribute", "value_key"), True),)
 
 
 class MassDeparture(Row):

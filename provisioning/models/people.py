@@ -103,6 +103,8 @@ class Group(Row):
     connection = ForeignKeyField(Connection, null=True, backref="groups", index=False)
     display_name = TextField()
     display_name_key = TextField()
+    # Its own id where the connection may use a name twice, so that the index lets it pass.
+    twin = CharField(default="")
     external_id = TextField(null=True)
     document = TextField()
     version = IntegerField(default=1)
@@ -119,6 +121,7 @@ class Group(Row):
 Group.add_index(
     Group.connection,
     Group.display_name_key,
+    Group.twin,
     unique=True,
     where=Group.deleted_at.is_null(),
     name="group_living_display_name",

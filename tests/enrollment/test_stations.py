@@ -1,21 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Stations, directories and the log in the panel."""
+"""Stations and the log in the panel."""
 
 from __future__ import annotations
 
 import re
 
-import pytest
 from flask import Flask
 
-from provisioning import stations, tokens
+from provisioning import stations
 from provisioning.access import Role
 from provisioning.audit import CLI
 from provisioning.db import transaction
-from provisioning.errors import Unauthenticated
-from provisioning.models import Connection, PairingCode, Station, Token, UnknownAttribute
+from provisioning.models import PairingCode, Station
 from provisioning.services import Services
 from tests.fakes.desk import Desk
 from tests.fakes.panel import Panel, text_of
@@ -99,58 +97,6 @@ def test_a_persons_own_reader_is_offered_for_that_person_only(
     draft = panel.get(f"/users/{user.resource_id}/assign").location
     assert own.id in panel.get(draft).text
     assert "At home (of Ada Lovelace)" in panel.see("/stations")
-
-
-def test_a_directory_is_connected_and_its_token_shown_once(panel: Panel) -> None:
-    form = {"name": "Entra ID", "scope": "write", "days": "90"}
-    page = panel.post("/directories", form).text
-    token = re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
-    assert token
-    assert "http://localhost:5005/scim/v2" in page
-    assert tokens.verify(f"Bearer {token[0]}").connection.name == "Entra ID"
-    assert token[0] not in panel.get("/directories").text
-    assert panel.post("/directories", form).text.count("There is already a connection") == 2
-
-    public_id = Token.get().public_id
-    panel.post(f"/directories/tokens/{public_id}/revoke")
-    with pytest.raises(Unauthenticated):
-        tokens.verify(f"Bearer {token[0]}")
-
-
-@pytest.mark.req("R2")
-def test_a_second_token_for_the_change_over(panel: Panel) -> None:
-    with transaction():
-        connection = tokens.create_connection("Okta", CLI)
-        tokens.create(connection, 30, CLI)
-    page = panel.post(f"/directories/{connection.id}/tokens").text
-    assert re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
-    assert Token.select().where(Token.revoked_at.is_null()).count() == 2
-    third = text_of(panel.post(f"/directories/{connection.id}/tokens", follow_redirects=True))
-    assert "Two tokens live already" in third
-    assert Token.select().count() == 2
-
-
-def test_a_token_asks_for_the_owners_key_and_keeps_what_was_typed(app: Flask) -> None:
-    app.config["WTF_CSRF_ENABLED"] = False
-    owner = Panel(app, stepped_up=False)
-    form = {"name": "Entra ID", "scope": "read", "days": "30"}
-    answer = owner.post("/directories", form)
-    assert answer.location.startswith("/step-up?next=/directories")
-    assert not Connection.select().exists()
-    back = owner.get("/directories", query_string=form).text
-    assert 'value="Entra ID"' in back
-    assert 'selected value="read"' in back
-    officer = Panel(app, Role.OFFICER)
-    assert officer.post("/directories", form).status_code == 403
-    assert "Connect a directory" not in officer.see("/directories")
-
-
-def test_attributes_that_no_schema_knows_are_counted(panel: Panel) -> None:
-    connection = Connection.create(name="Entra ID")
-    UnknownAttribute.create(connection=connection, name="shoeSize", seen=7)
-    page = panel.see("/directories")
-    assert "1 attribute that no schema knows" in page
-    assert "shoeSize seen 7 times" in page
 
 
 def test_the_log_filters_by_person_and_kind_and_pages(panel: Panel) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning import tokens
+from provisioning import connections, tokens
 from provisioning.audit import CLI
 from provisioning.clock import DAY, now_ms
 from provisioning.db import database, transaction
-from provisioning.errors import InvalidValue, Taken, Unauthenticated
+from provisioning.errors import InvalidValue, Taken, Unauthenticated, WrongState
 from provisioning.models import Connection, Token
 from provisioning.services import Services
 
@@ -99,8 +99,26 @@ def test_a_connection_name_is_used_once(issued: tuple[Token, str]) -> None:
         tokens.create_connection("Entra ID", CLI)
 
 
-def test_use_is_noted_at_most_once_a_minute(issued: tuple[Token, str]) -> None:
-    token = tokens.verify(f"Bearer {issued[1]}")
-    assert tokens.touch(token)
-    assert not tokens.touch(tokens.verify(f"Bearer {issued[1]}"))
-    assert Connection.get().last_seen_at is not None
+def test_a_retired_connection_gets_no_token(issued: tuple[Token, str]) -> None:
+    with transaction():
+        connections.retire(Connection.get(), CLI)
+    with pytest.raises(WrongState, match="retired"), transaction():
+        tokens.create(Connection.get(), 30, CLI)
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        ("Bearer kw_0123456789abcdef_secret", "0123456789abcdef"),
+        ("bearer  kw_0123456789abcdef_", "0123456789abcdef"),
+        ("Bearer kw_0123456789ABCDEF_secret", None),
+        ("Basic kw_0123456789abcdef_secret", None),
+        ("Bearer ada@example.org", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_header_names_a_token_without_showing_its_secret(
+    header: str | None, named: str | None
+) -> None:
+    assert tokens.public_id(header) == named

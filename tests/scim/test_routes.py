@@ -16,7 +16,7 @@ import scim.routes
 from provisioning import audit, tokens
 from provisioning.clock import now_ms
 from provisioning.db import transaction
-from provisioning.models import Connection, Group, Token, UnknownAttribute, User
+from provisioning.models import Group, Token, UnknownAttribute, User
 from scim.caller import MAX_UNKNOWN
 from tests.scim.pushing import GROUP, PATCH_OP, USER, Directory, connect
 
@@ -329,18 +329,6 @@ def test_unknown_names_do_not_fill_the_table(directory: Directory) -> None:
     assert UnknownAttribute.get(UnknownAttribute.name == "x0").seen == 2
 
 
-def test_a_connection_is_seen_once_a_minute(directory: Directory) -> None:
-    assert directory("GET", "/Users").status_code == 200
-    first = Connection.get_by_id(directory.connection.id).last_seen_at
-    assert first is not None
-    assert directory("GET", "/Users").status_code == 200
-    assert Connection.get_by_id(directory.connection.id).last_seen_at == first
-    Token.update(last_used_at=first - 61_000).execute()
-    Connection.update(last_seen_at=0).execute()
-    assert directory("GET", "/Users").status_code == 200
-    assert Connection.get_by_id(directory.connection.id).last_seen_at >= first
-
-
 @pytest.mark.req("S13")
 def test_a_connection_sees_only_what_it_provisioned(app: Flask, directory: Directory) -> None:
     other = connect(app, "Other")
@@ -386,13 +374,6 @@ def test_a_head_request_is_answered_without_a_body(directory: Directory) -> None
     answer = directory("HEAD", f"/Users/{user['id']}")
     assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["ETag"] == 'W/"1"'
-
-
-def test_dialects_in_use_reach_the_log(
-    app: Flask, directory: Directory, capsys: pytest.CaptureFixture[str]
-) -> None:
-    directory.user("ann", active="False")
-    assert "boolean_strings" in capsys.readouterr().out
 
 
 @pytest.mark.req("R2")
