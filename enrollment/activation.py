@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import access, activations, jobs, keys
+from provisioning import access, activations, group_policies, jobs, keys
 from provisioning.access import SessionKind
 from provisioning.db import transaction
 from provisioning.errors import Unauthenticated
@@ -90,7 +90,7 @@ def choose() -> ResponseReturnValue:
         "activation/choose.html",
         person=here.user.display_name or here.user.user_name,
         key={"name": here.key.name, "kind": kind, "kind_label": keys.KINDS[kind]},
-        needs=_needs(kind),
+        needs=_needs(here),
         station_url=url_for("activation_reader.page") if at_reader else None,
         stations=readers,
         browser_url=url_for("activation_browser.page"),
@@ -117,8 +117,9 @@ def done() -> ResponseReturnValue:
     )
 
 
-def _needs(kind: KeyKind) -> list[dict[str, object]]:
-    length = services().settings.pin_length
+def _needs(here: Visit) -> list[dict[str, object]]:
+    policy = group_policies.of_user(here.user, services().settings).policy
+    kind, length = KeyKind(here.key.kind), policy.pin_length
     own = ngettext(
         "A PIN of at least %(num)s digit, which you choose",
         "A PIN of at least %(num)s digits, which you choose",
@@ -126,7 +127,7 @@ def _needs(kind: KeyKind) -> list[dict[str, object]]:
     )
     two_minutes = {"text": _("About two minutes"), "icon": "clock"}
     if kind is KeyKind.CONTACTLESS_CARD:
-        mailed = services().settings.pin_delivery is PinDelivery.MAIL
+        mailed = policy.pin_delivery is PinDelivery.MAIL
         pin = {"text": _("Your mailbox: the PIN comes there"), "icon": "mail"}
         return [
             {"text": _("The card"), "icon": "credit-card"},
@@ -161,7 +162,8 @@ def _browser_hint(kind: KeyKind, *, phone: bool) -> str | None:
 def _pin_address(here: Visit) -> str | None:
     """Return where the PIN went, as much of it as its owner needs to know the mailbox again."""
     job = jobs.of_key(here.key, Op.ENROL)
-    mailed = services().settings.pin_delivery is PinDelivery.MAIL
+    policy = group_policies.of_user(here.user, services().settings).policy
+    mailed = policy.pin_delivery is PinDelivery.MAIL
     if job is None or job.state != JobState.DONE or job.pin_mode != PinMode.SERVER or not mailed:
         return None
     name, _at, domain = str(here.user.email or "").rpartition("@")

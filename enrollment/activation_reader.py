@@ -9,9 +9,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import activations, jobs, orders
+from provisioning import activations, group_policies, jobs, orders
 from provisioning.db import transaction
-from provisioning.errors import InvalidValue, WrongState
+from provisioning.errors import InvalidValue, PolicyForbids, WrongState
 from provisioning.jobs import Op, PinMode
 from provisioning.lifecycle import JobState
 from provisioning.models import Job
@@ -33,7 +33,7 @@ def page() -> ResponseReturnValue:
         return redirect(url_for("activation.done"))
     activations.check_live(here.activation)
     job = None if "choose" in request.args else _job_of(here, Op.ENROL)
-    may_choose = services().settings.pin_delivery is PinDelivery.MAIL
+    may_choose = _mails_pin(here)
     return render_template(
         "activation/station.html",
         key={"name": here.key.name, "kind": here.key.kind},
@@ -51,9 +51,8 @@ def page() -> ResponseReturnValue:
 @blueprint.post("/station")
 def start() -> ResponseReturnValue:
     """Queue the enrolment at the chosen reader."""
-    server_pin = services().settings.pin_delivery is PinDelivery.MAIL
-    own = not server_pin or request.form.get("pin") == PinMode.OWN
     here = visit.inside()
+    own = not _mails_pin(here) or request.form.get("pin") == PinMode.OWN
     try:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
@@ -62,7 +61,7 @@ def start() -> ResponseReturnValue:
             job = orders.queue_enrolment(
                 station, here.key, services(), here.actor, own_pin=own, session=here.session
             )
-    except (InvalidValue, WrongState) as refused:
+    except (InvalidValue, WrongState, PolicyForbids) as refused:
         flash(str(refused), "error")
         return redirect(url_for(".page", choose=1), 303)
     return desk_job.begun(job, url_for(".page"))
@@ -103,6 +102,11 @@ def start_pin() -> ResponseReturnValue:
         flash(str(refused), "error")
         return redirect(url_for(".pin_page", choose=1), 303)
     return desk_job.begun(job, url_for(".pin_page"))
+
+
+def _mails_pin(here: Visit) -> bool:
+    policy = group_policies.of_user(here.user, services().settings).policy
+    return policy.pin_delivery is PinDelivery.MAIL
 
 
 def _job_of(here: Visit, op: Op) -> Job | None:

@@ -96,7 +96,8 @@ def user_name_fault(user_name: str, besides: User | None = None) -> str:
     return ""
 
 
-def _kinds() -> dict[str, str]:
+def kinds() -> dict[str, str]:
+    """Return the kinds of key that can be assigned."""
     return {
         KeyKind.CONTACTLESS_CARD.value: _("Contactless Card"),
         KeyKind.USB_KEY.value: _("USB security key"),
@@ -114,7 +115,7 @@ class SecurityKeyForm(Form):
     assign_key = BooleanField(_l("Assign a security key"))
     kind = SelectField(
         _l("Security Key Device"),
-        choices=_kinds,
+        choices=kinds,
     )
     key_name = _text(_l("Name"), 64)
     method = RadioField(

@@ -12,14 +12,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, groups, times
+from provisioning import group_pages, group_policies, groups, times
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import Forbidden, InvalidValue, Taken
 from provisioning.group_pages import Line, MemberLine
+from provisioning.group_policies import Ruling
 from provisioning.models import Group
 
-from . import web
+from . import policy_words, web
 from .forms import GroupForm
 from .key_items import Action, Ask
 from .web import panel_page
@@ -80,7 +81,10 @@ def group(group_id: str) -> ResponseReturnValue:
             "next_url": url_for(".group", after=following, **here) if following else None,
         },
         total=group_pages.member_count(row),
-        policy=[],
+        policy=policy_words.lines(Ruling(group_policies.of_group(row)[0]), all_parts=True),
+        policy_url=url_for("group_policy.edit", group_id=group_id)
+        if web.may(Role.OFFICER)
+        else None,
         actions=_actions(row),
         groups_url=url_for(".groups"),
     )

@@ -11,12 +11,14 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import activations, attestation, jobs, keys
+from provisioning import activations, approvals, attestation, group_policies, jobs, keys
 from provisioning.access import Role
+from provisioning.approvals import ApprovalState
 from provisioning.jobs import Op
 from provisioning.lifecycle import JobState, KeyKind, KeyState, LinkState, Reason
 from provisioning.mail import Template
 from provisioning.models import Credential, OutboxMail, SecurityKey
+from provisioning.services import services
 
 from .web import may
 
@@ -111,6 +113,9 @@ def _note(key: SecurityKey) -> str:
                 "be activated again, or revoke it and hand out another card."
             )
         )
+    approval = approvals.of_key(key) if key.state == KeyState.PENDING else None
+    if approval is not None and approval.state == ApprovalState.WAITING:
+        return str(_("Waits until another officer agrees; %(who)s asked.", who=approval.requester))
     job = jobs.of_key(key, Op.ENROL)
     if key.state == KeyState.PENDING and job is not None and job.state != JobState.DONE:
         return str(_("A card was begun at %(station)s.", station=job.station.name))
@@ -185,9 +190,13 @@ def _actions(key: SecurityKey) -> list[Action]:
             at_reader("reset", _("Reset card"), "rotate-ccw")
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))
-    if state is KeyState.PENDING and activations.latest(key) is None:
+    lacks_word = state is KeyState.PENDING and _lacks_word(key)
+    if lacks_word and approvals.of_key(key) is None:
+        url = url_for("approvals.ask", key_id=key.resource_id)
+        found.append(Action(_("Ask for approval"), url, "hand"))
+    if state is KeyState.PENDING and not lacks_word and activations.latest(key) is None:
         offer("resend", _("Send a registration link"), "send")
-    if state is KeyState.PENDING and card:
+    if state is KeyState.PENDING and card and not lacks_word:
         at_reader("assign", _("Assign Contactless Card"), "nfc")
     if state is KeyState.SUSPENDED and officer:
         offer("resume", _("Resume"), "circle-play")
@@ -199,6 +208,11 @@ def _actions(key: SecurityKey) -> list[Action]:
     if officer:
         offer("revoke", _("Revoke"), "ban", "danger-quiet", ask=_revoke(key))
     return found
+
+
+def _lacks_word(key: SecurityKey) -> bool:
+    policy = group_policies.of_user(key.user, services().settings).policy
+    return policy.second_approver and not approvals.is_approved(key)
 
 
 def _lost(key: SecurityKey) -> Ask:

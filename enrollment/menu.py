@@ -67,6 +67,7 @@ def _menu() -> list[dict[str, object]]:
                 ("users.users", _("Users"), "users"),
                 ("groups.groups", _("Groups"), "users-round"),
                 ("keys.keys", _("Security keys"), "key-round"),
+                ("approvals.approvals", _("Approvals"), "hand"),
                 ("stations.stations", _("Stations"), "router"),
             ],
         ),
@@ -106,6 +107,7 @@ def _pages() -> dict[str, object]:
 # Pages that belong to another one's menu entry.
 _SECTION = {
     "pairing": "stations",
+    "group_policy": "groups",
     "wizard": "users",
     "wizard_card": "users",
     "key_reader": "users",

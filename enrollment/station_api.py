@@ -25,7 +25,14 @@ from provisioning import ceremony, desk_events, dispatch, errors, jobs, stations
 from provisioning.clock import SECOND, now_ms
 from provisioning.db import transaction
 from provisioning.desk_events import Reply
-from provisioning.errors import InvalidValue, KeywrightError, LinkDead, NotFound, Unauthenticated
+from provisioning.errors import (
+    InvalidValue,
+    KeywrightError,
+    LinkDead,
+    NotFound,
+    PolicyForbids,
+    Unauthenticated,
+)
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, Station
 from provisioning.services import EXTENSION, services
@@ -161,6 +168,9 @@ def events(job_id: str) -> ResponseReturnValue:
     except LinkDead:
         with transaction():
             reply = desk_events.link_died(_job_of(station, job_id))
+    except PolicyForbids as forbids:
+        with transaction():
+            reply = desk_events.policy_changed(_job_of(station, job_id), forbids)
     if reply.go:
         return jsonify(go=True)
     return jsonify(go=False, reason=reply.reason, message=reply.message)

@@ -10,13 +10,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import directory, keys, panel_keys, people
+from provisioning import directory, group_policies, keys, panel_keys, people
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.services import services
 
-from . import key_items, user_page, user_table, web, wizard_draft
+from . import key_items, policy_words, user_page, user_table, web, wizard_draft
 from .web import panel_page
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -69,6 +69,7 @@ def user(user_id: str) -> ResponseReturnValue:
         "panel/user.html",
         user=user_page.head(person),
         groups=user_page.groups_of(person),
+        policy=policy_words.lines(group_policies.of_user(person, services().settings)),
         keys=[key_items.item(key) for key in keys.of_user(person)],
         events=user_page.events(person),
         events_url=url_for("activity.activity", person=person.resource_id),

@@ -122,9 +122,11 @@ def again(draft_id: str) -> ResponseReturnValue:
 def own_pin(draft_id: str) -> ResponseReturnValue:
     """Go on with the PIN that the card has: its holder types it at the reader."""
     row, job = _stopped(draft_id)
+    policy = wizard_draft.ruling(row, wizard_draft.read(row), services()).policy
+    key = jobs.key_of(job)
     with transaction():
         again = orders.queue_enrolment(
-            job.station, jobs.key_of(job), services(), web.actor(), own_pin=True
+            job.station, key, services(), web.actor(), own_pin=True, policy=policy
         )
         jobs.tell(again, person=jobs.card_of(job).get("person"))
     return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
@@ -216,7 +218,8 @@ def _queue(row: WizardDraft, typed: Typed, station: Station) -> None:
         row.key = keys.draft(kind, name, "admin", user=row.user, actor=web.actor())
     elif row.key.name != name:
         keys.rename(row.key, name, web.actor())
-    job = orders.queue_enrolment(station, row.key, services(), web.actor())
+    policy = wizard_draft.ruling(row, typed, services()).policy
+    job = orders.queue_enrolment(station, row.key, services(), web.actor(), policy=policy)
     jobs.tell(job, person=wizard_draft.person_name(row, typed))
 
 

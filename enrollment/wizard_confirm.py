@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from provisioning import access, assignment, directory, groups, jobs, keys
+from provisioning import access, assignment, directory, group_policies, groups, jobs, keys
 from provisioning.audit import Actor
 from provisioning.errors import Forbidden, InvalidValue, KeywrightError, NotFound, Taken, WrongState
 from provisioning.jobs import Op, PinMode
@@ -30,6 +30,7 @@ class Confirmed:
     key: SecurityKey | None = None
     url: str | None = None
     expires_at: int | None = None
+    waits: bool = False  # for a second person
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def confirm(
         drop_card(row, actor)
     made = Confirmed(user)
     if plan is Plan.TAPPED:
-        made = Confirmed(user, _tapped(row, user, account, services, actor))
+        made = _tapped(row, user, account, services, actor)
     elif plan is Plan.BY_USER:
         made = _by_user(row, typed, user, services, actor)
     row.state, row.user, row.key = "confirmed", user, made.key
@@ -85,7 +86,8 @@ def reveals_pin(key: SecurityKey | None, services: Services) -> bool:
     if key is None or key.state != KeyState.ACTIVE:
         return False
     job = jobs.of_key(key, Op.ENROL)
-    shows = services.settings.pin_delivery is PinDelivery.REVEAL_ONCE
+    policy = group_policies.of_user(key.user, services.settings).policy
+    shows = policy.pin_delivery is PinDelivery.REVEAL_ONCE
     return shows and job is not None and job.pin_mode == PinMode.SERVER and bool(job.sealed_pin)
 
 
@@ -122,7 +124,7 @@ def _create(typed: Typed, actor: Actor) -> User:
 
 def _tapped(
     row: WizardDraft, user: User, account: PanelAccount, services: Services, actor: Actor
-) -> SecurityKey:
+) -> Confirmed:
     key = row.key
     if key is None:
         raise WrongState(_("Assign the card first, or choose Activate by user."))
@@ -132,8 +134,8 @@ def _tapped(
         keys.rename(key, keys.check_name(name, user, besides=key), actor)
     else:
         keys.check_name(name, user, besides=key)
-    assignment.confirm_tapped(key, user, services, actor)
-    return key
+    works = assignment.confirm_tapped(key, user, services, actor)
+    return Confirmed(user, key, waits=not works)
 
 
 def _by_user(
@@ -142,7 +144,10 @@ def _by_user(
     kind = KeyKind(typed.key.get("kind", KeyKind.CONTACTLESS_CARD))
     name = wizard_draft.key_name(row, typed)
     key = keys.draft(kind, name, "user", user=user, actor=actor)
-    activation, url = assignment.confirm_by_user(key, user, services, actor)
+    sent = assignment.confirm_by_user(key, user, services, actor)
+    if sent is None:
+        return Confirmed(user, key, waits=True)
+    activation, url = sent
     return Confirmed(user, key, url, activation.expires_at)
 
 

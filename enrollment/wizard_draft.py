@@ -17,12 +17,14 @@ from enum import StrEnum, unique
 
 from flask_babel import gettext as _
 
-from provisioning import directory, jobs
+from provisioning import directory, group_policies, jobs
 from provisioning.clock import now_ms
 from provisioning.errors import NotFound
+from provisioning.group_policies import Ruling
 from provisioning.jobs import Op
 from provisioning.lifecycle import JobState, KeyKind
 from provisioning.models import Job, PanelAccount, User, WizardDraft
+from provisioning.services import Services
 
 from .user_page import ENTERPRISE
 
@@ -169,6 +171,13 @@ def person_name(row: WizardDraft, typed: Typed) -> str:
 def address(row: WizardDraft, typed: Typed) -> str | None:
     """Return the address that link and PIN would go to, or None."""
     return row.user.email if row.user is not None else directory.mail_address(document(typed))
+
+
+def ruling(row: WizardDraft, typed: Typed, services: Services) -> Ruling:
+    """Return what the groups' policies say for this person, who may not be there yet."""
+    if row.user is not None:
+        return group_policies.of_user(row.user, services.settings)
+    return group_policies.of_groups(typed.groups, services.settings)
 
 
 def suggested_name(kind: str, person: str) -> str:

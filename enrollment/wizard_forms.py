@@ -9,14 +9,16 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from provisioning import keys
+from provisioning.access import Role
 from provisioning.errors import InvalidValue, Taken
 from provisioning.lifecycle import KeyKind
 from provisioning.models import WizardDraft
+from provisioning.policy import Method, Policy
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
-from . import station_choice, wizard_draft
-from .forms import Form, SecurityKeyForm, UserInformation
+from . import policy_words, station_choice, web, wizard_draft
+from .forms import Form, SecurityKeyForm, UserInformation, kinds
 from .wizard_draft import Plan, Step, Typed
 
 _BARE = {"csrf": False}  # the app checks it for every post; here only stored answers are read
@@ -39,10 +41,9 @@ def key_form(row: WizardDraft, typed: Typed, services: Services, *, check: bool)
         MultiDict({name: value for name, value in told.items() if value}), meta=_BARE
     )
     form.station.choices = station_choice.choices(row.user)
-    if form.method.data not in ("admin", "user"):
-        form.method.data = "admin"
-    if form.kind.data not in set(KeyKind):
-        form.kind.data = KeyKind.CONTACTLESS_CARD
+    policy = wizard_draft.ruling(row, typed, services).policy
+    form.kind.choices = {kind: label for kind, label in kinds().items() if kind in policy.kinds}
+    _preset(form, typed, policy)
     if check and form.assign_key.data:
         form.validate()
         _check_key(form, row, typed, services)
@@ -96,18 +97,38 @@ def _first_answers(row: WizardDraft) -> dict[str, str]:
     }
 
 
+def _preset(form: SecurityKeyForm, typed: Typed, policy: Policy) -> None:
+    """Answer what nobody has answered yet, and nothing that the policy does not allow."""
+    allowed = [kind for kind in KeyKind if kind in policy.kinds]
+    if form.kind.data not in set(KeyKind) or (not typed.key and form.kind.data not in allowed):
+        form.kind.data = next(iter(allowed), KeyKind.CONTACTLESS_CARD)
+    if form.method.data not in set(Method) or not typed.key:
+        kind = KeyKind(form.kind.data)
+        by_admin = policy.allows(kind, Method.ADMIN)
+        form.method.data = Method.ADMIN if by_admin or not policy.methods else Method.USER
+
+
 def _check_key(form: SecurityKeyForm, row: WizardDraft, typed: Typed, services: Services) -> None:
     try:
         keys.check_name(form.key_name.data or "", row.user, besides=row.key)
     except (InvalidValue, Taken) as error:
         form.blame(error, "key_name")
     by_user = form.method.data == "user"
+    ruling = wizard_draft.ruling(row, typed, services)
+    method, kind = Method(form.method.data), KeyKind(form.kind.data)
+    no_role = policy_words.no_role(ruling, Role(web.panel_account().role))
+    no_method = no_role or policy_words.no_method(ruling, method)
+    no_kind = policy_words.no_kind(ruling, kind)
     no_mail = no_mail_reason(row, typed)
-    if by_user and no_mail:
+    if no_kind:
+        form.kind.errors = [no_kind]
+    if no_method:
+        form.method.errors = [no_method]
+    elif by_user and no_mail:
         form.method.errors = [no_mail]
-    elif not by_user and form.kind.data != KeyKind.CONTACTLESS_CARD:
+    elif not by_user and kind is not KeyKind.CONTACTLESS_CARD:
         form.method.errors = [_("This device is activated by its user: choose Activate by user.")]
-    elif not by_user and no_mail and services.settings.pin_delivery is PinDelivery.MAIL:
+    elif not by_user and no_mail and ruling.policy.pin_delivery is PinDelivery.MAIL:
         form.method.errors = [_("The PIN is mailed to the person: give an e-mail address first.")]
 
 

@@ -98,14 +98,14 @@ def user_name(draft_id: str) -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def pick(draft_id: str) -> ResponseReturnValue:
     """Answer the group picker for what is ticked and searched now."""
-    wizard_draft.load(draft_id, web.panel_account())
+    row = wizard_draft.load(draft_id, web.panel_account())
     typed = wizard_draft.Typed(
         groups=wizard_draft.take_groups(request.form.getlist("groups")),
         search=request.form.get("search", "")[:100],
     )
     return render_template(
         "panel/wizard/_group_picker.html",
-        picker=wizard_view.picker(typed),
+        picker=wizard_view.picker(typed, wizard_draft.ruling(row, typed, services())),
         picker_url=url_for(".pick", draft_id=draft_id),
     )
 

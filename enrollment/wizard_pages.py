@@ -12,10 +12,20 @@ from flask_babel import gettext as _
 
 from provisioning import access
 from provisioning.errors import Forbidden
+from provisioning.lifecycle import KeyKind
 from provisioning.models import WizardDraft
+from provisioning.policy import Method
 from provisioning.services import Services, services
 
-from . import station_choice, web, wizard_confirm, wizard_draft, wizard_forms, wizard_view
+from . import (
+    policy_words,
+    station_choice,
+    web,
+    wizard_confirm,
+    wizard_draft,
+    wizard_forms,
+    wizard_view,
+)
 from .wizard_confirm import Confirmed
 from .wizard_draft import Step, Typed
 
@@ -37,7 +47,7 @@ def groups(row: WizardDraft, typed: Typed) -> str:
     return render_template(
         "panel/wizard/groups.html",
         wizard=wizard_view.frame(row, typed, Step.GROUPS, services()),
-        picker=wizard_view.picker(typed),
+        picker=wizard_view.picker(typed, wizard_draft.ruling(row, typed, services())),
         picker_url=url_for("wizard_live.pick", draft_id=row.resource_id),
         search_text=typed.search,
     )
@@ -46,12 +56,19 @@ def groups(row: WizardDraft, typed: Typed) -> str:
 def security_key(row: WizardDraft, typed: Typed) -> str:
     """Step 3, with the live panel once a card was asked for."""
     form = wizard_forms.key_form(row, typed, services(), check=Step.SECURITY_KEY in typed.seen)
+    ruling = wizard_draft.ruling(row, typed, services())
     return render_template(
         "panel/wizard/security_key.html",
         wizard=wizard_view.frame(row, typed, Step.SECURITY_KEY, services()),
         form=form,
         recipient=wizard_draft.address(row, typed),
-        no_mail_reason=wizard_forms.no_mail_reason(row, typed),
+        no_user_reason=policy_words.no_method(ruling, Method.USER)
+        or wizard_forms.no_mail_reason(row, typed),
+        no_admin_reason=policy_words.no_method(ruling, Method.ADMIN),
+        no_kind_reasons=[no for kind in KeyKind if (no := policy_words.no_kind(ruling, kind))],
+        no_role_reason=policy_words.no_role(ruling, access.Role(web.panel_account().role)),
+        impossible=not ruling.policy.is_possible,
+        policy=policy_words.lines(ruling),
         stations=len(station_choice.offered(row.user)),
         station_url=url_for("wizard_live.station", draft_id=row.resource_id),
         station_state=station_choice.state(form.station.data, row.user),

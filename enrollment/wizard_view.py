@@ -12,13 +12,14 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, groups, jobs, keys
+from provisioning import group_pages, group_policies, groups, jobs, keys
+from provisioning.group_policies import Ruling
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
-from . import tap, user_page, wizard_draft, wizard_forms
+from . import policy_words, tap, user_page, wizard_draft, wizard_forms
 from .tap import Links, Live
 from .wizard_confirm import Confirmed
 from .wizard_draft import Plan, Step, Typed
@@ -81,7 +82,7 @@ def on_card(job: Job | None) -> str:
     )
 
 
-def picker(typed: Typed) -> dict[str, object]:
+def picker(typed: Typed, ruling: Ruling) -> dict[str, object]:
     """Return chosen groups, those found by the search, and how many more there are."""
     chosen = group_pages.named(typed.groups)
     without = [line.resource_id for line in chosen]
@@ -101,7 +102,7 @@ def picker(typed: Typed) -> dict[str, object]:
             for line in found
         ],
         "more": rest,
-        "policy": [],
+        "policy": policy_words.lines(ruling) if chosen else [],
         "any": bool(chosen or found or (typed.search and group_pages.count())),
     }
 
@@ -175,9 +176,13 @@ def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
             )
         )
     plan = wizard_draft.plan(typed)
+    policy = wizard_draft.ruling(row, typed, services).policy
+    if plan is not Plan.NONE and policy.second_approver:
+        said.append(_("Another officer has to agree before the key works."))
+        return said
     if plan is Plan.TAPPED:
         said.append(_("“%(key)s” works from now on.", key=wizard_draft.key_name(row, typed)))
-        said.append(_pin_words(services, address))
+        said.append(_pin_words(policy.pin_delivery, address))
     if plan is Plan.BY_USER:
         said.append(_("A registration link goes to %(address)s.", address=address))
     return said
@@ -193,17 +198,20 @@ def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[s
         said.append({"text": text, "icon": "users-round"})
     if made.key is None:
         said.append({"text": _("No security key was assigned yet."), "icon": "key-round"})
-    if made.key is not None and made.url is None:
+    if made.key is not None and made.waits:
+        text = _("“%(key)s” waits until another officer agrees.", key=made.key.name)
+        said.append({"text": text, "icon": "clock"})
+    elif made.key is not None and made.url is None:
+        policy = group_policies.of_user(made.user, services.settings).policy
         said.append({"text": _("“%(key)s” is active.", key=made.key.name), "icon": "nfc"})
-        said.append({"text": _pin_words(services, address), "icon": "mail"})
+        said.append({"text": _pin_words(policy.pin_delivery, address), "icon": "mail"})
     elif made.key is not None:
         text = _("The registration link is on its way to %(address)s.", address=address)
         said.append({"text": text, "icon": "send"})
     return said
 
 
-def _pin_words(services: Services, address: str | None) -> str:
-    delivery = services.settings.pin_delivery
+def _pin_words(delivery: PinDelivery, address: str | None) -> str:
     if delivery is PinDelivery.MAIL:
         return str(_("The card's PIN goes to %(address)s by mail.", address=address))
     if delivery is PinDelivery.REVEAL_ONCE:

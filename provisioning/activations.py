@@ -13,13 +13,14 @@ import hashlib
 import secrets
 import uuid
 
-from . import audit, keys, outbox
+from . import approvals, audit, group_policies, keys, outbox
 from .audit import SYSTEM, Actor, Event
 from .clock import MINUTE, now_ms
 from .errors import InvalidValue, LinkDead, NotFound
-from .lifecycle import KeyState, LinkState
+from .lifecycle import KeyKind, KeyState, LinkState
 from .mail import Template
 from .models import Activation, PanelAccount, SecurityKey, Session, User
+from .policy import Method
 from .services import Services
 from .statements import Statements, parameter
 
@@ -28,9 +29,12 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
     """Make a link for a pending key, supersede older ones, queue its mail; return it with its URL.
 
     The URL is for *Copy message* and is stored nowhere. Raises InvalidValue for a person without
-    an e-mail address.
+    an e-mail address, PolicyForbids where their groups do not want this.
     """
     user = keys.owner_of(key)
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
+    approvals.require(policy, key)
     if not user.email:
         raise InvalidValue(
             "This person has no e-mail address that a link could be sent to.", "method"

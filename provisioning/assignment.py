@@ -9,61 +9,127 @@ by its user. A PIN leaves its seal only here: when the card is done and Confirm 
 
 from __future__ import annotations
 
-from . import activations, audit, jobs, keys, outbox, pins
+from . import activations, approvals, audit, group_policies, jobs, keys, outbox, pins
 from .audit import Actor, Event
-from .errors import InvalidValue, WrongState
+from .errors import InvalidValue, PolicyForbids, WrongState
 from .jobs import Op, PinMode
-from .lifecycle import JobState, KeyState, LinkState, Reason
+from .lifecycle import JobState, KeyKind, KeyState, LinkState, Reason
 from .mail import Template
-from .models import Activation, Job, SecurityKey, User
+from .models import Activation, Approval, Job, PanelAccount, SecurityKey, User
+from .policy import Method, Policy
 from .services import Services
 from .settings import PinDelivery
 
 
-def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Actor) -> None:
-    """Give a card that was tapped in the wizard to its user: active at once, PIN on its way."""
+def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Actor) -> bool:
+    """Give a card that was tapped in the wizard to its user: active at once, PIN on its way.
+
+    False where the person's policy asks for a second person, whose word it waits for.
+    """
     job = jobs.of_key(key, Op.ENROL)
     if job is None or job.state != JobState.DONE:
         raise WrongState("Assign the card first, or choose Activate by user.")
-    if job.pin_mode == PinMode.SERVER and _mails_pin(services) and not user.email:
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
+    _check_pin(job, key, policy, services)
+    if _mails_pin(job, policy) and not user.email:
         raise InvalidValue(
             "This person has no e-mail address that a PIN could be sent to.", "emails"
         )
     key.user = job.user = user
     key.save()
     job.save()
+    if policy.second_approver:
+        keys.assign(key, user, actor)
+        approvals.ask(key, user, actor)
+        return False
     audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
     keys.activate(key, actor)
-    _hand_over(job, key, user, services, actor)
+    _hand_over(job, key, user, policy, services, actor)
+    return True
 
 
 def confirm_by_user(
     key: SecurityKey, user: User, services: Services, actor: Actor
-) -> tuple[Activation, str]:
-    """Give a drafted key to its user and send the link; returns the link and its URL."""
+) -> tuple[Activation, str] | None:
+    """Give a drafted key to its user and send the link; returns the link and its URL.
+
+    None where the person's policy asks for a second person: the link goes when they agree.
+    """
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
     keys.assign(key, user, actor)
+    if policy.second_approver:
+        if not user.email:
+            raise InvalidValue(
+                "This person has no e-mail address that a link could be sent to.", "method"
+            )
+        approvals.ask(key, user, actor)
+        return None
     return activations.issue(key, services, actor)
+
+
+def approve(approval: Approval, account: PanelAccount, services: Services) -> None:
+    """Let a key go on that waited for a second person: a tapped card works, a link is sent.
+
+    Raises WrongState for a key that waits no more or whose PIN is gone, Forbidden (R25).
+    """
+    key, user = approval.key, approval.user
+    if key.state != KeyState.PENDING or not user.active:
+        raise WrongState("This key waits for nothing any more.")
+    approvals.decide(approval, account, approved=True)
+    actor = Actor("account", str(account.id), account.name)
+    job = jobs.of_key(key, Op.ENROL)
+    if job is None or key.id not in jobs.finished_for([key]):
+        activations.issue(key, services, actor)
+        return
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
+    _check_pin(job, key, policy, services)
+    keys.activate(key, actor)
+    _hand_over(job, key, user, policy, services, actor)
+
+
+def decline(approval: Approval, account: PanelAccount) -> bool:
+    """Revoke a key that somebody else asked for; True when a card was written for it."""
+    approvals.decide(approval, account, approved=False)
+    actor = Actor("account", str(account.id), account.name)
+    key = approval.key
+    activations.cancel(key, actor)
+    touched = release_card(key, actor)
+    if key.state != KeyState.REVOKED:
+        keys.revoke(key, Reason.CANCELLED, actor)
+    return touched
 
 
 def complete(job: Job, services: Services, actor: Actor) -> None:
     """Finish a pending key at a station: link used, key active, PIN released, in one transaction.
 
-    Raises LinkDead when the link died while the card was being written.
+    Raises LinkDead when the link died while the card was being written, PolicyForbids when the
+    person's policy became stricter meanwhile.
     """
     key = jobs.key_of(job)
     user = keys.owner_of(key)
     session = job.session
+    policy = group_policies.of_user(user, services.settings).policy
+    method = Method.ADMIN if session is None else Method.USER
+    group_policies.check(policy, KeyKind(key.kind), method, actor)
+    approvals.require(policy, key)
+    _check_pin(job, key, policy, services)
     if session is not None and session.activation is not None:
         activations.use(session.activation, actor)
     activations.end_for_key(key, LinkState.SUPERSEDED)
     keys.activate(key, actor)
-    _hand_over(job, key, user, services, actor)
+    _hand_over(job, key, user, policy, services, actor)
 
 
 def complete_in_browser(
     key: SecurityKey, activation: Activation, services: Services, actor: Actor
 ) -> None:
     """Finish a key that the person made in the browser, whose own dialog asked for the PIN."""
+    policy = group_policies.of_user(keys.owner_of(key), services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
+    approvals.require(policy, key)
     activations.use(activation, actor)
     keys.activate(key, actor)
     job = jobs.of_key(key, Op.ENROL)
@@ -103,8 +169,34 @@ def reveal_pin(job: Job, services: Services, actor: Actor) -> str:
     return pin
 
 
-def _hand_over(job: Job, key: SecurityKey, user: User, services: Services, actor: Actor) -> None:
-    if job.pin_mode == PinMode.SERVER and _mails_pin(services):
+def _check_pin(job: Job, key: SecurityKey, policy: Policy, services: Services) -> None:
+    """Raise PolicyForbids for a card whose PIN is not what the policy asks for by now."""
+    own = job.pin_mode == PinMode.OWN
+    if not own and job.sealed_pin is None:
+        raise WrongState(
+            "The PIN of this card was forgotten after 72 hours: decline, and begin anew."
+        )
+    if policy.pin_delivery is PinDelivery.USER_SETS and not own:
+        raise PolicyForbids(
+            "This person's groups want a PIN that nobody else ever knew: assign the card again.",
+            "method",
+        )
+    if job.pin_length < policy.pin_length:
+        raise PolicyForbids(
+            f"This person's groups want a PIN of {policy.pin_length}: assign the card again.",
+            "method",
+        )
+    if policy.force_pin_change and not own and not key.pin_change_forced:
+        raise PolicyForbids(
+            "This person's groups want a card that forces a PIN change, and this one cannot.",
+            "method",
+        )
+
+
+def _hand_over(
+    job: Job, key: SecurityKey, user: User, policy: Policy, services: Services, actor: Actor
+) -> None:
+    if _mails_pin(job, policy):
         pin = pins.unseal(services.vault, job)
         outbox.queue(
             Template.PIN,
@@ -136,8 +228,8 @@ def _tell_added(key: SecurityKey, user: User, services: Services) -> None:
         )
 
 
-def _mails_pin(services: Services) -> bool:
-    return services.settings.pin_delivery is PinDelivery.MAIL
+def _mails_pin(job: Job, policy: Policy) -> bool:
+    return job.pin_mode == PinMode.SERVER and policy.pin_delivery is PinDelivery.MAIL
 
 
 def _context(

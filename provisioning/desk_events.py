@@ -31,7 +31,14 @@ from . import (
 from .audit import Actor, Event
 from .ceremony import TakenChallenge
 from .clock import now_ms
-from .errors import CeremonyRefused, Forbidden, InvalidValue, KeywrightError, WrongState
+from .errors import (
+    CeremonyRefused,
+    Forbidden,
+    InvalidValue,
+    KeywrightError,
+    PolicyForbids,
+    WrongState,
+)
 from .jobs import Op
 from .lifecycle import JobState, JobStep, KeyState, reached
 from .models import Credential, Job, SecurityKey
@@ -125,6 +132,12 @@ def link_died(job: Job) -> Reply:
     return _stop(job, "link_dead", actor)
 
 
+def policy_changed(job: Job, forbids: PolicyForbids) -> Reply:
+    """Stop a job for which the policy became stricter while its card was written."""
+    actor = Actor("station", job.station.resource_id, job.station.name)
+    return _stop(job, "refused", actor, str(forbids))
+
+
 def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     facts = {name: body[name] for name in _CARD_FACTS if name in body}
     if len(str(facts)) > 2_000:
@@ -134,7 +147,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     if job.op == Op.ENROL:
         jobs.step_to(job, JobStep.TAPPED)
         audit.record(actor, Event.JOB_TAPPED, user=job.user, key=job.key, op=job.op)
-        if _must_force(job, services) and not body.get("can_force_change"):
+        if _must_force(job) and not body.get("can_force_change"):
             return _stop(job, "cannot_force_change", actor)
         return _whose(job, known, actor)
     if job.op == Op.CHANGE_PIN and job.key is None:
@@ -221,7 +234,7 @@ def _change_forced(job: Job, body: Body, services: Services, actor: Actor) -> Re
     if not _is_registered(job):
         raise WrongState("The credential comes before the forced change.")
     forced = body.get("forced") is True
-    if _must_force(job, services) and not forced:
+    if _must_force(job) and not forced:
         return _stop(job, "cannot_force_change", actor)
     key = jobs.key_of(job)
     key.pin_change_forced = forced
@@ -331,10 +344,9 @@ def _stop(job: Job, word: str, actor: Actor, message: str = "") -> Reply:
     return Reply(False, word, message or str(faults.of(word).sentence))
 
 
-def _must_force(job: Job, services: Services) -> bool:
+def _must_force(job: Job) -> bool:
     # A PIN that its holder chose needs no change.
-    own = job.pin_mode == jobs.PinMode.OWN
-    return services.settings.require_forced_pin_change and not own
+    return bool(job.force_change) and job.pin_mode != jobs.PinMode.OWN
 
 
 def _is_registered(job: Job) -> bool:

@@ -9,7 +9,7 @@ import base64
 import json
 import uuid
 
-from . import audit, ceremony, jobs, keys, pins, tickets, wipes
+from . import audit, ceremony, group_policies, jobs, keys, pins, tickets, wipes
 from .clock import SECOND, now_ms
 from .db import tuples
 from .jobs import Op, PinMode
@@ -104,7 +104,7 @@ def _claims(job: Job, station: Station, services: Services) -> dict[str, object]
         "options": _options(job, services),
         "pin": _pin(job, station, services),
         "resume": _resume(job),
-        "min_pin_length": settings.pin_length,
+        "min_pin_length": _least(job, services),
         "force_change": job.pin_mode == PinMode.SERVER,
         "code": job.code,
         "tap_seconds": jobs.TAP_S,
@@ -163,10 +163,17 @@ def _pin(job: Job, station: Station, services: Services) -> dict[str, object] | 
     if job.op != Op.ENROL:
         return None
     if job.pin_mode == PinMode.OWN:
-        return {"mode": "own", "min_length": services.settings.pin_length}
+        return {"mode": "own", "min_length": _least(job, services)}
     pin = pins.unseal(services.vault, job)
     sealed = tickets.seal_pin(pin, bytes(station.sealing_key), job.resource_id)
     return {"mode": "server", "sealed": sealed}
+
+
+def _least(job: Job, services: Services) -> int:
+    """Return the length that a PIN must have: an enrolment knows it, a change asks the policy."""
+    if job.pin_length:
+        return int(job.pin_length)
+    return group_policies.of_user(job.user, services.settings).policy.pin_length
 
 
 def _resume(job: Job) -> dict[str, object]:

@@ -42,6 +42,14 @@ class Forbidden(KeywrightError):
     """The actor may not do this. SCIM and panel: 403."""
 
 
+class PolicyForbids(Forbidden):
+    """The policy of the person's groups does not allow this."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class StepUpNeeded(Forbidden):
     """The action asks for the actor's key again (UV assertion not older than five minutes)."""
 

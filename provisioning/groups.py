@@ -227,6 +227,16 @@ def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
     }
 
 
+def above(ids: set[int]) -> set[int]:
+    """Return the row ids of these groups and of all that they are nested in."""
+    return set().union(*_levels(ids, up=True)) if ids else set()
+
+
+def below(group: Group) -> set[int]:
+    """Return the row ids of a group and of all that are nested in it."""
+    return set().union(*_levels({group.id}, up=False))
+
+
 def _derive(group: Group, document: Document) -> None:
     name = document.get("displayName")
     name = name.strip() if isinstance(name, str) else ""

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from enum import StrEnum, unique
 
 from . import audit, keys, pins
 from .audit import Actor, Event
 from .clock import HOUR, MINUTE, SECOND, now_ms
+from .db import tuples
 from .errors import NotFound, WrongState
 from .lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
-from .models import Challenge, Job, SecurityKey, Station, User
+from .models import Challenge, Credential, Job, SecurityKey, Station, User
 from .statements import Statements, models, parameter
 
 TICKET_S = 120
@@ -265,6 +267,16 @@ def of_key(key: SecurityKey, op: Op) -> Job | None:
         .first()
     )
     return found
+
+
+def finished_for(some: Sequence[SecurityKey]) -> set[int]:
+    """Return the row ids of those of these keys for which a card is finished."""
+    rows = (
+        Job.select(Job.key)
+        .join(Credential, on=(Credential.key == Job.key))  # or the card was reset since
+        .where(Job.key.in_(list(some)), Job.op == Op.ENROL, Job.state == JobState.DONE)
+    )
+    return {row[0] for row in tuples(rows)} if some else set()
 
 
 def key_of(job: Job) -> SecurityKey:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from . import jobs, pins, recognition, stations
+from . import approvals, group_policies, jobs, pins, recognition, stations
 from .audit import Actor
 from .errors import Forbidden, InvalidValue, WrongState
 from .jobs import Op, PinMode, Wipe
 from .lifecycle import JobState, KeyKind, KeyState, words
 from .models import Job, PanelAccount, SecurityKey, Session, Station, User
+from .policy import Method, Policy
 from .services import Services
 from .settings import PinDelivery
 
@@ -41,8 +42,11 @@ def queue_enrolment(
     *,
     own_pin: bool = False,
     session: Session | None = None,
+    policy: Policy | None = None,
 ) -> Job:
     """Queue the enrolment of a drafted or pending key; its PIN is sealed here, before any tap.
+
+    `policy` is the one of a person who is not there yet, `session` the one of a link's visit.
 
     An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
     carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
@@ -52,15 +56,21 @@ def queue_enrolment(
         raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
     if key.user is not None:
         _check_active(key.user)
+    if policy is None:
+        policy = group_policies.of_user(key.user, services.settings).policy
+    method = Method.ADMIN if session is None else Method.USER
+    group_policies.check(policy, KeyKind(key.kind), method, actor)
+    if key.state == KeyState.PENDING:  # a draft's second person is asked at Confirm
+        approvals.require(policy, key)
     job = jobs.of_key(key, Op.ENROL)
     if job is not None and job.state in (JobState.QUEUED, JobState.RUNNING):
         raise WrongState("This card is being assigned already.")
     # A pending key with a finished enrolment had its card reset: it is enrolled anew.
     if job is not None and job.state == JobState.DONE and key.state == KeyState.DRAFT:
         raise WrongState("A card is assigned already.")
-    own = own_pin or services.settings.pin_delivery is PinDelivery.USER_SETS
+    own = own_pin or policy.pin_delivery is PinDelivery.USER_SETS
     if not own and key.user is not None and not key.user.email:
-        _check_pin_can_travel(services)
+        _check_pin_can_travel(policy)
     mode = PinMode.OWN if own else PinMode.SERVER
     if job is not None and job.state == JobState.INTERRUPTED:
         if jobs.card_touched(job) or job.pin_mode == mode:
@@ -69,8 +79,9 @@ def queue_enrolment(
         jobs.cancel(job, actor)
     job = jobs.begin(Op.ENROL, station, actor, key=key, user=key.user, session=session)
     job.pin_mode = mode
+    job.pin_length, job.force_change = policy.pin_length, policy.force_pin_change
     if not own:
-        pins.seal(services.vault, job, pins.make(services.settings.pin_length))
+        pins.seal(services.vault, job, pins.make(policy.pin_length))
     job.save()
     return job
 
@@ -166,8 +177,8 @@ def _check_active(user: User) -> None:
         raise WrongState("This person is suspended: reactivate first.")
 
 
-def _check_pin_can_travel(services: Services) -> None:
-    if services.settings.pin_delivery is PinDelivery.MAIL:
+def _check_pin_can_travel(policy: Policy) -> None:
+    if policy.pin_delivery is PinDelivery.MAIL:
         raise InvalidValue(
             "This person has no e-mail address that a PIN could be sent to.", "emails"
         )

@@ -18,6 +18,7 @@ from .jobs import Op, PinMode, Wipe
 from .lifecycle import KeyState, Reason
 from .mail import Template
 from .models import Job
+from .policy import Policy
 from .services import Services
 
 _THEN_ENROLLED = (Wipe.AGAIN, Wipe.BLANK)
@@ -67,9 +68,18 @@ def end(job: Job, services: Services, actor: Actor) -> None:
         before = jobs.of_key(key, Op.ENROL)
         own = before is not None and before.pin_mode == PinMode.OWN
         try:
-            orders.queue_enrolment(job.station, key, services, actor, own_pin=own)
+            orders.queue_enrolment(
+                job.station, key, services, actor, own_pin=own, policy=_policy_of_draft(before)
+            )
         except KeywrightError:
             return  # the key waits for its activation; the card is empty all the same
+
+
+def _policy_of_draft(before: Job | None) -> Policy | None:
+    """Return what the wizard asked of the card before; a person who is there has an own policy."""
+    if before is None or before.user is not None:
+        return None
+    return Policy(pin_length=before.pin_length, force_pin_change=before.force_change)
 
 
 def follow_up(job: Job) -> Job | None:

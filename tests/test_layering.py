@@ -32,9 +32,15 @@ CORE_ORDER = (
     "audit",
     "outbox",
     "keys",
+    "access",
+    "policy",
+    "groups",
+    "group_policies",
+    "approvals",
     "activations",
     "jobs",
     "orders",
+    "assignment",
     "directory",
 )
 

@@ -427,6 +427,8 @@ class Job(Row):
     account = ForeignKeyField(PanelAccount, null=True)
     session = ForeignKeyField(Session, null=True)
     pin_mode = CharField(default="")
+    pin_length = IntegerField(default=0)
+    force_change = BooleanField(default=False)
     code = CharField(default="")
     created_by = TextField(default="")
     created_at = BigIntegerField()
@@ -531,6 +533,36 @@ TaskRow.add_index(
 )
 
 
+class GroupPolicy(Row):
+    group = ForeignKeyField(Group, unique=True, on_delete="CASCADE")
+    kinds = CharField()
+    methods = CharField()
+    pin_length = IntegerField(default=0)
+    pin_delivery = CharField()
+    force_pin_change = BooleanField(default=False)
+    role = CharField()
+    second_approver = BooleanField(default=False)
+    version = IntegerField(default=1)
+    changed_by = TextField(default="")
+    updated_at = BigIntegerField()
+
+
+class Approval(Row):
+    resource_id = CharField(unique=True)
+    key = ForeignKeyField(SecurityKey, on_delete="CASCADE")
+    user = ForeignKeyField(User)
+    state = CharField(default="waiting")
+    requested_by = ForeignKeyField(PanelAccount, null=True)
+    requester = TextField()
+    decided_by = ForeignKeyField(PanelAccount, null=True)
+    decider = TextField(default="")
+    created_at = BigIntegerField()
+    decided_at = BigIntegerField(null=True)
+
+
+Approval.add_index(Approval.id, where=(Approval.state == "waiting"), name="approval_waiting")
+
+
 ALL = [
     Setting,
     LiveSetting,
@@ -566,6 +598,8 @@ ALL = [
     AuditHead,
     Task,
     TaskRow,
+    GroupPolicy,
+    Approval,
 ]
 
 

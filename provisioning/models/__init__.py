@@ -27,6 +27,7 @@ from .directories import (
 from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
 from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
 from .people import Group, Member, Tally, User, UserValue
+from .policies import Approval, GroupPolicy
 from .records import AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
 from .work import Task, TaskRow
@@ -66,11 +67,14 @@ ALL: list[type[Row]] = [
     AuditHead,
     Task,
     TaskRow,
+    GroupPolicy,
+    Approval,
 ]
 
 __all__ = [
     "ALL",
     "Activation",
+    "Approval",
     "AuditEvent",
     "AuditHead",
     "Challenge",
@@ -78,6 +82,7 @@ __all__ = [
     "Connection",
     "Credential",
     "Group",
+    "GroupPolicy",
     "Job",
     "LiveSetting",
     "Logo",

@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, CharField, ForeignKeyField, IntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
 
 from ..clock import now_ms
 from .keys import SecurityKey
@@ -75,6 +83,8 @@ class Job(Row):
     account = ForeignKeyField(PanelAccount, null=True)
     session = ForeignKeyField(Session, null=True)  # the activation session that asked
     pin_mode = CharField(default="")  # server | own, for `enrol`
+    pin_length = IntegerField(default=0)  # the least that the policy asks for
+    force_change = BooleanField(default=False)  # a card that cannot force a PIN change is refused
     code = CharField(default="")  # short code shown on both screens
     created_by = TextField(default="")
     created_at = BigIntegerField(default=now_ms)
