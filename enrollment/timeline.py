@@ -41,6 +41,8 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     ),
     Event.USER_REACTIVATED: (_l("Active again; suspended keys stay so"), "circle-play", "ok"),
     Event.USER_DELETED: (_l("Deleted"), "trash-2", "bad"),
+    Event.SCHEMA_ADDED: (_l("Attributes %(urn)s added to %(resource_type)s"), "plus", ""),
+    Event.SCHEMA_REMOVED: (_l("Attributes %(urn)s removed from %(resource_type)s"), "trash-2", ""),
     Event.DEPARTURES_HELD: (
         _l("%(users)s people of %(connection)s left within an hour: held for a decision"),
         "hand",

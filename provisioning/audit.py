@@ -90,6 +90,8 @@ class Event(StrEnum):
     CONNECTION_RETIRED = "connection.retired"
     CONNECTION_RESUMED = "connection.resumed"
     CONNECTION_DELETED = "connection.deleted"
+    SCHEMA_ADDED = "schema.added"
+    SCHEMA_REMOVED = "schema.removed"
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     OWNER_LINK_MADE = "owner_link.made"

@@ -9,14 +9,11 @@ and 2 when it was called wrongly.
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
@@ -34,48 +31,19 @@ from . import (
     traces,
 )
 from .app import KEYS, create_app, open_services
+from .cli_schemas import schema
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
-from .errors import KeywrightError, NotFound
+from .errors import NotFound
 from .lifecycle import Reason
-from .migrate import check_current
 from .migrate import migrate as apply_migrations
 from .models import Connection, Token, User
 from .naming import fold
-from .services import Services
 from .services import services as current_services
 from .settings import ENV_FILE, PREFIX, load
+from .shell import data_option, open_installation, refusing
 from .vault import Vault
 from .worker import Hook, Worker
-
-P = ParamSpec("P")
-
-data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar=PREFIX + "DATA",
-    required=True,
-    help="Data folder (or KEYWRIGHT_DATA).",
-)
-
-
-def refusing(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn a core error into one line on stderr and exit code 1."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeywrightError as error:
-            raise click.ClickException(str(error)) from None
-
-    return run
-
-
-def _open(data: Path) -> Services:
-    services = open_services(data)
-    check_current(database)
-    return live_settings.layered(services)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -130,7 +98,7 @@ def migrate(data: Path) -> None:
 @refusing
 def serve(data: Path, no_worker: bool) -> None:
     """Serve the panel, SCIM and the stations, with one worker unless told otherwise."""
-    services = _open(data)
+    services = open_installation(data)
     click.echo(f"Keywright on {services.settings.base_url} (Ctrl-C stops it)")
     children = [supervisor.web(services.settings)]
     if not no_worker:
@@ -145,7 +113,7 @@ def serve(data: Path, no_worker: bool) -> None:
 def worker(data: Path) -> None:
     """Send mail and do what is due, until stopped."""
     logs.configure()
-    services = _open(data)
+    services = open_installation(data)
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
@@ -165,7 +133,7 @@ def _finish_leavers() -> None:
 @refusing
 def owner_link(data: Path, recover: bool) -> None:
     """Print the one-time link that makes an owner: 15 minutes, one use."""
-    services = _open(data)
+    services = open_installation(data)
     with transaction():
         token = access.make_owner_link(audit.CLI, recover=recover)
     click.echo(f"{services.settings.base_url}/owner#{token}")
@@ -184,7 +152,7 @@ def token() -> None:
 @refusing
 def token_create(data: Path, name: str, days: int, scope: str) -> None:
     """Print a new token. It is shown this once."""
-    _open(data)
+    open_installation(data)
     with transaction():
         connection = Connection.get_or_none(Connection.name == name)
         if connection is None:
@@ -198,7 +166,7 @@ def token_create(data: Path, name: str, days: int, scope: str) -> None:
 @refusing
 def token_list(data: Path) -> None:
     """List tokens: id, connection, scope, state, expiry, last use. Never the secret."""
-    _open(data)
+    open_installation(data)
     rows = Token.select(Token, Connection).join(Connection).order_by(Token.id)
     for row in rows:
         state = "revoked" if row.revoked_at else "live"
@@ -216,7 +184,7 @@ def token_list(data: Path) -> None:
 @refusing
 def token_revoke(data: Path, public_id: str) -> None:
     """Revoke a token; the next request with it is refused."""
-    _open(data)
+    open_installation(data)
     with transaction():
         row = tokens.revoke(public_id, audit.CLI)
     click.echo(f"Revoked {row.public_id} of {row.connection.name}.")
@@ -233,7 +201,7 @@ def user() -> None:
 @refusing
 def user_deactivate(data: Path, user_name: str) -> None:
     """Run the cascade for one person: sessions, links, mails and keys are dead at once."""
-    _open(data)
+    open_installation(data)
     with transaction():
         person = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
         if person is None:
@@ -254,7 +222,7 @@ def departures() -> None:
 @refusing
 def departures_list(data: Path) -> None:
     """List what is held: number, directory, since when, how many people."""
-    _open(data)
+    open_installation(data)
     waiting = guard.undecided()
     for held in waiting:
         users = User.select().where(User.departure == held).count()
@@ -269,7 +237,7 @@ def departures_list(data: Path) -> None:
 @refusing
 def departures_approve(data: Path, number: int) -> None:
     """They have left: revoke their keys after the grace time."""
-    _open(data)
+    open_installation(data)
     with transaction():
         users = guard.approve(guard.get(number), audit.CLI)
     click.echo(f"Approved: {users} people have left.")
@@ -281,7 +249,7 @@ def departures_approve(data: Path, number: int) -> None:
 @refusing
 def departures_reject(data: Path, number: int) -> None:
     """It was a mistake: bring the people and their keys back."""
-    _open(data)
+    open_installation(data)
     with transaction():
         users = guard.reject(guard.get(number), audit.CLI)
     click.echo(f"Rejected: {users} people are back, with their keys.")
@@ -297,7 +265,7 @@ def station_group() -> None:
 @refusing
 def station_code(data: Path) -> None:
     """Print a pairing code: eight digits, ten minutes, one use."""
-    services = _open(data)
+    services = open_installation(data)
     with transaction():
         _row, code = stations.make_code(services.vault, audit.CLI)
     click.echo(code)
@@ -314,7 +282,7 @@ def audit_group() -> None:
 @refusing
 def audit_verify(data: Path, anchor: str | None) -> None:
     """Walk the chain: finds edited, missing and reordered rows and a cut tail."""
-    _open(data)
+    open_installation(data)
     verdict = audit.verify(audit.Anchor.parse(anchor) if anchor else None)
     if not verdict.whole:
         raise click.ClickException(f"The audit log is broken: {verdict.message}.")
@@ -326,7 +294,7 @@ def audit_verify(data: Path, anchor: str | None) -> None:
 @refusing
 def audit_head(data: Path) -> None:
     """Print where the log stands, to keep on another host for `audit verify --anchor`."""
-    _open(data)
+    open_installation(data)
     click.echo(str(audit.head()))
 
 
@@ -362,6 +330,9 @@ def tour() -> None:
 
 def _day(ms: int | None) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d") if ms else "never"
+
+
+main.add_command(schema)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .bulk import MAX_OPERATIONS, MAX_PAYLOAD
 from .cursors import TIMEOUT
+from .extensions import schemas as every_schema
 from .listing import DEFAULT_COUNT, MAX_COUNT
-from .resource_types import ALL, SCHEMAS
+from .resource_types import ALL
 from .schema import Attribute, ResourceType, Schema, Type
-from .service_schemas import SERVICE_SCHEMAS
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 
@@ -58,7 +58,7 @@ def resource_types(base: str) -> list[Json]:
 
 def schemas(base: str) -> list[Json]:
     """Return every schema, with all characteristics of its attributes and no nulls (Entra)."""
-    return [_schema(schema, base) for schema in (*SCHEMAS, *SERVICE_SCHEMAS)]
+    return [_schema(schema, base) for schema in every_schema()]
 
 
 def find(listed: list[Json], wanted: str) -> Json | None:
@@ -77,7 +77,8 @@ def _resource_type(type_: ResourceType, base: str) -> Json:
     }
     if type_.extensions:
         body["schemaExtensions"] = [
-            {"schema": schema.urn, "required": False} for schema in type_.extensions
+            {"schema": schema.urn, "required": schema.urn in type_.required}
+            for schema in type_.extensions
         ]
     body["meta"] = {
         "resourceType": "ResourceType",

@@ -157,13 +157,15 @@ class _ElementReader(_Reader):
     """Reads what stands between brackets: names are sub-attributes of one attribute."""
 
     def __init__(self, path: AttributePath) -> None:
-        if not path.attribute.multi_valued or not path.attribute.is_complex or path.sub:
-            raise InvalidFilter(f"{path} is not a list of values with parts.")
+        if not path.attribute.multi_valued or path.sub:
+            raise InvalidFilter(f"{path} is not a list of values.")
         self._path = path
 
     def relation(self, sub: str, node: Any) -> Expression:
         """Read a comparison whose left side is the given sub-attribute."""
         path = self._path.to(sub)
+        if path is None and sub.lower() == "value" and not self._path.attribute.is_complex:
+            path = self._path  # a list of plain values (RFC 7643 §2.4): the value itself
         if path is None:
             raise InvalidFilter(f"{self._path} has no part {sub}.")
         return _relation(path, node)

@@ -265,8 +265,13 @@ def _in_keys(leaf: Leaf) -> Condition:
 
 
 def _group(leaf: Leaf, base: str) -> Condition:
-    """Everything about groups is columns and rows: no filter ever loads members."""
+    """Everything about groups is columns and rows: no filter ever loads members.
+
+    But for what an installation adds: that is in documents.
+    """
     name = str(leaf.path)
+    if leaf.path.extension is not None:
+        return UNKNOWN
     if leaf.path.attribute.name == "members":
         return _in_members(leaf)
     if name in ("schemas", "meta.resourceType"):

@@ -114,7 +114,7 @@ def sought(attribute: Attribute, op: Operator, text: str) -> str:
 
 def _part(element: object, path: AttributePath) -> object:
     if not isinstance(element, Mapping):
-        return None
+        return element if path.sub is None else None
     return element.get(path.leaf.name)
 
 

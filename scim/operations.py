@@ -12,7 +12,7 @@ from enum import StrEnum, unique
 from provisioning.errors import InvalidValue
 
 from .errors import Immutable, InvalidSyntax, NoTarget, TooLarge
-from .expressions import And, Comparison, Expression, Operator, Or
+from .expressions import And, Comparison, Expression, Operator, Or, typed
 from .paths import Target, parse_path
 from .quirks import Dialect, Quirk
 from .schema import Attribute, AttributePath, ResourceType
@@ -164,9 +164,12 @@ class _Reader:
 
     def _same_as(self, attribute: Attribute, target: Target, element: object) -> Expression:
         given = self._dialect.value(attribute, element, element=True)
+        urn = target.extension.urn if target.extension else None
+        if not attribute.is_complex and isinstance(given, str | bool | int | float):
+            path = AttributePath(attribute, None, urn)
+            return Comparison(path, Operator.EQ, typed(path, Operator.EQ, given))
         if not isinstance(given, Mapping):
             raise InvalidValue(f"{attribute.name} holds objects.", attribute.name)
-        urn = target.extension.urn if target.extension else None
         parts = {
             sub.name: part
             for name, part in given.items()

@@ -194,9 +194,11 @@ class _Patch:
         new = clean_element(attribute, given, self._dialect)
         if new is None:
             return None  # nothing was to be cleared
-        if not isinstance(new, dict):
+        if attribute.is_complex and not isinstance(new, dict):
             raise InvalidValue(f"{attribute.name} is an object.", attribute.name)
-        element = clean_element(attribute, {**parts, **new}, self._dialect)
+        element = new
+        if isinstance(new, dict):
+            element = clean_element(attribute, {**parts, **new}, self._dialect)
         if target.where is not None and not element_matches(target.where, element):
             raise InvalidValue(f"The value contradicts the filter of {target}.", attribute.name)
         return element

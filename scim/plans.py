@@ -22,7 +22,18 @@ from provisioning.models import Connection, Group, User
 
 from .columns import ALWAYS, Condition, beyond, compile_filter, order_by
 from .cursors import Edge
-from .expressions import And, Comparison, Element, Expression, Not, Operator, Or, Present
+from .errors import InvalidFilter
+from .expressions import (
+    And,
+    Comparison,
+    Element,
+    Expression,
+    Not,
+    Operator,
+    Or,
+    Present,
+    attributes_of,
+)
 from .lookups import UNASKED, leaf_for, slots, sort_column
 from .matching import sought
 from .resource_types import ALL, GROUP, USER
@@ -126,6 +137,8 @@ def plan(
     shape = _shape(filter_, slots(type_), texts)
     if shape is None:
         condition = compile_filter(filter_, leaf_for(type_, connection, base))
+        if type_ is GROUP and not condition.exact and "members" in attributes_of(filter_):
+            raise InvalidFilter("Groups are filtered by members or by custom attributes, not both.")
         return Plan(type_, connection, condition)
     return Plan(type_, connection, _condition(type_.name, shape), shape, tuple(texts))
 

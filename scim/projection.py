@@ -74,10 +74,12 @@ class Projection:
             if attribute.returned is Returned.REQUEST or (urn, name, None) in self.excluded:
                 return None
             dropped = {sub for u, n, sub in self.excluded if (u, n) == (urn, name) and sub}
+            dropped |= attribute.hidden
             return _without(value, dropped) if dropped else value
         if (urn, name, None) in self.included:
-            return value
+            return _without(value, set(attribute.hidden)) if attribute.hidden else value
         wanted = {sub for u, n, sub in self.included if (u, n) == (urn, name) and sub}
+        wanted -= {s.name.lower() for s in attribute.sub_attributes if s.returned is Returned.NEVER}
         return _only(attribute, value, wanted) if wanted else None
 
 

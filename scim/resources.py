@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -117,7 +117,7 @@ def _render(
 ) -> Resource:
     text, version = _text(type_, row, derived, base)
     body = text.encode()
-    if not projection.is_whole:
+    if type_.hides or not projection.is_whole:
         body = orjson.dumps(projection.apply(orjson.loads(body)))
     return Resource(body, location(type_, row.resource_id, base), version)
 
@@ -130,7 +130,7 @@ def _text(type_: ResourceType, row: Row, derived: Derived, base: str) -> tuple[s
     pk, resource_id, version, created_at, updated_at, document = row
     if type_ is SECURITY_KEY:
         document = _with_reference(row, base)
-    urns, extensions = _urns(type_)
+    urns, extensions = _urns(type_, type_.generation)
     for marker, urn in extensions:
         if marker in document:
             urns += urn
@@ -167,8 +167,8 @@ def _derived(pk: int, derived: Derived) -> dict[str, object]:
     return added
 
 
-@cache
-def _urns(type_: ResourceType) -> tuple[str, tuple[tuple[str, str], ...]]:
+@lru_cache(maxsize=64)
+def _urns(type_: ResourceType, generation: int) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return what `schemas` holds always, and by which part of a document what it holds besides."""
     return f'"{type_.schema.urn}"', tuple(
         (f'"{each.urn}":', f',"{each.urn}"') for each in type_.extensions

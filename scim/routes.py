@@ -26,7 +26,7 @@ from provisioning.logs import kind_and_place
 from provisioning.recorder import Recorder
 from provisioning.services import Services
 
-from . import bulk, discovery, json_body, rows, tracing
+from . import bulk, discovery, extensions, json_body, rows, tracing
 from .caller import Caller, make_caller
 from .cursors import Cursors
 from .errors import (
@@ -91,6 +91,7 @@ def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) 
             request.token = tokens.public_id(request.header("AUTHORIZATION"))
             raise SecurityError("another host's request")
         caller = request.caller = _authenticate(request, base, cursors)
+        extensions.look()
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
         fault = describe(error)

@@ -9,7 +9,7 @@ filters, PATCH paths, sorting and projection. Names and URNs compare without cas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from functools import cached_property, lru_cache
@@ -113,6 +113,16 @@ class Attribute:
             self.name != "schemas"
         )
 
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Sub-attributes that nobody gets unasked or at all, in lower case."""
+        return frozenset(sub.name.lower() for sub in self.sub_attributes if sub.is_hidden)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is no part of the default representation (RFC 7643 §7, "returned")."""
+        return self.returned in (Returned.NEVER, Returned.REQUEST)
+
     @property
     def folds(self) -> bool:
         """Whether its text compares without case."""
@@ -168,7 +178,10 @@ class AttributePath:
 
 @dataclass(frozen=True, eq=False)
 class ResourceType:
-    """An endpoint, its schema and the extensions its resources may carry (RFC 7643 §6)."""
+    """An endpoint, its schema and the extensions its resources may carry (RFC 7643 §6).
+
+    Extensions that an installation adds come to it while the process runs; see `adopt`.
+    """
 
     name: str
     endpoint: str
@@ -176,6 +189,35 @@ class ResourceType:
     schema: Schema
     extensions: tuple[Schema, ...] = ()
     common: tuple[Attribute, ...] = ()
+    required: frozenset[str] = frozenset()  # URNs of extensions that each resource carries
+    custom: tuple[Schema, ...] = ()
+    generation: int = 0  # how often it has changed
+
+    def adopt(self, custom: Iterable[Schema], required: frozenset[str]) -> None:
+        """Carry these extensions, and no others, beside the built-in ones from now on."""
+        built_in = tuple(each for each in self.extensions if each not in self.custom)
+        own = tuple(custom)
+        changed = {
+            "extensions": (*built_in, *own),
+            "custom": own,
+            "required": required,
+            "generation": self.generation + 1,
+        }
+        self.__dict__.update(changed)
+        for name, made in vars(type(self)).items():
+            if isinstance(made, cached_property):  # each was made from the extensions before
+                self.__dict__.pop(name, None)
+
+    @cached_property
+    def hides(self) -> bool:
+        """Whether documents hold what is no part of the default representation."""
+        added = [attribute for schema in self.custom for attribute in schema.attributes]
+        return any(attribute.is_hidden or attribute.hidden for attribute in added)
+
+    @cached_property
+    def immutable(self) -> tuple[AttributePath, ...]:
+        """The attributes that keep their first value (RFC 7643 §7)."""
+        return tuple(p for p in self.paths() if p.attribute.mutability is Mutability.IMMUTABLE)
 
     @cached_property
     def _core(self) -> dict[str, AttributePath]:
@@ -220,7 +262,7 @@ class ResourceType:
     def resolve(self, text: str) -> AttributePath | None:
         """Resolve `[URN:]attribute[.subAttribute]` in any case (RFC 7644 §3.10), or None."""
         # The same few names come with each request. A long one is not worth its place.
-        return _resolved(self, text) if len(text) <= 128 else self.read(text)
+        return _resolved(self, self.generation, text) if len(text) <= 128 else self.read(text)
 
     def read(self, text: str) -> AttributePath | None:
         """The same, read anew."""
@@ -239,7 +281,7 @@ class ResourceType:
 
 
 @lru_cache(maxsize=4_096)
-def _resolved(type_: ResourceType, text: str) -> AttributePath | None:
+def _resolved(type_: ResourceType, generation: int, text: str) -> AttributePath | None:
     return type_.read(text)
 
 

@@ -222,12 +222,13 @@ def _sort_key(path: AttributePath | None, document: dict[str, object]) -> SortKe
         return True, ""
     if path.attribute.multi_valued:
         holder: Any = document.get(path.extension, {}) if path.extension else document
-        elements = [e for e in holder.get(path.attribute.name) or [] if isinstance(e, dict)]
+        elements = holder.get(path.attribute.name) or []
         chosen = next(
-            (e for e in elements if e.get("primary") is True), elements[0] if elements else {}
+            (e for e in elements if isinstance(e, dict) and e.get("primary") is True),
+            elements[0] if elements else None,
         )
         path = path if path.sub is not None else path.to("value") or path
-        value = chosen.get(path.leaf.name)
+        value = chosen.get(path.leaf.name) if isinstance(chosen, dict) else chosen
     else:
         value = next(iter(values(document, path)), None)
     if value is None or isinstance(value, dict | list):

@@ -17,7 +17,7 @@ from .errors import Immutable
 from .operations import parse_operations
 from .resource_types import USER
 from .rows import Row
-from .values import Json, clean_document
+from .values import Json, check_immutable, clean_document, keep_immutable
 
 Body = Mapping[str, object]
 
@@ -34,7 +34,10 @@ def replace(caller: Caller, resource_id: str, body: Body, if_match: str | None) 
     """Replace what the client may write; what it leaves out is cleared (RFC 7644 §3.5.1)."""
     user = _open(caller, resource_id, if_match)
     check_id(body, resource_id)
-    return _store(caller, user, clean_document(USER, body, caller.dialect))
+    document = clean_document(USER, body, caller.dialect)
+    if USER.immutable:
+        keep_immutable(USER, directory.document_of(user), document)
+    return _store(caller, user, document)
 
 
 def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
@@ -43,6 +46,7 @@ def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) ->
     operations = parse_operations(USER, body, resource_id, caller.dialect)
     document = directory.document_of(user)
     patched = patching.apply(USER, document, operations, caller.dialect)
+    check_immutable(USER, document, patched.document)
     return _store(caller, user, patched.document)
 
 

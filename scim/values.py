@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 from provisioning.errors import InvalidValue
 
-from .errors import InvalidSyntax
+from .errors import Immutable, InvalidSyntax
 from .expressions import instant
 from .matching import key
 from .quirks import Dialect, Quirk
-from .schema import Attribute, ResourceType, Schema, Type
+from .schema import Attribute, AttributePath, ResourceType, Schema, Type
 
 Json = dict[str, object]
 
@@ -57,7 +57,40 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
     for attribute in type_.schema.attributes:
         if attribute.required and not attribute.read_only and attribute.name not in document:
             raise InvalidValue(f"{attribute.name} is required.", attribute.name)
+    for urn in type_.required:
+        if urn not in document:
+            raise InvalidValue(f"The extension {urn} is required.", urn)
     return document
+
+
+def keep_immutable(type_: ResourceType, old: Json, new: Json) -> None:
+    """Put immutable values that a PUT leaves out back into the new document.
+
+    Raises Immutable for one that would be another (RFC 7644 §3.5.1).
+    """
+    for path in type_.immutable:
+        kept, given = _at(old, path), _at(new, path)
+        if kept is None:
+            continue
+        if given is None:
+            holder = new.setdefault(path.extension, {}) if path.extension else new
+            if isinstance(holder, dict):
+                holder[path.attribute.name] = kept
+        elif given != kept:
+            raise Immutable(f"{path} is immutable.")
+
+
+def check_immutable(type_: ResourceType, old: Json, new: Json) -> None:
+    """Raise Immutable when a PATCH changes or removes an immutable value (RFC 7644 §3.5.2)."""
+    for path in type_.immutable:
+        kept = _at(old, path)
+        if kept is not None and _at(new, path) != kept:
+            raise Immutable(f"{path} is immutable.")
+
+
+def _at(document: Json, path: AttributePath) -> object:
+    holder = document.get(path.extension) if path.extension else document
+    return holder.get(path.attribute.name) if isinstance(holder, Mapping) else None
 
 
 def clean(attribute: Attribute, value: object, dialect: Dialect) -> object:
@@ -151,7 +184,15 @@ def _clean_extension(schema: Schema, value: object, dialect: Dialect) -> object:
             found = clean(attribute, part, dialect)
             if found is not None:
                 cleaned[attribute.name] = found
+    if cleaned:
+        _check_required(schema, cleaned)
     return cleaned or None
+
+
+def _check_required(schema: Schema, cleaned: Json) -> None:
+    for attribute in schema.attributes:
+        if attribute.required and not attribute.read_only and attribute.name not in cleaned:
+            raise InvalidValue(f"{schema.urn}:{attribute.name} is required.", attribute.name)
 
 
 def _clean_one(attribute: Attribute, value: object, dialect: Dialect) -> object:

@@ -265,6 +265,15 @@ class Member(Row):
         indexes = ((("group", "user"), True), (("group", "subgroup"), True))
 
 
+class CustomSchema(Row):
+    urn = TextField()
+    urn_key = TextField(unique=True)
+    resource_type = CharField()
+    required = BooleanField()
+    document = TextField()
+    created_at = BigIntegerField()
+
+
 class PanelAccount(Row):
     name = TextField()
     email = TextField(null=True)
@@ -580,6 +589,7 @@ ALL = [
     UserValue,
     Group,
     Member,
+    CustomSchema,
     PanelAccount,
     SecurityKey,
     Credential,

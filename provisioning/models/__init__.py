@@ -30,6 +30,7 @@ from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
 from .records import AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
+from .schemas import CustomSchema
 from .work import Task, TaskRow
 
 ALL: list[type[Row]] = [
@@ -49,6 +50,7 @@ ALL: list[type[Row]] = [
     UserValue,
     Group,
     Member,
+    CustomSchema,
     PanelAccount,
     SecurityKey,
     Credential,
@@ -81,6 +83,7 @@ __all__ = [
     "Conflict",
     "Connection",
     "Credential",
+    "CustomSchema",
     "Group",
     "GroupPolicy",
     "Job",
