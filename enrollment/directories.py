@@ -14,6 +14,7 @@ from provisioning.clock import now_ms
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, Taken
 from provisioning.models import Connection, Group, User
+from provisioning.models.directories import FILES
 from provisioning.tally import living
 
 from . import directory_page, web
@@ -62,7 +63,8 @@ def connect() -> ResponseReturnValue:
 
 
 def _page(form: ConnectionForm) -> ResponseReturnValue:
-    every = Connection.select().order_by(Connection.retired_at.is_null(False), Connection.name)
+    every = Connection.select().where(Connection.profile != FILES)
+    every = every.order_by(Connection.retired_at.is_null(False), Connection.name)
     return render_template(
         "panel/directories.html",
         rows=[_row(row) for row in every],

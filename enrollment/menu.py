@@ -14,6 +14,8 @@ from provisioning import access, tasks
 from provisioning.models import PanelAccount, Session
 from provisioning.services import services
 
+from . import web
+
 
 def register(app: Flask) -> None:
     """Give templates their surroundings and `/` its page."""
@@ -75,6 +77,7 @@ def _menu() -> list[dict[str, object]]:
             _("System"),
             [
                 ("directories.directories", _("Directories"), "folder-sync"),
+                ("imports.imports", _("Import CSV"), "upload"),
                 ("activity.activity", _("Activity"), "activity"),
                 ("tasks.tasks", _("Long work"), "clock"),
             ],
@@ -83,7 +86,7 @@ def _menu() -> list[dict[str, object]]:
     return [
         {
             "label": label,
-            "entries": [_entry(*entry) for entry in entries if entry[0] in _pages()],
+            "entries": [_entry(*entry) for entry in entries if _is_open(entry[0])],
         }
         for label, entries in sections
     ]
@@ -100,10 +103,15 @@ def _entry(endpoint: str, label: str, icon: str) -> dict[str, object]:
     }
 
 
+def _is_open(endpoint: str) -> bool:
+    return endpoint in _pages() and web.may(_ROLES.get(endpoint, access.Role.AUDITOR))
+
+
 def _pages() -> dict[str, object]:
     return dict(current_app.view_functions)
 
 
+_ROLES = {"imports.imports": access.Role.OFFICER}
 # Pages that belong to another one's menu entry.
 _SECTION = {
     "pairing": "stations",

@@ -147,6 +147,8 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "triangle-alert",
         "warn",
     ),
+    Event.IMPORT_UPLOADED: (_l("%(file)s uploaded, %(lines)s lines"), "file-text", ""),
+    Event.IMPORT_STARTED: (_l("Import of %(file)s into %(source)s begun"), "file-text", ""),
     Event.TASK_QUEUED: (_l("Long work on %(rows)s rows begun (%(kind)s)"), "clock", ""),
     Event.TASK_FINISHED: (
         _l("Long work on %(rows)s rows finished, %(failed)s failed (%(kind)s)"),

@@ -102,6 +102,8 @@ class Event(StrEnum):
     ACCOUNT_STEPPED_UP = "account.stepped_up"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_HELD = "account.held"
+    IMPORT_UPLOADED = "import.uploaded"
+    IMPORT_STARTED = "import.started"
     TASK_QUEUED = "task.queued"
     TASK_FINISHED = "task.finished"
     TASK_CANCELLED = "task.cancelled"

@@ -14,6 +14,7 @@ import signal
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -22,6 +23,8 @@ from . import (
     audit,
     directory,
     guard,
+    import_command,
+    imports,
     jobs,
     live_settings,
     logs,
@@ -117,10 +120,11 @@ def worker(data: Path) -> None:
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
+    files = Hook("erase_imports", MINUTE, imports.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    Worker(create_app(services), services, [leavers, pins, asked]).run(stop)
+    Worker(create_app(services), services, [leavers, pins, asked, files]).run(stop)
 
 
 def _finish_leavers() -> None:
@@ -188,6 +192,41 @@ def token_revoke(data: Path, public_id: str) -> None:
     with transaction():
         row = tokens.revoke(public_id, audit.CLI)
     click.echo(f"Revoked {row.public_id} of {row.connection.name}.")
+
+
+@main.command("import")
+@data_option
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Show what each line would change, and stop.")
+@click.option("--source", default=imports.SOURCE, show_default=True, help="Whose people these are.")
+@click.option("--column", "columns", multiple=True, help="ATTRIBUTE=HEADING, where a guess fails.")
+@click.option("--groups", is_flag=True, help="The lines are groups and members, not people.")
+@click.option("--suspend-gone", is_flag=True, help="Suspend who is of the source, not in the file.")
+@click.option("--result", type=click.File("w", encoding="utf-8"), help="Each line's outcome, CSV.")
+@refusing
+def import_file(
+    data: Path,
+    file: IO[bytes],
+    dry_run: bool,
+    source: str,
+    columns: tuple[str, ...],
+    groups: bool,
+    suspend_gone: bool,
+    result: IO[str] | None,
+) -> None:
+    """Import people or groups from a CSV FILE, as *Import CSV* in the panel does."""
+    failed = import_command.run(
+        _open(data),
+        file,
+        dry_run=dry_run,
+        source=source,
+        columns=columns,
+        groups=groups,
+        suspend_gone=suspend_gone,
+        result=result,
+    )
+    if failed:
+        raise click.ClickException(f"{failed} lines could not be done.")
 
 
 @main.group()

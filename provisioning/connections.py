@@ -22,6 +22,7 @@ from .db import tuples
 from .errors import InvalidValue, NotFound, Taken, WrongState
 from .groups import MAX_NAME as MAX_NAME_OF_GROUP
 from .models import Connection, Group, SecurityKey, Token, User
+from .models.directories import FILES
 from .naming import look_up_key
 
 MAX_NAME = 64
@@ -80,7 +81,7 @@ class Holdings:
 
 def get(connection_id: int) -> Connection:
     """Return a connection; raises NotFound."""
-    found = Connection.get_or_none(Connection.id == connection_id)
+    found = Connection.get_or_none(Connection.id == connection_id, Connection.profile != FILES)
     if found is None:
         raise NotFound("There is no such directory.")
     return found
@@ -88,7 +89,7 @@ def get(connection_id: int) -> Connection:
 
 def by_name(name: str) -> Connection:
     """Return a connection by its name; raises NotFound."""
-    found = Connection.get_or_none(Connection.name == name.strip())
+    found = Connection.get_or_none(Connection.name == name.strip(), Connection.profile != FILES)
     if found is None:
         raise NotFound(f"There is no connection {name}.")
     return found

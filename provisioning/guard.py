@@ -33,7 +33,7 @@ def watch(user: User, actor: Actor) -> None:
         return
     since = now_ms() - WINDOW
     left, deleted = _LEFT.rows((), (connection.id, since))[0]
-    if left <= LEAST or left <= SHARE * (tally.living(User, connection.id) + deleted):
+    if not would_hold(left, tally.living(User, connection.id) + deleted):
         return
     held = open_for(connection)
     if held is None:
@@ -41,6 +41,11 @@ def watch(user: User, actor: Actor) -> None:
         audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
     _HOLD.change((), (held.id, connection.id, since))
     user.departure = held  # the caller may save the row that it holds
+
+
+def would_hold(left: int, everybody: int) -> bool:
+    """Say whether so many of so many in an hour are too many."""
+    return left > LEAST and left > SHARE * everybody
 
 
 _LEFT = Statements(

@@ -18,9 +18,9 @@ and a task of it is begun in the transaction of the request that wants it:
     task = tasks.begin(SUSPEND, actor, subjects, title="12 people", options={"reason": "left"})
     return redirect(url_for("tasks.task", task_id=task.resource_id))
 
-`subjects` are pairs of a subject and what people call it, in any number, or a query of two such
-columns, which then never leaves the database ("all that match"). The module must be imported by
-`provisioning.app`, and `enrollment.tasks.WORDS` names the kind for people.
+`subjects` are pairs of a subject and what people call it, in any number, or `Queries` of two such
+columns, which never leave the database ("all that match"). The module must be imported where the
+app is made, as a view of the panel does, and `enrollment.tasks.WORDS` names the kind for people.
 
 A row's effect, its outcome and the task's cursor commit together, several rows to a transaction of
 about `BUDGET`. So a worker may be killed at any point: what was not committed has not happened,
@@ -34,7 +34,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from itertools import islice
@@ -109,6 +109,15 @@ class Kind:
     finish: Callable[[Task], None] | None = None
 
 
+@dataclass(frozen=True)
+class Queries:
+    """Subjects that stay in the database: selects of two columns each, subject and label."""
+
+    queries: Sequence[ModelSelect[Any]]
+
+
+Subjects = Iterable[tuple[str, str]] | Queries
+
 _KINDS: dict[str, Kind] = {}
 
 
@@ -121,7 +130,7 @@ def register(kind: Kind) -> Kind:
 def begin(
     kind: Kind,
     actor: Actor,
-    subjects: Iterable[tuple[str, str]] | ModelSelect[Any],
+    subjects: Subjects,
     *,
     title: str = "",
     options: Mapping[str, object] | None = None,
@@ -136,10 +145,11 @@ def begin(
         actor_id=actor.id,
         actor_name=actor.name,
     )
-    if isinstance(subjects, ModelSelect):
-        query = subjects.select_extend(Value(task.id), Value(""))
-        into = [TaskRow.subject, TaskRow.label, TaskRow.task, TaskRow.detail]
-        TaskRow.insert_from(query, into).execute()
+    if isinstance(subjects, Queries):
+        for query in subjects.queries:
+            into = [TaskRow.subject, TaskRow.label, TaskRow.task, TaskRow.detail]
+            selected = query.select_extend(Value(task.id), Value(""))
+            TaskRow.insert_from(selected, into).execute()
     else:
         waiting = iter(subjects)
         while part := list(islice(waiting, _BATCH)):
@@ -169,7 +179,7 @@ def cancel(task: Task, actor: Actor) -> None:
     _close(fresh, TaskState.CANCELLED, actor)
 
 
-def work(services: Services) -> int:
+def work(services: Services, only: Task | None = None) -> int:
     """Give the task that has waited longest one turn of about `BUDGET`; return how many rows.
 
     In transactions of its own. A task of a kind that this process does not know is left to one
@@ -177,6 +187,8 @@ def work(services: Services) -> int:
     """
     handled = 0
     waiting = Task.select().where(Task.state.in_(OPEN), Task.kind.in_(list(_KINDS)))
+    if only is not None:
+        waiting = waiting.where(Task.id == only.id)
     if not waiting.exists():  # asked each second: an idle worker takes nobody's turn to write
         return 0
     with transaction():
@@ -202,6 +214,13 @@ def work(services: Services) -> int:
         if handled == len(rows) < _BATCH:
             _close(task, TaskState.DONE)
     return handled
+
+
+def finish(task: Task, services: Services) -> Task:
+    """Work on this task until it is over, for the command line; return it as it is then."""
+    while get(task.resource_id).state in OPEN:
+        work(services, task)
+    return get(task.resource_id)
 
 
 def actor_of(task: Task) -> Actor:

@@ -17,6 +17,7 @@ from .audit import Actor, Event
 from .clock import DAY, now_ms
 from .errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from .models import Connection, Token
+from .models.directories import FILES
 from .statements import Statements, model, parameter
 
 PREFIX = "kw"
@@ -45,9 +46,11 @@ def create_connection(
 def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]:
     """Issue a token and return it with its text, which is nowhere else. At most 365 days.
 
-    Two may live at once, for the change-over. Raises WrongState for a third, and for a connection
-    that is retired.
+    Two may live at once, for the change-over. Raises WrongState for a third, for a connection
+    that is retired, and for a source of imported files, which has no door.
     """
+    if connection.profile == FILES:
+        raise WrongState(f"{connection.name} takes CSV files, not requests.")
     if not 1 <= days <= MAX_DAYS:
         raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
     if connection.retired_at is not None:

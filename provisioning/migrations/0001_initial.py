@@ -572,6 +572,43 @@ class Approval(Row):
 Approval.add_index(Approval.id, where=(Approval.state == "waiting"), name="approval_waiting")
 
 
+class ImportFile(Row):
+    resource_id = CharField(unique=True)
+    name = TextField()
+    actor_name = TextField()
+    encoding = CharField()
+    separator = CharField()
+    header = TextField()
+    lines = IntegerField(default=0)
+    content = CharField(default="people")
+    columns = TextField(default="{}")
+    source = ForeignKeyField(Connection, null=True, index=False)
+    check_task = ForeignKeyField(Task, null=True, on_delete="SET NULL")
+    run_task = ForeignKeyField(Task, null=True, on_delete="SET NULL")
+    counts = TextField(default="{}")
+    created_at = BigIntegerField()
+    erased_at = BigIntegerField(null=True)
+
+
+class ImportLine(Row):
+    file = ForeignKeyField(ImportFile, on_delete="CASCADE", index=False)
+    number = IntegerField()
+    cells = TextField(null=True)
+    key = TextField(null=True)
+    matched = IntegerField(null=True)
+    verb = CharField(null=True)
+    label = TextField(default="")
+    detail = TextField(default="{}")
+
+    class Meta:
+        indexes = (
+            (("file", "number"), True),
+            (("file", "verb", "number"), False),
+            (("file", "key", "number"), False),
+            (("file", "matched"), False),
+        )
+
+
 ALL = [
     Setting,
     LiveSetting,
@@ -610,6 +647,8 @@ ALL = [
     TaskRow,
     GroupPolicy,
     Approval,
+    ImportFile,
+    ImportLine,
 ]
 
 

@@ -24,6 +24,7 @@ from .directories import (
     Token,
     UnknownAttribute,
 )
+from .imports import ImportFile, ImportLine
 from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
 from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
 from .people import Group, Member, Tally, User, UserValue
@@ -71,6 +72,8 @@ ALL: list[type[Row]] = [
     TaskRow,
     GroupPolicy,
     Approval,
+    ImportFile,
+    ImportLine,
 ]
 
 __all__ = [
@@ -86,6 +89,8 @@ __all__ = [
     "CustomSchema",
     "Group",
     "GroupPolicy",
+    "ImportFile",
+    "ImportLine",
     "Job",
     "LiveSetting",
     "Logo",

@@ -18,6 +18,8 @@ from peewee import (
 from ..clock import now_ms
 from .rows import Row
 
+FILES = "csv"  # the profile of a source of imported files: a connection without a door
+
 
 class Connection(Row):
     """One upstream directory: what it may write, and the provenance of all that it made."""

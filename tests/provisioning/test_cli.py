@@ -13,7 +13,7 @@ from provisioning.cli import main
 from provisioning.db import database
 from provisioning.errors import Unauthenticated
 from provisioning.lifecycle import KeyState
-from provisioning.models import AuditEvent
+from provisioning.models import AuditEvent, User
 from tests.fakes import people
 
 
@@ -123,3 +123,37 @@ def test_a_demo_does_not_run_on_a_real_installation(folder: Path) -> None:
     result = run("demo", "--data", folder, "--port", "18999")
     assert result.exit_code == 1
     assert "not a demo's folder" in result.output
+
+
+def test_import_shows_what_each_line_would_change_and_then_does_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    file, result = tmp_path / "people.csv", tmp_path / "result.csv"
+    file.write_text("Kürzel;E-Mail\nada;ada@example.org\n;nobody@example.org\n", encoding="cp1252")
+    words = ("import", file, "--data", folder, "--column", "userName=Kürzel", "--result", result)
+    shown = run(*words, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert "people.csv: 2 lines, Windows-1252, separated by semicolon." in shown.output
+    assert "line 3: User name is empty." in shown.output
+    assert "Nothing was changed." in shown.output
+    assert "2,ada,create,User name: ada; Email: ada@example.org" in result.read_text()
+    assert not User.select().exists()
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "Applied: 1 of 1." in done.output
+    assert result.read_text().splitlines()[1] == "2: ada,done,created"
+    assert User.get().connection.name == "CSV import"
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [("colour=Login", "the attributes are userName"), ("userName=Name", "no heading 'Name'")],
+)
+def test_import_refuses_a_column_that_is_not_there_in_a_line(
+    folder: Path, tmp_path: Path, column: str, sentence: str
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("Login\nada\n")
+    refused = run("import", file, "--data", folder, "--column", column)
+    assert refused.exit_code == 1
+    assert sentence in refused.output

@@ -17,7 +17,7 @@ from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, WrongState
 from provisioning.models import AuditEvent, Setting, Task, TaskRow, User
 from provisioning.services import Services
-from provisioning.tasks import Kind, Outcome, Skip, TaskState, Turn
+from provisioning.tasks import Kind, Outcome, Queries, Skip, TaskState, Turn
 from provisioning.worker import Worker
 from tests.fakes.people import person
 
@@ -176,7 +176,7 @@ def test_a_task_over_all_that_match_takes_its_rows_from_a_query(
         person(name)
     found = User.select(User.resource_id, User.user_name).where(User.user_name_key.startswith("a"))
     with transaction():
-        task = tasks.begin(kind, GRACE, found.order_by(User.id))
+        task = tasks.begin(kind, GRACE, Queries([found.order_by(User.id)]))
     assert task.total == 2
     tasks.work(services)
     assert [label for label, _, _ in outcomes(task)] == ["ada", "alan"]

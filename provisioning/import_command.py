@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""`keywright import`: the panel's import at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import IO
+
+import click
+import orjson
+
+from . import audit, import_columns, import_words, imports, spreadsheet, tasks
+from .db import transaction
+from .errors import InvalidValue
+from .import_columns import Content
+from .import_plan import Verb
+from .models import ImportFile
+from .services import Services
+
+_SHOWN = 20  # conflicts on the screen; --result has them all
+
+
+def run(
+    services: Services,
+    stream: IO[bytes],
+    *,
+    dry_run: bool,
+    source: str,
+    columns: Sequence[str],
+    groups: bool,
+    suspend_gone: bool,
+    result: IO[str] | None,
+) -> int:
+    """Check the file and, unless it is a dry run, apply it; return how many lines failed."""
+    name = PurePath(getattr(stream, "name", "standard input")).name
+    file = imports.spool(stream, name, audit.CLI)
+    content = Content.GROUPS if groups else Content(file.content)
+    chosen = _columns(file, content, columns)
+    with transaction():
+        check = imports.check(file, content, chosen, source, audit.CLI)
+    tasks.finish(check, services)
+    file = imports.get(file.resource_id)
+    _show(file)
+    if dry_run:
+        if result is not None:
+            rows = (
+                (
+                    line.number,
+                    line.label,
+                    line.verb or "",
+                    import_words.one_line(orjson.loads(line.detail)),
+                )
+                for line in imports.all_lines(file)
+            )
+            _write(result, ["line", "subject", "change", "detail"], rows)
+        click.echo("Nothing was changed.")
+        return 0
+    with transaction():
+        task = imports.run(file, audit.CLI, suspend_gone=suspend_gone)
+    task = tasks.finish(task, services)
+    if result is not None:
+        _write(result, ["subject", "outcome", "detail"], tasks.results(task))
+    click.echo(f"Applied: {task.done - task.failed} of {task.total}.")
+    return int(task.failed)
+
+
+def _columns(file: ImportFile, content: Content, given: Sequence[str]) -> dict[str, int]:
+    header = imports.header_of(file)
+    chosen = import_columns.guess_for(content, header)
+    for text in given:
+        attribute, _, heading = text.partition("=")
+        if attribute not in import_columns.attributes(content):
+            known = ", ".join(import_columns.attributes(content))
+            raise InvalidValue(f"--column {text}: the attributes are {known}.", "columns")
+        if heading.strip() not in header:
+            raise InvalidValue(f"--column {text}: there is no heading {heading!r}.", "columns")
+        place = header.index(heading.strip())
+        chosen = {name: at for name, at in chosen.items() if at != place}
+        chosen[attribute] = place
+    return chosen
+
+
+def _show(file: ImportFile) -> None:
+    header, columns = imports.header_of(file), imports.columns_of(file)
+    click.echo(f"{file.name}: {file.lines} lines, {file.encoding}, separated by {file.separator}.")
+    click.echo("Columns: " + ", ".join(f"{header[at]} = {name}" for name, at in columns.items()))
+    for verb, count in imports.counts(file).items():
+        click.echo(f"  {verb:<10} {count:>8,}")
+    for line in imports.lines(file, Verb.CONFLICT, size=_SHOWN):
+        click.echo(f"  line {line.number}: {import_words.reason(orjson.loads(line.detail))}")
+    gone = imports.gone(file)
+    if gone.people:
+        held = ", which the guard would hold" if gone.held else ""
+        click.echo(f"Not in the file: {gone.people} people with {gone.keys} keys{held}.")
+
+
+def _write(result: IO[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    for piece in spreadsheet.lines(header, rows):
+        result.write(piece)
