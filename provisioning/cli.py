@@ -14,7 +14,6 @@ import signal
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import click
 
@@ -23,7 +22,6 @@ from . import (
     audit,
     directory,
     guard,
-    import_command,
     imports,
     jobs,
     live_settings,
@@ -34,6 +32,7 @@ from . import (
     traces,
 )
 from .app import KEYS, create_app, open_services
+from .cli_import import import_file
 from .cli_schemas import schema
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
@@ -194,41 +193,6 @@ def token_revoke(data: Path, public_id: str) -> None:
     click.echo(f"Revoked {row.public_id} of {row.connection.name}.")
 
 
-@main.command("import")
-@data_option
-@click.argument("file", type=click.File("rb"))
-@click.option("--dry-run", is_flag=True, help="Show what each line would change, and stop.")
-@click.option("--source", default=imports.SOURCE, show_default=True, help="Whose people these are.")
-@click.option("--column", "columns", multiple=True, help="ATTRIBUTE=HEADING, where a guess fails.")
-@click.option("--groups", is_flag=True, help="The lines are groups and members, not people.")
-@click.option("--suspend-gone", is_flag=True, help="Suspend who is of the source, not in the file.")
-@click.option("--result", type=click.File("w", encoding="utf-8"), help="Each line's outcome, CSV.")
-@refusing
-def import_file(
-    data: Path,
-    file: IO[bytes],
-    dry_run: bool,
-    source: str,
-    columns: tuple[str, ...],
-    groups: bool,
-    suspend_gone: bool,
-    result: IO[str] | None,
-) -> None:
-    """Import people or groups from a CSV FILE, as *Import CSV* in the panel does."""
-    failed = import_command.run(
-        _open(data),
-        file,
-        dry_run=dry_run,
-        source=source,
-        columns=columns,
-        groups=groups,
-        suspend_gone=suspend_gone,
-        result=result,
-    )
-    if failed:
-        raise click.ClickException(f"{failed} lines could not be done.")
-
-
 @main.group()
 def user() -> None:
     """People, when the panel cannot be reached."""
@@ -372,6 +336,7 @@ def _day(ms: int | None) -> str:
 
 
 main.add_command(schema)
+main.add_command(import_file)
 
 
 if __name__ == "__main__":

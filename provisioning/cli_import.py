@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO
 
 import click
@@ -19,8 +19,44 @@ from .import_columns import Content
 from .import_plan import Verb
 from .models import ImportFile
 from .services import Services
+from .shell import data_option, open_installation, refusing
 
 _SHOWN = 20  # conflicts on the screen; --result has them all
+
+
+@click.command("import")
+@data_option
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Show what each line would change, and stop.")
+@click.option("--source", default=imports.SOURCE, show_default=True, help="Whose people these are.")
+@click.option("--column", "columns", multiple=True, help="ATTRIBUTE=HEADING, where a guess fails.")
+@click.option("--groups", is_flag=True, help="The lines are groups and members, not people.")
+@click.option("--suspend-gone", is_flag=True, help="Suspend who is of the source, not in the file.")
+@click.option("--result", type=click.File("w", encoding="utf-8"), help="Each line's outcome, CSV.")
+@refusing
+def import_file(
+    data: Path,
+    file: IO[bytes],
+    dry_run: bool,
+    source: str,
+    columns: tuple[str, ...],
+    groups: bool,
+    suspend_gone: bool,
+    result: IO[str] | None,
+) -> None:
+    """Import people or groups from a CSV FILE, as *Import CSV* in the panel does."""
+    failed = run(
+        open_installation(data),
+        file,
+        dry_run=dry_run,
+        source=source,
+        columns=columns,
+        groups=groups,
+        suspend_gone=suspend_gone,
+        result=result,
+    )
+    if failed:
+        raise click.ClickException(f"{failed} lines could not be done.")
 
 
 def run(
