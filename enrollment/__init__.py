@@ -25,6 +25,7 @@ _RATES = {
     "me_sign_in.at_reader": "10 per minute",
     "me_sign_in.collect": "30 per minute",
     "me_pin.start": "10 per minute",
+    "settings_mail.test": "10 per minute",
 }
 
 
@@ -54,6 +55,11 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
         me_sign_in,
         menu,
         pairing,
+        settings,
+        settings_accounts,
+        settings_branding,
+        settings_mail,
+        settings_models,
         sign_in,
         station_api,
         stations,
@@ -66,6 +72,7 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     )
 
     menu.register(app)
+    settings_branding.register(app)
     csrf.exempt(station_api.blueprint)
     for module in (
         sign_in,
@@ -90,6 +97,11 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
         imports,
         activity,
         tasks,
+        settings,
+        settings_models,
+        settings_mail,
+        settings_branding,
+        settings_accounts,
         activation,
         activation_browser,
         activation_driver,

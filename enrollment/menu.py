@@ -47,16 +47,21 @@ def _surroundings() -> dict[str, object]:
     return given
 
 
-def _shown(account: PanelAccount) -> dict[str, str]:
-    names = {
+def role_name(role: access.Role) -> str:
+    """Return what a role is called."""
+    names: dict[access.Role, str] = {
         access.Role.OWNER: _("Owner"),
         access.Role.OFFICER: _("Officer"),
         access.Role.OPERATOR: _("Operator"),
         access.Role.AUDITOR: _("Auditor"),
     }
+    return names[role]
+
+
+def _shown(account: PanelAccount) -> dict[str, str]:
     return {
         "name": account.name,
-        "role": names[access.Role(account.role)],
+        "role": role_name(access.Role(account.role)),
         "url": url_for("account.page"),
     }
 
@@ -80,6 +85,7 @@ def _menu() -> list[dict[str, object]]:
                 ("imports.imports", _("Import CSV"), "upload"),
                 ("activity.activity", _("Activity"), "activity"),
                 ("tasks.tasks", _("Long work"), "clock"),
+                ("settings.index", _("Settings"), "settings"),
             ],
         ),
     ]
@@ -123,4 +129,8 @@ _SECTION = {
     "at_reader": "",
     "directory_page": "directories",
     "directory_settings": "directories",
+    "settings_models": "settings",
+    "settings_mail": "settings",
+    "settings_branding": "settings",
+    "settings_accounts": "settings",
 }

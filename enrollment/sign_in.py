@@ -128,6 +128,20 @@ def owner() -> ResponseReturnValue:
     )
 
 
+@blueprint.get("/join")
+def join() -> ResponseReturnValue:
+    """Show an invited admin, or one who lost all keys, how to register a key."""
+    demo = services().settings.demo
+    return render_template(
+        "panel/owner.html",
+        form=None,
+        joining=True,
+        options_url=url_for(".owner_options"),
+        finish_url=url_for(".owner_finish"),
+        demo_url=url_for(".owner_demo") if demo else None,
+    )
+
+
 @blueprint.post("/owner/options")
 def owner_options() -> ResponseReturnValue:
     """Ask for the new owner's key; the link stays unused."""

@@ -104,6 +104,8 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.MAIL_FAILED: (_l("%(template)s not delivered yet"), "mail-x", "warn"),
     Event.MAIL_DEAD: (_l("%(template)s given up"), "mail-x", "bad"),
     Event.MAIL_CANCELLED: (_l("%(template)s cancelled"), "mail-x", ""),
+    Event.MAIL_TESTED: (_l("Test mail: %(result)s"), "mail-check", ""),
+    Event.MAIL_RETRIED: (_l("%(template)s queued once more"), "mail", ""),
     Event.STATION_PAIRED: (_l("Station %(station)s paired"), "router", "ok"),
     Event.STATION_RENAMED: (_l("Station %(old)s is now called %(station)s"), "router", ""),
     Event.STATION_REVOKED: (_l("Station %(station)s revoked"), "ban", "bad"),
@@ -141,7 +143,18 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.ACCOUNT_SIGNED_IN: (_l("Signed in to the panel"), "circle-user", ""),
     Event.ACCOUNT_SIGNED_OUT: (_l("Signed out of the panel"), "log-out", ""),
     Event.ACCOUNT_STEPPED_UP: (_l("Confirmed with the key"), "shield-check", ""),
+    Event.ACCOUNT_INVITED: (
+        _l("Link made by which %(account)s registers a key (%(role)s)"),
+        "send",
+        "",
+    ),
+    Event.ACCOUNT_ROLE_CHANGED: (
+        _l("Role of %(account)s changed from %(old)s to %(role)s"),
+        "user-cog",
+        "warn",
+    ),
     Event.ACCOUNT_SUSPENDED: (_l("Panel account %(account)s suspended"), "circle-pause", "bad"),
+    Event.ACCOUNT_RESUMED: (_l("Panel account %(account)s resumed"), "circle-play", "ok"),
     Event.ACCOUNT_HELD: (
         _l("Panel account %(account)s kept: it is the last owner's"),
         "triangle-alert",

@@ -20,8 +20,10 @@ from provisioning import access
 from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
 from provisioning.db import transaction
-from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded
+from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded, Unauthenticated
 from provisioning.models import PanelAccount, Session
+
+from . import kept
 
 P = ParamSpec("P")
 
@@ -76,7 +78,12 @@ def panel_page(
     def wrap(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
+            try:
+                g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
+            except Unauthenticated:
+                if request.method == "POST":
+                    kept.keep()
+                raise
             access.require_role(g.panel_session, role)
             if step_up:
                 access.require_step_up(g.panel_session)
@@ -98,6 +105,11 @@ def step_up_first(back: str) -> ResponseReturnValue | None:
         flash(_("Confirm with your key, then press the button again."), "info")
         return redirect(url_for("sign_in.step_up", next=back))
     return None
+
+
+def require_step_up() -> None:
+    """Raise StepUpNeeded unless the signed-in account has used its key again within the hour."""
+    access.require_step_up(panel_session())
 
 
 def may(role: Role) -> bool:

@@ -202,7 +202,9 @@ def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
     """
     if has_owner() and not recover:
         raise Forbidden("There is an owner already. Use --recover if no owner can sign in.")
-    OwnerLink.update(used_at=now_ms()).where(OwnerLink.used_at.is_null()).execute()
+    OwnerLink.update(used_at=now_ms()).where(
+        OwnerLink.used_at.is_null(), OwnerLink.account.is_null()
+    ).execute()
     token = secrets.token_urlsafe(32)
     OwnerLink.create(
         token_hash=hash_secret(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK
@@ -214,7 +216,12 @@ def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
 def find_owner_link(token: str) -> OwnerLink:
     """Return a live owner link; raises LinkDead for any other token."""
     link = OwnerLink.get_or_none(OwnerLink.token_hash == hash_secret(token))
-    if link is None or link.used_at is not None or link.expires_at <= now_ms():
+    if (
+        link is None
+        or link.used_at is not None
+        or link.expires_at <= now_ms()
+        or (link.account is not None and link.account.state == "suspended")
+    ):
         raise LinkDead("This link was used, has expired or was replaced by a newer one.")
     return link
 
@@ -236,15 +243,23 @@ def create_account(
     actor: Actor,
     email: str | None = None,
     user_handle: bytes | None = None,
+    *,
+    state: str = "active",
+    user: User | None = None,
 ) -> PanelAccount:
     """Make a panel account with its own WebAuthn user handle."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= 64:
         raise InvalidValue("A name has 1 to 64 characters.", "name")
     account = PanelAccount.create(
-        name=name, role=role, email=email, user_handle=user_handle or secrets.token_bytes(64)
+        name=name,
+        role=role,
+        email=email,
+        user_handle=user_handle or secrets.token_bytes(64),
+        state=state,
+        user=user,
     )
-    audit.record(actor, Event.ACCOUNT_CREATED, account=account.name, role=role)
+    audit.record(actor, Event.ACCOUNT_CREATED, user=user, account=account.name, role=role)
     return account
 
 
@@ -253,7 +268,7 @@ def hold_account_of(user: User, actor: Actor) -> None:
     if not _has_account(user):
         return
     for account in PanelAccount.select().where(
-        PanelAccount.user == user, PanelAccount.state == "active"
+        PanelAccount.user == user, PanelAccount.state != "suspended"
     ):
         if _only_owner_left(user):
             audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)

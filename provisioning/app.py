@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask, redirect, request
+from flask import Flask, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel
 from flask_limiter import Limiter
@@ -29,7 +29,8 @@ from .migrate import check_current
 from .models import Setting
 from .recorder import Recorder
 from .services import EXTENSION, Services
-from .settings import Settings, given_names, load
+from .services import services as current_services
+from .settings import LANGUAGES, Settings, given_names, load
 from .vault import Vault
 from .watch import Watch
 
@@ -128,4 +129,9 @@ def _hosts(settings: Settings) -> list[str]:
 
 
 def _locale() -> str:
-    return request.accept_languages.best_match(["en"]) or "en"
+    """Return what this person has chosen, else what the browser asks for, else our default."""
+    chosen = g.get("language")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    asked = request.accept_languages.best_match(LANGUAGES)
+    return asked or current_services().settings.language

@@ -34,6 +34,16 @@ def csp_nonce() -> str:
     return str(g.csp_nonce)
 
 
+def may_frame() -> None:
+    """Let this page show a frame of our own: the preview of a mail."""
+    g.csp_frames = True
+
+
+def may_be_framed() -> None:
+    """Let this answer be shown in a frame of ours; in it nothing runs and nothing can be sent."""
+    g.csp_framed = True
+
+
 def _add(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if response.mimetype == "text/html":
@@ -57,6 +67,18 @@ def _page_headers(nonce: str) -> Secure:
         .base_uri("'none'")
         .object_src("'none'")
     )
+    if g.get("csp_frames"):
+        policy = policy.frame_src("'self'")
+    if g.get("csp_framed"):
+        policy = (
+            ContentSecurityPolicy()
+            .default_src("'none'")
+            .style_src(f"'nonce-{nonce}'")
+            .frame_ancestors("'self'")
+            .base_uri("'none'")
+            .form_action("'none'")
+            .sandbox()
+        )
     permissions = PermissionsPolicy()
     for feature in ("camera", "geolocation", "microphone", "usb"):
         permissions.add_directive(feature)

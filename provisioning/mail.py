@@ -52,12 +52,22 @@ class Template(StrEnum):
     KEY_ADDED = "key_added"
     KEY_REVOKED = "key_revoked"
     LINK_REQUESTED = "link_requested"
+    ALERT = "alert"
+    TEST = "test"
 
 
 WITH_SECRET = frozenset({Template.ACTIVATION_LINK, Template.PIN})
 
-_ALWAYS = frozenset({"organisation", "name", "key_name", "base_url", "contact"})
+OUR_ACCENT = "#3d50d0"  # of the stylesheet, where an organisation has chosen no colour
+
+_ALWAYS = frozenset({"organisation", "name", "base_url", "contact"})
 _SOMETIMES = frozenset({"admin_name", "expires", "timezone", "kind", "reason", "user_id"})
+_NEEDED = {
+    Template.ACTIVATION_LINK: frozenset({"key_name", "expires"}),
+    Template.ALERT: frozenset({"alert", "subject", "path"}),
+    Template.TEST: frozenset[str](),
+}
+_OF_A_KEY = frozenset({"key_name"})  # which most mails are about
 
 
 class MailTemporary(KeywrightError):
@@ -87,25 +97,30 @@ class Rendered:
 def check_context(template: Template, context: Context, secret: str | None) -> None:
     """Refuse what the template cannot say. Raises ValueError: the caller has to be mended.
 
-    Always: `organisation`, `name` (of the key's holder), `key_name`, `base_url`, `contact`. If
-    known: `admin_name` (who caused it; in LINK_REQUESTED who is asked). ACTIVATION_LINK: `expires`
-    (ms), and if known `kind` (lifecycle.KeyKind) and `timezone` (IANA name, for `expires`).
-    KEY_REVOKED: if known `reason` (words). LINK_REQUESTED: if known `user_id` (resource id). Other
-    names are refused, so that no card serial or link slips into a PIN mail (R19).
+    Always: `organisation`, `name` (of the key's holder, or of the admin who is told), `base_url`,
+    `contact`; `key_name` but for ALERT and TEST. If known: `admin_name` (who caused it; in
+    LINK_REQUESTED who is asked). ACTIVATION_LINK: `expires` (ms), and if known `kind`
+    (lifecycle.KeyKind) and `timezone` (IANA name, for `expires`). KEY_REVOKED: if known `reason`
+    (lifecycle.Reason). LINK_REQUESTED: if known `user_id` (resource id). ALERT: `alert`
+    (alerts.Kind), `subject` (what it is about) and `path` (the page that helps). Other names are
+    refused, so that no card serial or link slips into a PIN mail (R19).
     """
-    needed = _ALWAYS | ({"expires"} if template is Template.ACTIVATION_LINK else set())
+    needed = _ALWAYS | _NEEDED.get(template, _OF_A_KEY)
     missing = needed - context.keys()
-    unknown = context.keys() - _ALWAYS - _SOMETIMES
+    unknown = context.keys() - needed - _OF_A_KEY - _SOMETIMES
     if missing or unknown:
         raise ValueError(f"{template} mail: missing {sorted(missing)}, unknown {sorted(unknown)}")
     if (secret is None) == (template in WITH_SECRET):
         raise ValueError(f"{template} mail: secret {'missing' if secret is None else 'unwanted'}")
 
 
-def render(template: Template, context: Context, secret: str | None, locale: str) -> Rendered:
+def render(
+    template: Template, context: Context, secret: str | None, locale: str, accent: str = ""
+) -> Rendered:
     """Return the mail in `locale`, or in English where no such locale exists.
 
-    Needs an app context with Flask-Babel; `secret` is the link or the PIN.
+    Needs an app context with Flask-Babel; `secret` is the link or the PIN, `accent` the colour of
+    the button (#rrggbb) if it is not ours.
     """
     check_context(template, context, secret)
     chosen = _locale(locale)
@@ -116,7 +131,7 @@ def render(template: Template, context: Context, secret: str | None, locale: str
         }
         values["expires"] = _moment(context.get("expires"), context.get("timezone"), chosen)
         values["lang"], values["dir"] = str(chosen).replace("_", "-"), chosen.text_direction
-        values["secret"] = secret
+        values["secret"], values["accent"] = secret, accent or OUR_ACCENT
         # Past Flask's render_template: an app's context processors expect a request.
         environment = current_app.jinja_env
         text = environment.get_template(f"mail/{template}.txt").render(values)
@@ -171,8 +186,8 @@ def _wrap(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def send(settings: Settings, recipient: str, rendered: Rendered, message_id: str) -> None:
-    """Hand one mail to the mail server; returns when the server has said 250.
+def send(settings: Settings, recipient: str, rendered: Rendered, message_id: str) -> str:
+    """Hand one mail to the mail server; return its 250, which may quote what it was given.
 
     Needs an app context (Flask-Mail) and must not be called in a database transaction. Raises
     MailUnreachable, MailTemporary or MailPermanent, whose texts hold nothing of the mail. A server
@@ -188,6 +203,7 @@ def send(settings: Settings, recipient: str, rendered: Rendered, message_id: str
             raise MailUnreachable(_why_unreachable(error)) from None
         try:
             connection.send(message)
+            return connection.last_reply
         except smtplib.SMTPRecipientsRefused as error:
             raise _refused("address", *error.recipients[recipient], quote=True) from None
         except smtplib.SMTPSenderRefused as error:
@@ -198,6 +214,7 @@ def send(settings: Settings, recipient: str, rendered: Rendered, message_id: str
             raise _refused("mail", error.smtp_code, error.smtp_error, quote=False) from None
         except (smtplib.SMTPException, OSError):
             raise MailTemporary("The connection to the mail server broke off.") from None
+    raise AssertionError("a suppressed exception")  # unreachable: nothing here suppresses one
 
 
 def _check_recipient(recipient: str) -> None:
@@ -282,6 +299,21 @@ class _Message(flask_mail.Message):
         return message.as_bytes()
 
 
+class _Hearing(smtplib.SMTP):
+    """Keeps what the server says to a mail; smtplib checks it and throws it away."""
+
+    heard = ""
+
+    def data(self, msg: bytes | str) -> tuple[int, bytes]:  # type: ignore[override]
+        code, said = super().data(msg)
+        self.heard = _reply(code, said, quote=True)
+        return code, said
+
+
+class _HearingTls(_Hearing, smtplib.SMTP_SSL):
+    pass
+
+
 class _Connection(flask_mail.Connection):
     def __init__(self, settings: Settings) -> None:
         mail = flask_mail.Mail()
@@ -299,16 +331,19 @@ class _Connection(flask_mail.Connection):
         # Given, because smtplib would ask DNS for our name and wait as long as DNS likes.
         self._our_name = urlsplit(settings.base_url).hostname or "localhost"
 
+    @property
+    def last_reply(self) -> str:
+        """What the server said to the last mail: code and words, on one line."""
+        return self.host.heard if isinstance(self.host, _Hearing) else ""
+
     def configure_host(self) -> smtplib.SMTP | smtplib.SMTP_SSL:
         mail, context = self.mail, ssl.create_default_context()
         port = mail.port or 25
-        host: smtplib.SMTP | smtplib.SMTP_SSL
+        host: _Hearing
         if mail.use_ssl:
-            host = smtplib.SMTP_SSL(
-                mail.server, port, self._our_name, timeout=TIMEOUT, context=context
-            )
+            host = _HearingTls(mail.server, port, self._our_name, timeout=TIMEOUT, context=context)
         else:
-            host = smtplib.SMTP(mail.server, port, self._our_name, timeout=TIMEOUT)
+            host = _Hearing(mail.server, port, self._our_name, timeout=TIMEOUT)
         with contextlib.ExitStack() as undo:
             undo.callback(host.close)
             if mail.use_tls:

@@ -53,7 +53,10 @@ def become(
     if account is None:
         address = check_address(email) if email else None
         account = access.create_account(name, Role(link.role), CLI, address, _handle(link))
-    sign_in.add_panel_key(account, verified, "First key", services)
+        sign_in.add_panel_key(account, verified, "First key", services)
+        return account
+    _let_in(account)
+    sign_in.add_panel_key(account, verified, _label(account), services)
     return account
 
 
@@ -62,7 +65,21 @@ def open_demo(link: OwnerLink, services: Services) -> PanelAccount:
     if not services.settings.demo or link.account is None:
         raise Forbidden("This link registers a key.")
     access.use_owner_link(link)
+    _let_in(link.account)
     return link.account
+
+
+def _let_in(account: PanelAccount) -> None:
+    """An invited account is one that works from its first key on."""
+    if account.state == "invited":
+        account.state = "active"
+        account.save()
+
+
+def _label(account: PanelAccount) -> str:
+    """Name a key that came by a link, so that its owner can tell it from the others."""
+    count = len(panel_keys.of_account(account))
+    return "First key" if not count else f"Key {count + 1}"
 
 
 def _handle(link: OwnerLink) -> bytes:

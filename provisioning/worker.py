@@ -141,8 +141,9 @@ class Worker:
             secret = outbox.secret_of(row, self._services.vault)
         except SealBroken as error:
             raise MailPermanent(str(error)) from None
-        rendered = mail.render(template, context, secret, row.locale)
-        mail.send(self._services.settings, row.recipient, rendered, row.message_id)
+        settings = self._services.settings
+        rendered = mail.render(template, context, secret, row.locale, settings.accent_colour)
+        mail.send(settings, row.recipient, rendered, row.message_id)
 
     @contextmanager
     def _surviving(self, task: str) -> Iterator[None]:

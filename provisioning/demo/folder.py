@@ -117,7 +117,8 @@ def enter(data: Path, services: Services, cards: CardBox) -> Entry:
 def _sign_in_url(account: PanelAccount, services: Services) -> str:
     text = secrets.token_urlsafe(32)
     with transaction():
-        OwnerLink.update(used_at=now_ms()).where(OwnerLink.used_at.is_null()).execute()
+        mine = OwnerLink.account == account, OwnerLink.used_at.is_null()
+        OwnerLink.update(used_at=now_ms()).where(*mine).execute()
         OwnerLink.create(
             token_hash=access.hash_secret(text),
             role=Role.OWNER,

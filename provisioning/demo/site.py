@@ -58,6 +58,10 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
     CSRFProtect(app)
     times.register(app)
 
+    app.jinja_env.globals.update(
+        logo_url=lambda: url_for("static", filename="logo.svg"), accent_url=lambda: ""
+    )
+
     @app.context_processor
     def _page() -> dict[str, object]:
         return {

@@ -19,7 +19,7 @@ class PanelAccount(Row):
     name = TextField()
     email = TextField(null=True)
     role = CharField()  # access.Role
-    state = CharField(default="active")  # active | suspended
+    state = CharField(default="active")  # active | invited (no key yet) | suspended
     user = ForeignKeyField(User, null=True, backref="accounts")
     user_handle = BlobField(unique=True)
     created_at = BigIntegerField(default=now_ms)

@@ -42,7 +42,11 @@ def app() -> Flask:
     Babel(app)
     times.register(app)
     app.jinja_env.globals.update(
-        csrf_token=lambda: "form-token", csp_nonce=lambda: "page-nonce", get_locale=lambda: "en"
+        csrf_token=lambda: "form-token",
+        csp_nonce=lambda: "page-nonce",
+        get_locale=lambda: "en",
+        logo_url=lambda: "/static/logo.svg",
+        accent_url=lambda: "",
     )
     return app
 

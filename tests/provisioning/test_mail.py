@@ -83,7 +83,13 @@ def sink() -> Iterator[Sink]:
         yield sink
 
 
+OF_A_KEY = [one for one in Template if one not in (Template.ALERT, Template.TEST)]
+ALERT: Context = {"alert": "key_locked", "subject": "Card of Ada Lovelace", "path": "/users"}
+
+
 def render(template: Template, locale: str = "en", **changes: str | int | None) -> Rendered:
+    if template is Template.ALERT:
+        changes = {**ALERT, **changes}
     return mail.render(template, {**CONTEXT, **changes}, SECRETS.get(template), locale)
 
 
@@ -132,7 +138,7 @@ def test_both_halves_of_a_mail_say_the_same(template: Template) -> None:
         assert line in shown
 
 
-@pytest.mark.parametrize("template", Template)
+@pytest.mark.parametrize("template", OF_A_KEY)
 def test_every_mail_says_who_sent_it_for_which_key_and_whom_to_ask(template: Template) -> None:
     letter = render(template)
     for half in (" ".join(letter.text.split()), visible(letter.html)):

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What was typed into a form whose session had ended: it is there again after signing in.
+
+It waits in the signed form cookie, on the browser that it was typed in, for its own page only;
+secrets are left out, and what is too long for a cookie is not kept.
+"""
+
+from __future__ import annotations
+
+from flask import request, session
+from werkzeug.datastructures import MultiDict
+
+LONGEST = 2500  # characters; a browser drops a cookie above 4 KB
+_NAME = "kept"
+_LEFT_OUT = ("csrf_token", "password", "token", "pin")
+
+
+def keep() -> None:
+    """Keep the form that this request posts."""
+    fields = [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if not any(part in name for part in _LEFT_OUT)
+    ]
+    if fields and sum(len(name) + len(value) for name, value in fields) <= LONGEST:
+        session[_NAME] = {"path": request.path, "fields": fields}
+
+
+def take() -> MultiDict[str, str] | None:
+    """Return what was kept for this page, once, or None."""
+    kept = session.get(_NAME)
+    if not isinstance(kept, dict) or kept.get("path") != request.path:
+        return None
+    del session[_NAME]
+    return MultiDict((str(name), str(value)) for name, value in kept["fields"])
