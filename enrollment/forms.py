@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
+    DateField,
     Field,
     IntegerField,
     RadioField,
@@ -122,7 +123,14 @@ class SecurityKeyForm(Form):
         _l("How to activate"),
         choices=_methods,
     )
+    ends_on = DateField(_l("Works until the end of"), [Optional()])
     station = SelectField(_l("Reader"), choices={}, validate_choice=False)
+
+
+class TermForm(Form):
+    """How long a key works; an empty day is for good."""
+
+    ends_on = DateField(_l("Works until the end of"), [Optional()])
 
 
 class StationForm(Form):

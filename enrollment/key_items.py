@@ -11,7 +11,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import activations, approvals, attestation, group_policies, jobs, keys
+from provisioning import activations, approvals, attestation, group_policies, jobs, keys, times
 from provisioning.access import Role
 from provisioning.approvals import ApprovalState
 from provisioning.jobs import Op
@@ -56,6 +56,7 @@ def reason_words(reason: str | None) -> str:
             Reason.LEFT: _("the person left"),
             Reason.SUPERSEDED: _("replaced by another key"),
             Reason.CANCELLED: _("cancelled"),
+            Reason.ENDED: _("its time was over"),
             Reason.ON_HOLD: _("on hold"),
             Reason.COUNTER_REGRESSED: _("its counter went backwards: there may be a copy"),
         }.get(Reason(reason), "")
@@ -106,6 +107,26 @@ def _forced(key: SecurityKey) -> str:
 
 
 def _note(key: SecurityKey) -> str:
+    said = [_state_note(key), _ends(key), _replacement(key)]
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _ends(key: SecurityKey) -> str:
+    if key.ends_at is None or key.state == KeyState.REVOKED:
+        return ""
+    return str(_("Ends by itself on %(moment)s.", moment=times.exact(key.ends_at)))
+
+
+def _replacement(key: SecurityKey) -> str:
+    if key.replaces is None or key.state != KeyState.PENDING:
+        return ""
+    old = key.replaces
+    if old.state == KeyState.REVOKED:
+        return ""
+    return str(_("“%(key)s” is revoked as soon as this one works.", key=old.name))
+
+
+def _state_note(key: SecurityKey) -> str:
     if key.state == KeyState.NEEDS_RESET:
         return str(
             _(
@@ -163,6 +184,9 @@ def _activation(key: SecurityKey) -> dict[str, object] | None:
     }
 
 
+_REPLACED_IN = (KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET)
+
+
 def _actions(key: SecurityKey) -> list[Action]:
     if not may(Role.OPERATOR) or key.state == KeyState.DRAFT:
         return []
@@ -170,7 +194,7 @@ def _actions(key: SecurityKey) -> list[Action]:
 
     def offer(verb: str, label: str, icon: str, tone: str = "", ask: Ask | None = None) -> None:
         url = url_for(f"keys.{verb}", key_id=key.resource_id)
-        found.append(Action(label, url, icon, tone, link=verb == "rename", ask=ask))
+        found.append(Action(label, url, icon, tone, link=verb in ("rename", "ends"), ask=ask))
 
     def at_reader(verb: str, label: str, icon: str) -> None:
         url = url_for("key_reader.choose", key_id=key.resource_id, verb=verb)
@@ -190,6 +214,10 @@ def _actions(key: SecurityKey) -> list[Action]:
             at_reader("reset", _("Reset card"), "rotate-ccw")
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))
+    if key.user is not None and key.user.active and state in _REPLACED_IN:
+        url = url_for("wizard.assign_key", user_id=key.user.resource_id, replaces=key.resource_id)
+        gone = key.reason in (Reason.LOST, Reason.STOLEN, Reason.DAMAGED)
+        found.append(Action(_("Replace"), url, "credit-card", "primary" if gone else "", link=True))
     lacks_word = state is KeyState.PENDING and _lacks_word(key)
     if lacks_word and approvals.of_key(key) is None:
         url = url_for("approvals.ask", key_id=key.resource_id)
@@ -205,6 +233,7 @@ def _actions(key: SecurityKey) -> list[Action]:
     if card and state in (KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET):
         at_reader("return", _("Return card to stock"), "undo-2")
     offer("rename", _("Rename"), "pencil")
+    offer("ends", _("End date") if key.ends_at is None else _("Move end date"), "clock")
     if officer:
         offer("revoke", _("Revoke"), "ban", "danger-quiet", ask=_revoke(key))
     return found

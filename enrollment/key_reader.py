@@ -131,7 +131,7 @@ def _queue(verb: Verb, station: Station, key: SecurityKey) -> Job:
         return orders.queue_forced_change(station, key, web.actor())
     if verb is Verb.ASSIGN:
         return orders.queue_enrolment(station, key, services(), web.actor())
-    return orders.queue_reset(station, key, web.actor(), reader_verbs.wipe_of(verb))
+    return orders.queue_reset(station, key, services(), web.actor(), reader_verbs.wipe_of(verb))
 
 
 def _allowed(user: User, verb: str) -> ResponseReturnValue | None:

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, activations, assignment, jobs, key_pages, keys
+from provisioning import access, activations, assignment, jobs, key_pages, keys, terms
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, Taken, WrongState
@@ -19,7 +19,7 @@ from provisioning.models import SecurityKey, User
 from provisioning.services import services
 
 from . import key_table, web
-from .forms import NameForm
+from .forms import NameForm, TermForm
 from .web import panel_page
 
 blueprint = Blueprint("keys", __name__, url_prefix="/keys")
@@ -120,6 +120,32 @@ def rename(key_id: str) -> ResponseReturnValue:
         lead=None,
         form=form,
         save_label=_("Rename"),
+        back={
+            "label": user.display_name,
+            "url": url_for("users.user", user_id=user.resource_id),
+        },
+    )
+
+
+@blueprint.route("/<key_id>/ends", methods=["GET", "POST"])
+@panel_page(Role.OPERATOR)
+def ends(key_id: str) -> ResponseReturnValue:
+    """Lend a key until a day, give it more time, or let it be for good."""
+    key, user = _key(key_id)
+    form = TermForm(ends_on=terms.day_of(key))
+    if form.validate_on_submit():
+        day = form.ends_on.data
+        try:
+            with transaction():
+                terms.set_end(key, terms.end_of(day) if day is not None else None, web.actor())
+            return _page(user)
+        except InvalidValue as error:
+            form.blame(error, "ends_on")
+    return render_template(
+        "panel/term.html",
+        key_name=key.name,
+        form=form,
+        ends_at=key.ends_at,
         back={
             "label": user.display_name,
             "url": url_for("users.user", user_id=user.resource_id),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from provisioning import faults
+from provisioning import faults, times
 from provisioning.audit import Event
 from provisioning.jobs import Op
 from provisioning.mail import Template
@@ -81,6 +81,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.KEY_RESUMED: (_l("“%(name)s” resumed"), "circle-play", "ok"),
     Event.KEY_REVOKED: (_l("“%(name)s” revoked (%(reason)s)"), "ban", "bad"),
     Event.KEY_RENAMED: (_l("“%(old)s” is now called “%(name)s”"), "pencil", ""),
+    Event.KEY_TERM_SET: (_l("Last moment of “%(name)s”: %(ends_at)s"), "clock", ""),
     Event.KEY_NEEDS_RESET: (_l("“%(name)s” needs a reset: %(why)s"), "rotate-ccw", "bad"),
     Event.KEY_REFUSED: (_l("A key was refused (%(reason)s)"), "circle-alert", "bad"),
     Event.CARD_RECOGNISED: (_l("“%(name)s” recognised at %(station)s"), "scan-line", ""),
@@ -244,6 +245,8 @@ def _shown(name: str, value: object) -> object:
             Template.ACTIVATION_LINK: _("Mail with the registration link"),
             Template.LINK_REQUESTED: _("Mail to the admins"),
         }.get(Template(str(value)), _("Notice"))
+    if name == "ends_at":
+        return times.exact(value) if isinstance(value, int) else _("none, it is for good")
     if name == "fault":
         return faults.of(str(value)).sentence
     return str(value).replace("_", " ") if name == "reason" else value

@@ -57,6 +57,11 @@ def assign_key(user_id: str) -> ResponseReturnValue:
         raise WrongState(_("%(name)s is suspended: reactivate first.", name=user.display_name))
     with transaction():
         row = wizard_draft.start(web.panel_account(), user)
+        old = request.args.get("replaces", "")
+        if old:
+            typed = Typed(replaces=old)
+            wizard_draft.replaced(row, typed)  # somebody else's is not there
+            wizard_draft.save(row, typed)
     return redirect(wizard_view.step_url(row, Step.SECURITY_KEY))
 
 

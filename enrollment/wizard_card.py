@@ -158,6 +158,7 @@ def reset(draft_id: str) -> ResponseReturnValue:
         wipe = orders.queue_reset(
             station_choice.chosen(form.station.data or ""),
             jobs.key_of(job),
+            services(),
             web.actor(),
             Wipe.BLANK,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from provisioning import access, assignment, directory, group_policies, groups, jobs, keys
+from provisioning import access, assignment, directory, group_policies, groups, jobs, keys, terms
 from provisioning.audit import Actor
 from provisioning.errors import Forbidden, InvalidValue, KeywrightError, NotFound, Taken, WrongState
 from provisioning.jobs import Op, PinMode
@@ -66,6 +66,8 @@ def confirm(
         made = _tapped(row, user, account, services, actor)
     elif plan is Plan.BY_USER:
         made = _by_user(row, typed, user, services, actor)
+    if made.key is not None:
+        _limit(made.key, typed, actor)
     row.state, row.user, row.key = "confirmed", user, made.key
     wizard_draft.save(row, Typed())  # what was typed is in the user now, and nowhere else
     return made
@@ -99,12 +101,19 @@ def blame(row: WizardDraft, error: KeywrightError) -> Blame:
         "displayName": (Step.USER_INFORMATION, "display_name"),
         "emails": (Step.USER_INFORMATION, "email"),
         "key_name": (Step.SECURITY_KEY, "key_name"),
+        "ends_on": (Step.SECURITY_KEY, "ends_on"),
         "members": (Step.GROUPS, "groups"),
     }
     step, name = known.get(field, (Step.SECURITY_KEY, "method"))
     if step not in wizard_draft.steps_of(row):
         step, name = Step.SECURITY_KEY, "method"
     return Blame(step, name, str(error))
+
+
+def _limit(key: SecurityKey, typed: Typed, actor: Actor) -> None:
+    ends_at = wizard_draft.ends_at(typed)
+    if ends_at is not None:
+        terms.set_end(key, ends_at, actor)
 
 
 def _create(typed: Typed, actor: Actor) -> User:
@@ -134,8 +143,15 @@ def _tapped(
         keys.rename(key, keys.check_name(name, user, besides=key), actor)
     else:
         keys.check_name(name, user, besides=key)
+    _replace(key, row)
     works = assignment.confirm_tapped(key, user, services, actor)
     return Confirmed(user, key, waits=not works)
+
+
+def _replace(key: SecurityKey, row: WizardDraft) -> None:
+    old = wizard_draft.replaced(row, wizard_draft.read(row))
+    if old is not None:
+        assignment.replace(key, old)
 
 
 def _by_user(
@@ -144,6 +160,7 @@ def _by_user(
     kind = KeyKind(typed.key.get("kind", KeyKind.CONTACTLESS_CARD))
     name = wizard_draft.key_name(row, typed)
     key = keys.draft(kind, name, "user", user=user, actor=actor)
+    _replace(key, row)
     sent = assignment.confirm_by_user(key, user, services, actor)
     if sent is None:
         return Confirmed(user, key, waits=True)

@@ -13,17 +13,18 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from enum import StrEnum, unique
 
 from flask_babel import gettext as _
 
-from provisioning import directory, group_policies, jobs
+from provisioning import directory, group_policies, jobs, keys, terms
 from provisioning.clock import now_ms
-from provisioning.errors import NotFound
+from provisioning.errors import InvalidValue, NotFound
 from provisioning.group_policies import Ruling
 from provisioning.jobs import Op
 from provisioning.lifecycle import JobState, KeyKind
-from provisioning.models import Job, PanelAccount, User, WizardDraft
+from provisioning.models import Job, PanelAccount, SecurityKey, User, WizardDraft
 from provisioning.services import Services
 
 from .user_page import ENTERPRISE
@@ -57,7 +58,8 @@ class Typed:
 
     `seen` are steps that were submitted, `faults` sentences from a Confirm that did not go
     through, by step and field; `assign_at` is when the card's assignment was asked for and step-up
-    came first; `turn` counts submits, so that a save under way before one is known as late.
+    came first; `turn` counts submits, so that a save under way before one is known as late;
+    `replaces` is the id of the key that the new one takes over from.
     """
 
     user: dict[str, str] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Typed:
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
     assign_at: int = 0
     turn: int = 0
+    replaces: str = ""
 
 
 def start(account: PanelAccount, user: User | None = None) -> WizardDraft:
@@ -196,15 +199,43 @@ def key_name(row: WizardDraft, typed: Typed) -> str:
         return " ".join(typed.key["key_name"].split())
     if typed.key and not typed.key.get("auto"):
         return ""
-    kind = typed.key.get("kind", KeyKind.CONTACTLESS_CARD)
-    return suggested_name(kind, person_name(row, typed))
+    return _suggestion(row, typed, typed.key.get("kind", KeyKind.CONTACTLESS_CARD))
+
+
+def _suggestion(row: WizardDraft, typed: Typed, kind: str) -> str:
+    suggested = suggested_name(kind, person_name(row, typed))
+    return keys.free_name(suggested, row.user, besides=row.key)
+
+
+def ends_at(typed: Typed) -> int | None:
+    """Return the last moment (ms) of a temporary key as it was typed, or None.
+
+    Raises InvalidValue for what is no day; the form says so before.
+    """
+    text = typed.key.get("ends_on", "")
+    if not text:
+        return None
+    try:
+        return terms.end_of(date.fromisoformat(text))
+    except ValueError as error:
+        raise InvalidValue("This is not a day.", "ends_on") from error
+
+
+def replaced(row: WizardDraft, typed: Typed) -> SecurityKey | None:
+    """Return the key that the new one takes over from, or None; raises NotFound."""
+    if not typed.replaces:
+        return None
+    old = keys.get_key(typed.replaces)
+    if old.user_id != row.user_id:
+        raise NotFound("There is no such key.")
+    return old
 
 
 def take_key(row: WizardDraft, typed: Typed, form: Mapping[str, str]) -> None:
     """Keep the answers of step 3; a name that is still the suggestion follows device and person."""
-    told = take_fields(form, ["assign_key", "kind", "key_name", "method", "station"])
-    person = person_name(row, typed)
-    suggestions = {suggested_name(kind, person) for kind in KeyKind}
+    names = ["assign_key", "kind", "key_name", "method", "ends_on", "station"]
+    told = take_fields(form, names)
+    suggestions = {_suggestion(row, typed, kind) for kind in KeyKind}
     if told["key_name"] in suggestions:
         told["auto"] = "y"
     typed.key = told

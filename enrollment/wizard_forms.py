@@ -8,8 +8,9 @@ from __future__ import annotations
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning import keys
+from provisioning import keys, terms
 from provisioning.access import Role
+from provisioning.clock import now_ms
 from provisioning.errors import InvalidValue, Taken
 from provisioning.lifecycle import KeyKind
 from provisioning.models import WizardDraft
@@ -113,6 +114,8 @@ def _check_key(form: SecurityKeyForm, row: WizardDraft, typed: Typed, services: 
         keys.check_name(form.key_name.data or "", row.user, besides=row.key)
     except (InvalidValue, Taken) as error:
         form.blame(error, "key_name")
+    if form.ends_on.data is not None and terms.end_of(form.ends_on.data) <= now_ms():
+        form.ends_on.errors = [_("This day is over: choose a later one.")]
     by_user = form.method.data == "user"
     ruling = wizard_draft.ruling(row, typed, services)
     method, kind = Method(form.method.data), KeyKind(form.kind.data)

@@ -12,7 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, group_policies, groups, jobs, keys
+from provisioning import group_pages, group_policies, groups, jobs, keys, times
 from provisioning.group_policies import Ruling
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
@@ -63,6 +63,9 @@ def title(row: WizardDraft) -> str:
     """Return what this wizard does."""
     if row.user is None:
         return str(_("New User"))
+    old = wizard_draft.replaced(row, wizard_draft.read(row))
+    if old is not None:
+        return str(_("Replace “%(key)s”", key=old.name))
     return str(_("Assign security key to %(name)s", name=row.user.display_name))
 
 
@@ -185,6 +188,13 @@ def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
         said.append(_pin_words(policy.pin_delivery, address))
     if plan is Plan.BY_USER:
         said.append(_("A registration link goes to %(address)s.", address=address))
+    old = wizard_draft.replaced(row, typed)
+    if old is not None and plan is Plan.TAPPED:
+        said.append(_("“%(key)s” is revoked for ever in the same moment.", key=old.name))
+    elif old is not None and plan is Plan.BY_USER:
+        said.append(
+            _("“%(key)s” stays as it is until the new one works; then it is revoked.", key=old.name)
+        )
     return said
 
 
@@ -228,6 +238,9 @@ def _key_facts(row: WizardDraft, typed: Typed) -> list[tuple[str, str]]:
         (_("Security Key Device"), keys.KINDS[kind]),
         (_("Name"), wizard_draft.key_name(row, typed)),
     ]
+    ends_at = wizard_draft.ends_at(typed)
+    if ends_at is not None:
+        facts.append((_("Works until"), times.exact(ends_at)))
     if plan is Plan.BY_USER:
         address = wizard_draft.address(row, typed) or ""
         return [*facts, (_("How to activate"), _("Activate by user")), (_("Link to"), address)]

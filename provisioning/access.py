@@ -101,7 +101,8 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
         raise Unauthenticated("This account is suspended.")
     if session.user is not None and (not session.user.active or session.user.deleted_at):
         raise Unauthenticated("Please sign in.")
-    if kind is SessionKind.USER and session.key is not None and session.key.state != "active":
+    key = session.key if kind is SessionKind.USER else None
+    if key is not None and (key.state != "active" or (key.ends_at or now) < now):
         raise Unauthenticated("The key that you signed in with was stopped.")
     return session
 

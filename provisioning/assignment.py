@@ -44,7 +44,7 @@ def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Acto
         approvals.ask(key, user, actor)
         return False
     audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
-    keys.activate(key, actor)
+    _let_work(key, actor)
     _hand_over(job, key, user, policy, services, actor)
     return True
 
@@ -86,7 +86,7 @@ def approve(approval: Approval, account: PanelAccount, services: Services) -> No
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
     _check_pin(job, key, policy, services)
-    keys.activate(key, actor)
+    _let_work(key, actor)
     _hand_over(job, key, user, policy, services, actor)
 
 
@@ -119,7 +119,7 @@ def complete(job: Job, services: Services, actor: Actor) -> None:
     if session is not None and session.activation is not None:
         activations.use(session.activation, actor)
     activations.end_for_key(key, LinkState.SUPERSEDED)
-    keys.activate(key, actor)
+    _let_work(key, actor)
     _hand_over(job, key, user, policy, services, actor)
 
 
@@ -131,7 +131,7 @@ def complete_in_browser(
     group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
     approvals.require(policy, key)
     activations.use(activation, actor)
-    keys.activate(key, actor)
+    _let_work(key, actor)
     job = jobs.of_key(key, Op.ENROL)
     if job is not None and job.state in jobs.OPEN:
         jobs.cancel(job, actor)  # begun at a reader and left there
@@ -167,6 +167,27 @@ def reveal_pin(job: Job, services: Services, actor: Actor) -> str:
     job.save()
     audit.record(actor, Event.PIN_REVEALED, user=job.user, key=job.key)
     return pin
+
+
+def replace(new: SecurityKey, old: SecurityKey) -> None:
+    """Let a new key take over from an old one of the same person, as soon as it works.
+
+    Raises WrongState for an old key that is over or somebody else's.
+    """
+    if old.user_id != new.user_id or old.state not in keys.LIVING:
+        raise WrongState("The key to be replaced is over already: assign a new one.")
+    new.replaces = old
+    new.save()
+
+
+def _let_work(key: SecurityKey, actor: Actor) -> None:
+    keys.activate(key, actor)
+    # In the transaction that makes the new one work: its holder is never left without a key.
+    old = key.replaces
+    if old is not None and old.state in keys.LIVING:
+        activations.cancel(old, actor)
+        jobs.cancel_for_key(old, actor)
+        keys.revoke(old, Reason.SUPERSEDED, actor)
 
 
 def _check_pin(job: Job, key: SecurityKey, policy: Policy, services: Services) -> None:

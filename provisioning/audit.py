@@ -59,6 +59,7 @@ class Event(StrEnum):
     KEY_RESUMED = "key.resumed"
     KEY_REVOKED = "key.revoked"
     KEY_RENAMED = "key.renamed"
+    KEY_TERM_SET = "key.term_set"
     KEY_NEEDS_RESET = "key.needs_reset"
     KEY_REFUSED = "key.refused"
     CARD_RECOGNISED = "card.recognised"

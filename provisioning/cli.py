@@ -28,6 +28,7 @@ from . import (
     logs,
     stations,
     supervisor,
+    terms,
     tokens,
     traces,
 )
@@ -117,13 +118,15 @@ def worker(data: Path) -> None:
     logs.configure()
     services = open_installation(data)
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
+    ended = Hook("end_temporary_keys", MINUTE, terms.end_due)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
     files = Hook("erase_imports", MINUTE, imports.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    Worker(create_app(services), services, [leavers, pins, asked, files]).run(stop)
+    hooks = [leavers, ended, pins, asked, files]
+    Worker(create_app(services), services, hooks).run(stop)
 
 
 def _finish_leavers() -> None:

@@ -73,6 +73,17 @@ def check_name(name: str, user: User | None, besides: SecurityKey | None = None)
     return name
 
 
+def free_name(name: str, user: User | None, besides: SecurityKey | None = None) -> str:
+    """Return the name, numbered if a living key of this user has it already."""
+    taken = (
+        {fold(key.name) for key in of_user(user) if key != besides and key.state in LIVING}
+        if (user is not None and user.id is not None)
+        else set()
+    )
+    numbered = (name if n == 1 else f"{name[: MAX_NAME - 4]} {n}" for n in range(1, 1_000))
+    return next((free for free in numbered if fold(free) not in taken), name)
+
+
 def assign(key: SecurityKey, user: User, actor: Actor) -> None:
     """Give a drafted key to a user: it now waits for its activation."""
     key.user = user
@@ -120,6 +131,7 @@ def activate(key: SecurityKey, actor: Actor) -> None:
     """Make a registered key count. Raises InvalidValue when no credential is there."""
     if not Credential.select().where(Credential.key == key).exists():
         raise InvalidValue("This key has no credential yet.", "key")
+    _check_holder(key)
     key.state = advance(KEY, KeyState(key.state), KeyState.ACTIVE, "key")
     key.activated_at = now_ms()
     key.save()
@@ -143,6 +155,7 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
 
 def resume(key: SecurityKey, actor: Actor) -> None:
     """Let a suspended key go on where it was: active if it ever was, else pending."""
+    _check_holder(key)
     to = KeyState.ACTIVE if key.activated_at is not None else KeyState.PENDING
     key.state = advance(KEY, KeyState(key.state), to, "key")
     key.reason = key.suspended_at = None
@@ -279,6 +292,12 @@ def refresh_status(user: User) -> None:
     """Store the derived status where the Users list can find it by an index."""
     user.status = status_of(user)
     User.update(status=user.status).where(User.id == user.id).execute()
+
+
+def _check_holder(key: SecurityKey) -> None:
+    # No path may let a leaver's key work, however it is reached (R16).
+    if key.user is not None and not key.user.active:
+        raise WrongState(f"{key.user.display_name} is suspended: reactivate first.")
 
 
 def _refresh(key: SecurityKey) -> None:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     LEFT = "left_the_company"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
+    ENDED = "ended"  # a temporary key's time is over
     ON_HOLD = "on_hold"
     COUNTER_REGRESSED = "counter_regressed"
 

@@ -152,11 +152,16 @@ def queue_pin_change_by_holder(station: Station, actor: Actor, *, binding: str) 
 
 
 def queue_reset(
-    station: Station, key: SecurityKey, actor: Actor, purpose: Wipe = Wipe.AGAIN
+    station: Station,
+    key: SecurityKey,
+    services: Services,
+    actor: Actor,
+    purpose: Wipe = Wipe.AGAIN,
 ) -> Job:
     """Queue a reset of a card; it wipes every site's credentials on the card.
 
-    What happens to the key, and when, is in `wipes`.
+    What happens to the key, and when, is in `wipes`. Raises PolicyForbids for who may not assign
+    the card that this leads to.
     """
     if key.kind != KeyKind.CONTACTLESS_CARD:
         raise WrongState("Only a card can be reset at a reader.")
@@ -166,6 +171,9 @@ def queue_reset(
         )
     if purpose is not Wipe.STOCK and key.user is not None:
         _check_active(key.user)
+        # The station goes on with the enrolment, so who asks is looked at here.
+        policy = group_policies.of_user(key.user, services.settings).policy
+        group_policies.check_role(policy, actor)
     job = _for_key(Op.RESET, station, key, actor)
     job.purpose = purpose
     job.save()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import audit, ceremony, keys
+from . import audit, ceremony, keys, terms
 from .audit import Actor, Event
 from .ceremony import RelyingParty, TakenChallenge, VerifiedRegistration
 from .clock import now_ms
@@ -45,6 +45,8 @@ def user_key_by(response: object, taken: TakenChallenge | None, services: Servic
         raise _refused("user_inactive")
     if key.state != KeyState.ACTIVE:
         raise _refused(f"key_{key.state}")
+    if terms.has_ended(key):
+        raise _refused("key_ended")
     verified = ceremony.verify_authentication(
         response,
         taken,

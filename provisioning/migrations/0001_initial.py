@@ -296,6 +296,8 @@ class SecurityKey(Row):
     model = CharField(null=True)
     aaguid = CharField(null=True)
     pin_change_forced = BooleanField(null=True)
+    replaces = ForeignKeyField("self", null=True, index=False)
+    ends_at = BigIntegerField(null=True)
     uid_hash = CharField(null=True)
     created_at = BigIntegerField()
     activated_at = BigIntegerField(null=True)
@@ -306,6 +308,11 @@ class SecurityKey(Row):
 
     class Meta:
         indexes = ((("user", "state"), False), (("state", "id"), False), (("model", "id"), False))
+
+
+SecurityKey.add_index(
+    SecurityKey.ends_at, where=SecurityKey.ends_at.is_null(False), name="security_key_ends_at"
+)
 
 
 class WebAuthnCredential(Row):

@@ -26,6 +26,9 @@ class SecurityKey(Row):
     model = CharField(null=True)
     aaguid = CharField(null=True)
     pin_change_forced = BooleanField(null=True)  # None until the card has said
+    # The key that this one takes over from: revoked when this one works, not before.
+    replaces = ForeignKeyField("self", null=True, index=False)
+    ends_at = BigIntegerField(null=True)  # a temporary key's last moment
     uid_hash = CharField(null=True)  # keyed hash of the card's UID: an attribute, never identity
     created_at = BigIntegerField(default=now_ms)
     activated_at = BigIntegerField(null=True)
@@ -40,6 +43,12 @@ class SecurityKey(Row):
             (("state", "id"), False),
             (("model", "id"), False),
         )
+
+
+# Few keys are temporary; the worker asks for those that are due.
+SecurityKey.add_index(
+    SecurityKey.ends_at, where=SecurityKey.ends_at.is_null(False), name="security_key_ends_at"
+)
 
 
 class WebAuthnCredential(Row):

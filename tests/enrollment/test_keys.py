@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from provisioning import audit, jobs, keys
+from provisioning import audit, group_policies, groups, jobs, keys, terms
 from provisioning.access import Role
 from provisioning.audit import CLI, Event
 from provisioning.db import database, open_database, transaction
@@ -28,6 +29,7 @@ from provisioning.models import (
     SecurityKey,
     User,
 )
+from provisioning.policy import Policy
 from provisioning.services import Services
 from provisioning.settings import load
 from provisioning.vault import Vault
@@ -412,3 +414,112 @@ def test_the_list_of_keys_counts_filters_and_searches(panel: Panel) -> None:
     assert "Card of Ada" in panel.see("/keys?q=lovelace&model=Test card")
     assert "No key matches" in panel.see("/keys?q=nobody")
     assert "All 2" in panel.see("/keys?state=nonsense&after=x")
+
+
+def test_a_lost_card_is_replaced_by_one_tap(panel: Panel, desk: Desk, services: Services) -> None:
+    user = person()
+    old = active_key(user)
+    panel.post(f"/keys/{old.resource_id}/lost")
+    page = panel.get(f"/users/{user.resource_id}").text
+    begin = f"/users/{user.resource_id}/assign?replaces={old.resource_id}"
+    assert begin in page.replace("&amp;", "&")
+    draft = panel.get(begin).location.rsplit("/", 1)[0]
+    assert "Replace “Card of Ada”" in panel.see(f"{draft}/security-key")
+    answers = {**CARD, "key_name": "New card"}
+    panel.step(draft, "security-key", go="assign", station=desk.id, **answers)
+    tap(desk, services)
+    panel.step(draft, "security-key", station=desk.id, **answers)
+    assert "revoked for ever in the same moment" in panel.see(f"{draft}/review")
+    assert now(old).state == KeyState.SUSPENDED
+    panel.step(draft, "review", go="confirm")
+    new = SecurityKey.get(SecurityKey.name == "New card")
+    assert (new.state, new.replaces) == (KeyState.ACTIVE, old)
+    assert (now(old).state, now(old).reason) == (KeyState.REVOKED, Reason.SUPERSEDED)
+
+
+def test_a_replacement_by_link_leaves_the_old_key_until_it_works(panel: Panel) -> None:
+    user = person()
+    old = active_key(user)
+    begin = f"/users/{user.resource_id}/assign?replaces={old.resource_id}"
+    draft = panel.get(begin).location.rsplit("/", 1)[0]
+    panel.step(draft, "security-key", **{**CARD, "key_name": "New card", "method": "user"})
+    assert "stays as it is until the new one works" in panel.see(f"{draft}/review")
+    panel.step(draft, "review", go="confirm")
+    assert now(old).state == KeyState.ACTIVE
+    assert "is revoked as soon as this one works" in panel.see(f"/users/{user.resource_id}")
+
+
+def test_somebody_elses_key_is_not_replaced(panel: Panel) -> None:
+    other = active_key(person("bob"), "Card of Bob")
+    mine = person()
+    url = f"/users/{mine.resource_id}/assign?replaces={other.resource_id}"
+    assert panel.get(url).status_code == 404
+
+
+def test_a_second_card_is_suggested_a_name_of_its_own(panel: Panel) -> None:
+    user = person()
+    active_key(user, "Card of Ada Lovelace")
+    draft = panel.get(f"/users/{user.resource_id}/assign").location.rsplit("/", 1)[0]
+    assert 'value="Card of Ada Lovelace 2"' in panel.get(f"{draft}/security-key").text
+
+
+def test_a_key_is_lent_and_given_more_time(panel: Panel) -> None:
+    key = active_key(person())
+    url = f"/keys/{key.resource_id}/ends"
+    assert "Now: for good" in panel.see(url)
+    day = datetime.now(UTC).date() + timedelta(days=3)
+    assert panel.post(url, {"ends_on": day.isoformat()}).status_code == 302
+    assert now(key).ends_at == terms.end_of(day)
+    assert "Ends by itself on" in panel.see(f"/users/{key.user.resource_id}")
+    later = day + timedelta(days=3)
+    panel.post(url, {"ends_on": later.isoformat()})
+    assert now(key).ends_at == terms.end_of(later)
+    panel.post(url, {"ends_on": ""})
+    assert now(key).ends_at is None
+
+
+@pytest.mark.parametrize(
+    ("day", "sentence"),
+    [("2020-01-01", "This day is over"), ("2999-01-01", "within a year"), ("soon", "valid date")],
+)
+def test_a_day_that_cannot_be_is_told_beside_the_field(
+    panel: Panel, day: str, sentence: str
+) -> None:
+    key = active_key(person())
+    answer = panel.post(f"/keys/{key.resource_id}/ends", {"ends_on": day})
+    assert answer.status_code == 200
+    assert sentence in text_of(answer)
+    assert now(key).ends_at is None
+
+
+def test_the_wizard_lends_a_card(panel: Panel, desk: Desk, services: Services) -> None:
+    draft = panel.to_key_step()
+    over = {**CARD, "ends_on": "2020-01-01", "station": desk.id}
+    panel.step(draft, "security-key", go="assign", **over)
+    assert "This day is over" in panel.see(f"{draft}/security-key")
+    assert not Job.select().exists()
+    day = datetime.now(UTC).date() + timedelta(days=1)
+    answers = {**CARD, "ends_on": day.isoformat(), "station": desk.id}
+    panel.step(draft, "security-key", go="assign", **answers)
+    tap(desk, services)
+    assert f'value="{day.isoformat()}"' in panel.get(f"{draft}/security-key").text
+    panel.step(draft, "security-key", **answers)
+    assert "Works until" in panel.see(f"{draft}/review")
+    panel.step(draft, "review", go="confirm")
+    assert SecurityKey.get().ends_at == terms.end_of(day)
+
+
+def test_who_may_not_assign_a_card_does_not_reset_it_either(
+    app: Flask, desk: Desk, services: Services
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    user = person()
+    key = active_key(user)
+    with transaction():
+        group = groups.create_group({"displayName": "Clinic"}, connection=None, actor=CLI)
+        groups.add_members(group, [user.resource_id], actor=CLI)
+        group_policies.save(group, Policy(role=Role.OFFICER), version=0, actor=CLI)
+    operator = Panel(app, Role.OPERATOR)
+    refused = operator.post(f"/keys/{key.resource_id}/reset", {"station": desk.id})
+    assert "below officer" in text_of(refused)
+    assert not Job.select().exists()

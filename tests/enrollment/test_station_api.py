@@ -682,6 +682,18 @@ class TestOtherJobs:
         assert (key.state, key.reason) == (KeyState.SUSPENDED, Reason.COUNTER_REGRESSED)
         assert fresh(job).state == JobState.DONE
 
+    def test_a_temporary_key_signs_nobody_in_after_its_end(
+        self, desk: Desk, made: Authenticator
+    ) -> None:
+        self.asked(desk)
+        ticket = desk.ticket()
+        SecurityKey.update(ends_at=1).execute()
+        answer = desk.tell(ticket, "assertion", response=made.get(json.dumps(ticket["options"])))
+        assert answer.json["go"] is False
+        told = AuditEvent.get(AuditEvent.event == Event.SIGN_IN_REFUSED)
+        assert "key_ended" in told.detail
+        assert SecurityKey.get().state == KeyState.ACTIVE, "the worker has not been there yet"
+
     @pytest.mark.req("R15")
     def test_an_assertion_without_a_user_handle_is_refused(
         self, desk: Desk, made: Authenticator
@@ -719,7 +731,7 @@ class TestOtherJobs:
         with transaction():
             key = SecurityKey.get()
             keys.need_reset(key, CLI, "asked for")
-            orders.queue_reset(desk.row, key, CLI)
+            orders.queue_reset(desk.row, key, services, CLI)
         ticket = desk.ticket()
         known = {**KNOWS_ALL, "known": [b64url(made.credential_id)]}
         assert desk.tell(ticket, "card", **known).json == {"go": True}

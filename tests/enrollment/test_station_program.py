@@ -254,7 +254,7 @@ def test_a_forgotten_pin_costs_one_yes_and_one_tap(bench: Bench, services: Servi
     assert jobs.get(job.resource_id).fault == "pin_present"
     with transaction():
         wipe = orders.queue_reset(
-            stations.living(bench.station_id), SecurityKey.get(), CLI, Wipe.BLANK
+            stations.living(bench.station_id), SecurityKey.get(), services, CLI, Wipe.BLANK
         )
     until(lambda: ended(wipe) and ended(job))
     assert jobs.get(job.resource_id).state == JobState.DONE
@@ -263,14 +263,14 @@ def test_a_forgotten_pin_costs_one_yes_and_one_tap(bench: Bench, services: Servi
     first = card.memory.pin_hash
 
     with transaction():
-        wipe = orders.queue_reset(stations.living(bench.station_id), key, CLI, Wipe.AGAIN)
+        wipe = orders.queue_reset(stations.living(bench.station_id), key, services, CLI, Wipe.AGAIN)
     until(lambda: ended(wipe) and SecurityKey.get().state == KeyState.ACTIVE)
     assert jobs.get(wipe.resource_id).fault is None
     assert len(card.memory.credentials) == 1
     assert card.memory.pin_hash != first
 
     with transaction():
-        wipe = orders.queue_reset(stations.living(bench.station_id), key, CLI, Wipe.STOCK)
+        wipe = orders.queue_reset(stations.living(bench.station_id), key, services, CLI, Wipe.STOCK)
     until(lambda: ended(wipe))
     assert (SecurityKey.get().state, card.memory.pin_hash) == (KeyState.REVOKED, None)
 
