@@ -28,6 +28,7 @@ from . import (
     wizard_confirm,
     wizard_draft,
     wizard_forms,
+    wizard_others,
     wizard_pages,
     wizard_view,
 )
@@ -136,6 +137,10 @@ def finish(draft_id: str) -> ResponseReturnValue:
     missing = _first_missing(row, typed)
     if missing is not None:
         return redirect(wizard_view.step_url(row, missing))
+    known = request.form.get("known", 0, type=int) or 0
+    if wizard_others.since(row, web.panel_account(), known):
+        # What they did stands on the page now; Confirm then means: all the same.
+        return redirect(wizard_view.step_url(row, Step.REVIEW))
     new_user = row.user is None
     try:
         with transaction():
@@ -166,15 +171,28 @@ def cancel(draft_id: str) -> ResponseReturnValue:
         flash(_("Cancelled. Nobody was added and nothing was sent."), "info")
         if left:
             flash(left, "warning")
-    if row.user is not None:
+    if row.user is not None and row.user.deleted_at is None:
         return redirect(url_for("users.user", user_id=row.user.resource_id))
     return redirect(url_for("users.users"))
+
+
+class _Over(WrongState):
+    """Somebody pressed Back after Confirm or Cancel, and a button there."""
+
+    def __init__(self, row: WizardDraft) -> None:
+        super().__init__(_("This wizard is finished already."))
+        self.row = row
+
+
+@blueprint.errorhandler(_Over)
+def _over(error: _Over) -> ResponseReturnValue:
+    return _is_over(error.row)
 
 
 def _open(draft_id: str) -> tuple[WizardDraft, Typed]:
     row = wizard_draft.load(draft_id, web.panel_account())
     if row.state != "open":
-        raise WrongState(_("This wizard is finished already."))
+        raise _Over(row)
     return row, wizard_draft.read(row)
 
 
@@ -218,4 +236,5 @@ def _is_over(row: WizardDraft) -> ResponseReturnValue:
     if row.state == "confirmed" and row.user is not None:
         flash(_("This was confirmed already."), "info")
         return redirect(url_for("users.user", user_id=row.user.resource_id))
+    flash(_("This wizard was cancelled or has ended."), "info")
     return redirect(url_for("users.users"))

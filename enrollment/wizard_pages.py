@@ -24,6 +24,7 @@ from . import (
     wizard_confirm,
     wizard_draft,
     wizard_forms,
+    wizard_others,
     wizard_view,
 )
 from .wizard_confirm import Confirmed
@@ -86,6 +87,8 @@ def review(row: WizardDraft, typed: Typed) -> str:
         wizard=wizard_view.frame(row, typed, Step.REVIEW, services()),
         sections=wizard_view.sections(row, typed),
         outcome=wizard_view.outcome(row, typed, services()),
+        known=wizard_others.latest(row, web.panel_account()),
+        confirm_blocked=wizard_others.why_gone(row.user) if row.user is not None else "",
     )
 
 

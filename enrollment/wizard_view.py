@@ -19,7 +19,7 @@ from provisioning.models import Job, SecurityKey, WizardDraft
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
-from . import policy_words, tap, user_page, wizard_draft, wizard_forms
+from . import policy_words, tap, user_page, web, wizard_draft, wizard_forms, wizard_others
 from .tap import Links, Live
 from .wizard_confirm import Confirmed
 from .wizard_draft import Plan, Step, Typed
@@ -56,6 +56,7 @@ def frame(row: WizardDraft, typed: Typed, step: Step, services: Services) -> dic
         if step in (Step.USER_INFORMATION, Step.GROUPS, Step.SECURITY_KEY)
         else None,
         "saved_at": row.updated_at if typed != Typed() else None,
+        "notices": wizard_others.notices(row, web.panel_account()),
     }
 
 

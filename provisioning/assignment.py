@@ -29,6 +29,7 @@ def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Acto
     job = jobs.of_key(key, Op.ENROL)
     if job is None or job.state != JobState.DONE:
         raise WrongState("Assign the card first, or choose Activate by user.")
+    _check_there(user)
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
     _check_pin(job, key, policy, services)
@@ -56,6 +57,7 @@ def confirm_by_user(
 
     None where the person's policy asks for a second person: the link goes when they agree.
     """
+    _check_there(user)
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
     keys.assign(key, user, actor)
@@ -190,12 +192,18 @@ def _let_work(key: SecurityKey, actor: Actor) -> None:
         keys.revoke(old, Reason.SUPERSEDED, actor)
 
 
+def _check_there(user: User) -> None:
+    """Raise WrongState for somebody who left while a key was being assigned."""
+    if user.deleted_at is not None or not user.active:
+        raise WrongState(f"{user.display_name} is suspended or gone: no key can be assigned.")
+
+
 def _check_pin(job: Job, key: SecurityKey, policy: Policy, services: Services) -> None:
     """Raise PolicyForbids for a card whose PIN is not what the policy asks for by now."""
     own = job.pin_mode == PinMode.OWN
     if not own and job.sealed_pin is None:
         raise WrongState(
-            "The PIN of this card was forgotten after 72 hours: decline, and begin anew."
+            "The PIN of this card was kept for 72 hours only: reset the card and assign it anew."
         )
     if policy.pin_delivery is PinDelivery.USER_SETS and not own:
         raise PolicyForbids(

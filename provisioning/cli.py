@@ -21,6 +21,7 @@ from . import (
     access,
     audit,
     directory,
+    drafts,
     guard,
     imports,
     jobs,
@@ -120,12 +121,13 @@ def worker(data: Path) -> None:
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     ended = Hook("end_temporary_keys", MINUTE, terms.end_due)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
+    wizards = Hook("forget_abandoned_wizards", HOUR, drafts.forget_abandoned)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
     files = Hook("erase_imports", MINUTE, imports.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hooks = [leavers, ended, pins, asked, files]
+    hooks = [leavers, ended, pins, wizards, asked, files]
     Worker(create_app(services), services, hooks).run(stop)
 
 

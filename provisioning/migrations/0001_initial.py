@@ -469,6 +469,9 @@ class WizardDraft(Row):
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
 
+    class Meta:
+        indexes = ((("state", "updated_at"), False),)
+
 
 class OutboxMail(Row):
     message_id = CharField(unique=True)

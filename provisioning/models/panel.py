@@ -85,3 +85,6 @@ class WizardDraft(Row):
     version = IntegerField(default=1)
     created_at = BigIntegerField(default=now_ms)
     updated_at = BigIntegerField(default=now_ms)
+
+    class Meta:
+        indexes = ((("state", "updated_at"), False),)

@@ -1,0 +1,341 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The wizard's edges: whatever comes between its first step and its Confirm, nobody loses work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from provisioning import access, directory, drafts, jobs
+from provisioning.access import Role
+from provisioning.app import create_app
+from provisioning.audit import Actor
+from provisioning.clock import DAY, now_ms
+from provisioning.db import transaction
+from provisioning.jobs import Op
+from provisioning.lifecycle import JobState, KeyState, Reason
+from provisioning.models import (
+    Activation,
+    AuditEvent,
+    Connection,
+    Job,
+    OutboxMail,
+    SecurityKey,
+    Session,
+    Station,
+    User,
+    WizardDraft,
+)
+from provisioning.services import Services
+from tests.fakes.desk import KNOWS_ALL, Desk
+from tests.fakes.panel import ADA, CARD, Panel, tap, text_of
+from tests.fakes.people import document, person
+
+ENTRA = Actor("connection", "1", "Entra ID")
+BY_USER = {**CARD, "method": "user", "key_name": "Card of Ada"}
+STEPS = ("user-information", "groups", "security-key", "review")
+
+
+def assign(panel: Panel, user: User) -> str:
+    """A wizard for somebody who is there, at its first step."""
+    return panel.get(f"/users/{user.resource_id}/assign").location.rsplit("/", 1)[0]
+
+
+def from_directory() -> User:
+    entra = Connection.create(name="Entra ID")
+    with transaction():
+        return directory.create_user(document(), connection=entra, actor=ENTRA)
+
+
+class TestADraftSurvives:
+    def test_a_reload(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        for _ in range(2):
+            assert 'value="Engineer"' in panel.get(f"{draft}/user-information").text
+
+    def test_another_tab(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        assert "One wizard is unfinished" in panel.see("/users")
+        assert draft in panel.get("/users").text
+
+    def test_a_server_restart(self, panel: Panel, services: Services) -> None:
+        draft = panel.to_key_step()
+        restarted = create_app(services).test_client()
+        cookie = panel.client.get_cookie("__Host-kw_panel")
+        assert cookie is not None
+        restarted.set_cookie("__Host-kw_panel", cookie.value)
+        assert 'value="Engineer"' in restarted.get(f"{draft}/user-information").text
+
+    def test_a_session_that_ended_while_somebody_typed(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        Session.update(ended_at=1).execute()
+        typed = {**ADA, "title": 'Countess "of" <Lovelace>'}
+        kept = panel.step(draft, "user-information", **typed)
+        assert kept.status_code == 401
+        page = kept.get_data(as_text=True)
+        assert "What you typed is still here" in page
+        assert 'target="_blank"' in page
+        assert f'action="{draft}/user-information"' in page
+        fields = dict(re.findall(r'<textarea[^>]*name="(\w+)"[^>]*>\n(.*?)</textarea>', page))
+        assert fields["title"] == "Countess &#34;of&#34; &lt;Lovelace&gt;"
+        assert fields["go"] == "next"
+
+        with transaction():  # signed in again, in the other tab
+            _session, secret = access.open_session(access.SessionKind.PANEL, account=panel.account)
+        panel.client.set_cookie("__Host-kw_panel", secret)
+        assert "can be closed" in panel.see("/signed-in")
+        assert panel.step(draft, "user-information", **typed).status_code == 302
+        assert "Countess" in panel.draft(draft).data
+
+    def test_a_form_from_elsewhere_is_not_kept(self, panel: Panel, app: Flask) -> None:
+        draft = panel.to_key_step()
+        Session.update(ended_at=1).execute()
+        app.config["WTF_CSRF_ENABLED"] = True
+        answer = panel.step(draft, "user-information", **ADA)
+        assert answer.status_code == 400
+        assert "textarea" not in answer.get_data(as_text=True)
+
+
+class TestCancel:
+    @pytest.mark.parametrize("step", STEPS)
+    def test_at_every_step_nothing_is_left(self, panel: Panel, step: str) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", **BY_USER)
+        assert f'action="{draft}/cancel"' in panel.get(f"{draft}/{step}").text
+        assert panel.post(f"{draft}/cancel").location.endswith("/users")
+        assert not User.select().exists()
+        assert not SecurityKey.select().exists()
+        assert not OutboxMail.select().exists()
+        assert panel.draft(draft).data.count("Lovelace") == 0
+
+    def test_in_the_middle_of_a_tap_stops_the_station(
+        self, panel: Panel, desk: Desk, services: Services
+    ) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+        ticket = desk.ticket()
+        desk.tell(ticket, "card", **KNOWS_ALL)
+        desk.tell(ticket, "pin_setting")
+        panel.post(f"{draft}/cancel")
+        assert desk.tell(ticket, "pin_set").json["go"] is False
+        assert Job.get().sealed_pin is None
+        assert SecurityKey.get().state == KeyState.REVOKED
+        assert "Reset the card" in panel.see("/users")
+
+
+class TestTwoAdmins:
+    def test_both_are_told_that_they_are_not_alone(self, panel: Panel, app: Flask) -> None:
+        ada = person()
+        other = Panel(app, Role.OPERATOR, name="Katherine Johnson")
+        mine, theirs = assign(panel, ada), assign(other, ada)
+        assert "Katherine Johnson is assigning a key to this person, too." in panel.see(
+            f"{mine}/security-key"
+        )
+        assert "Grace Hopper is assigning a key to this person, too." in other.see(
+            f"{theirs}/security-key"
+        )
+
+    def test_the_second_to_confirm_is_shown_what_the_first_did_and_loses_nothing(
+        self, panel: Panel, app: Flask
+    ) -> None:
+        ada = person()
+        other = Panel(app, Role.OPERATOR, name="Katherine Johnson")
+        mine, theirs = assign(panel, ada), assign(other, ada)
+        panel.step(mine, "security-key", **BY_USER)
+        other.step(theirs, "security-key", **{**BY_USER, "key_name": "Spare card"})
+        assert panel.step(mine, "review", go="confirm", known="0").status_code == 200
+
+        answer = other.step(theirs, "review", go="confirm", known="0")
+        assert answer.location.endswith("/review")
+        page = other.get(f"{theirs}/review").get_data(as_text=True)
+        assert "others changed this person" in page
+        assert "“Card of Ada” assigned" in page
+        assert "Spare card" in page  # what was typed is still there
+        assert SecurityKey.select().count() == 1
+        known = re.search(r'name="known" value="(\d+)"', page)
+        assert known
+        assert other.step(theirs, "review", go="confirm", known=known[1]).status_code == 200
+        assert {key.name for key in SecurityKey.select()} == {"Card of Ada", "Spare card"}
+
+    def test_the_same_key_name_leads_back_to_its_field(self, panel: Panel, app: Flask) -> None:
+        ada = person()
+        other = Panel(app, Role.OPERATOR, name="Katherine Johnson")
+        mine, theirs = assign(panel, ada), assign(other, ada)
+        panel.step(mine, "security-key", **BY_USER)
+        other.step(theirs, "security-key", **BY_USER)
+        panel.step(mine, "review", go="confirm")
+        assert other.step(theirs, "review", go="confirm", known="99999").location.endswith(
+            "/security-key"
+        )
+        assert "already has a key named" in other.see(f"{theirs}/security-key")
+
+    def test_two_who_add_the_same_person(self, panel: Panel, app: Flask) -> None:
+        other = Panel(app, Role.OPERATOR, name="Katherine Johnson")
+        mine, theirs = panel.to_key_step(), other.to_key_step(title="Countess")
+        panel.step(mine, "security-key", **BY_USER)
+        other.step(theirs, "security-key", **BY_USER)
+        assert panel.step(mine, "review", go="confirm").status_code == 200
+        answer = other.step(theirs, "review", go="confirm")
+        assert answer.location.endswith("/user-information")
+        page = other.get(answer.location).get_data(as_text=True)
+        assert "taken" in page
+        assert 'value="Countess"' in page
+
+
+class TestTheDirectory:
+    def test_deletes_the_person_while_the_wizard_is_open(
+        self, panel: Panel, desk: Desk, services: Services
+    ) -> None:
+        ada = from_directory()
+        draft = assign(panel, ada)
+        panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+        tap(desk, services)
+        panel.step(draft, "security-key", station=desk.id, **CARD)
+        with transaction():
+            directory.delete_user(ada, ENTRA)
+        page = panel.see(f"{draft}/review")
+        assert "Entra ID deleted Ada Lovelace." in page
+        answer = panel.step(draft, "review", go="confirm", known="99999")
+        assert answer.status_code == 302
+        assert SecurityKey.get().state in (KeyState.DRAFT, KeyState.REVOKED)
+        assert not OutboxMail.select().exists()
+        cancelled = panel.post(f"{draft}/cancel", follow_redirects=True)
+        assert cancelled.status_code == 200
+        assert "Reset the card" in text_of(cancelled)
+
+    def test_suspends_the_person_while_the_wizard_is_open(self, panel: Panel) -> None:
+        ada = from_directory()
+        draft = assign(panel, ada)
+        panel.step(draft, "security-key", **BY_USER)
+        with transaction():
+            directory.deactivate(User.get(), Reason.LEFT, ENTRA)
+        assert "Ada Lovelace is suspended." in panel.see(f"{draft}/review")
+        assert "/security-key" in panel.step(draft, "review", go="confirm", known="99999").location
+        assert "is suspended or gone" in panel.see(f"{draft}/security-key")
+        assert not Activation.select().exists()
+
+    def test_changes_the_address_that_the_link_would_go_to(self, panel: Panel) -> None:
+        ada = from_directory()
+        draft = assign(panel, ada)
+        panel.step(draft, "security-key", **BY_USER)
+        page = panel.get(f"{draft}/review").get_data(as_text=True)
+        known = re.search(r'name="known" value="(\d+)"', page)
+        assert known
+        with transaction():
+            directory.replace_user(
+                User.get(),
+                {**document(), "emails": [{"value": "new@example.org", "primary": True}]},
+                actor=ENTRA,
+            )
+        answer = panel.step(draft, "review", go="confirm", known=known[1])
+        assert answer.location.endswith("/review")
+        assert not Activation.select().exists()
+        page = panel.see(answer.location)
+        assert "Details changed Entra ID" in page
+        assert "Link to new@example.org" in page
+
+
+class TestTheStation:
+    def test_goes_offline_in_mid_tap_and_the_card_goes_on_at_another_one(
+        self, panel: Panel, desk: Desk, services: Services
+    ) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+        ticket = desk.ticket()
+        pin = desk.pin_of(ticket)
+        desk.tell(ticket, "card", **KNOWS_ALL)
+        desk.tell(ticket, "pin_setting")
+        Job.update(ticket_expires_at=now_ms() - 10 * 60_000).execute()  # not a word since
+        Station.update(last_seen_at=now_ms() - 10 * 60_000).execute()
+        page = panel.see(f"{draft}/security-key")
+        assert "The station stopped answering." in page
+        assert "Try again" in page
+        assert Job.get().sealed_pin is not None
+        assert 'value="Engineer"' in panel.get(f"{draft}/user-information").text
+
+        second = Desk.paired(panel.client, services)
+        second.poll()
+        panel.step(draft, "security-key", go="assign", station=second.id, **CARD)
+        again = second.ticket()
+        assert second.pin_of(again) == pin  # the card may carry it
+        assert again["resume"]["pin_maybe_set"] is True
+
+
+class TestBackAfterConfirm:
+    @pytest.mark.parametrize("step", STEPS)
+    def test_every_step_leads_to_the_user(self, panel: Panel, step: str) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", **BY_USER)
+        panel.step(draft, "review", go="confirm")
+        user = User.get()
+        for answer in (
+            panel.get(f"{draft}/{step}"),
+            panel.step(draft, step, **ADA),
+            panel.step(draft, step, go="confirm"),
+        ):
+            assert answer.location.endswith(f"/users/{user.resource_id}")
+        assert "This was confirmed already." in panel.see(answer.location)
+        assert User.select().count() == 1
+        assert SecurityKey.select().count() == 1
+
+    def test_cancel_after_confirm_takes_nothing_back(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", **BY_USER)
+        panel.step(draft, "review", go="confirm")
+        panel.post(f"{draft}/cancel")
+        assert User.get().active
+        assert SecurityKey.get().state == KeyState.PENDING
+
+
+class TestNobodyComesBack:
+    def old(self, days: int) -> None:
+        WizardDraft.update(updated_at=now_ms() - days * DAY).execute()
+
+    def test_an_abandoned_wizard_gives_its_card_back_and_forgets_what_was_typed(
+        self, panel: Panel, desk: Desk, services: Services
+    ) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+        tap(desk, services)
+        self.old(13)
+        with transaction():
+            assert drafts.forget_abandoned() == 0
+        self.old(15)
+        with transaction():
+            assert drafts.forget_abandoned() == 1
+        assert SecurityKey.get().state == KeyState.REVOKED
+        assert jobs.of_key(SecurityKey.get(), Op.ENROL).sealed_pin is None  # type: ignore[union-attr]
+        assert "Lovelace" not in panel.draft(draft).data
+        assert "has ended" in panel.see(f"{draft}/review")
+        row = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
+        assert row.actor_kind == "system"
+
+    def test_an_open_tap_of_an_abandoned_wizard_is_stopped(self, panel: Panel, desk: Desk) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+        self.old(15)
+        with transaction():
+            drafts.forget_abandoned()
+        assert Job.get().state == JobState.CANCELLED
+
+    def test_wizards_that_are_over_or_blank_leave_no_row(self, panel: Panel) -> None:
+        panel.new_user()
+        finished = panel.to_key_step()
+        panel.post(f"{finished}/cancel")
+        self.old(2)
+        with transaction():
+            drafts.forget_abandoned()
+        assert [row.state for row in WizardDraft.select()] == ["cancelled"]
+        self.old(31)
+        with transaction():
+            drafts.forget_abandoned()
+        assert not WizardDraft.select().exists()
+
+    def test_the_worker_looks_after_them(self) -> None:
+        source = (Path(__file__).parents[2] / "provisioning" / "cli.py").read_text()
+        assert "drafts.forget_abandoned" in source
