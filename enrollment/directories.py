@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import tokens, traces
+from provisioning import conflicts, tokens, traces
 from provisioning.access import Role
 from provisioning.clock import now_ms
 from provisioning.db import transaction
@@ -84,6 +84,7 @@ def _row(connection: Connection) -> dict[str, object]:
         "last_seen_at": connection.last_seen_at,
         "requests": sum(hour.requests for hour in day),
         "errors": sum(hour.errors for hour in day),
+        "conflicts": conflicts.count(connection),
         "users": living(User, connection.id),
         "groups": living(Group, connection.id),
         "token_ends_at": max(ends, default=None),

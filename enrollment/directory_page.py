@@ -11,7 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import connections, tokens, traces
+from provisioning import conflicts, connections, tokens, traces
 from provisioning.access import Role
 from provisioning.clock import DAY, now_ms
 from provisioning.db import transaction, tuples
@@ -116,6 +116,12 @@ def head(connection: Connection, current: str) -> dict[str, object]:
     tabs = [
         tab("page", _("Overview"), "directory_page.page"),
         tab("requests", _("Requests"), "directory_page.requests"),
+        tab(
+            "conflicts",
+            _("Conflicts"),
+            "directory_conflicts.conflicts",
+            count=conflicts.count(connection) or None,
+        ),
     ]
     if web.may(Role.OWNER):
         tabs.append(tab("settings", _("Settings"), "directory_settings.settings"))

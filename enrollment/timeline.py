@@ -43,6 +43,17 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.USER_DELETED: (_l("Deleted"), "trash-2", "bad"),
     Event.SCHEMA_ADDED: (_l("Attributes %(urn)s added to %(resource_type)s"), "plus", ""),
     Event.SCHEMA_REMOVED: (_l("Attributes %(urn)s removed from %(resource_type)s"), "trash-2", ""),
+    Event.USER_HANDED_OVER: (_l("Handed over to %(connection)s"), "folder-sync", ""),
+    Event.CONFLICT_DISMISSED: (
+        _l("Conflict of %(connection)s over %(attribute)s “%(value)s” dismissed"),
+        "x",
+        "",
+    ),
+    Event.CONFLICT_REOPENED: (
+        _l("Conflict of %(connection)s over %(attribute)s “%(value)s” shown again"),
+        "rotate-ccw",
+        "",
+    ),
     Event.DEPARTURES_HELD: (
         _l("%(users)s people of %(connection)s left within an hour: held for a decision"),
         "hand",

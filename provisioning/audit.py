@@ -37,6 +37,7 @@ class Event(StrEnum):
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
     USER_DELETED = "user.deleted"
+    USER_HANDED_OVER = "user.handed_over"
     DEPARTURES_HELD = "departures.held"
     DEPARTURES_DECIDED = "departures.decided"
     USER_SIGNED_IN = "user.signed_in"
@@ -95,6 +96,8 @@ class Event(StrEnum):
     CONNECTION_DELETED = "connection.deleted"
     SCHEMA_ADDED = "schema.added"
     SCHEMA_REMOVED = "schema.removed"
+    CONFLICT_DISMISSED = "conflict.dismissed"
+    CONFLICT_REOPENED = "conflict.reopened"
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     OWNER_LINK_MADE = "owner_link.made"

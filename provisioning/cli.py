@@ -20,6 +20,7 @@ import click
 from . import (
     access,
     audit,
+    conflicts,
     directory,
     drafts,
     guard,
@@ -124,10 +125,11 @@ def worker(data: Path) -> None:
     wizards = Hook("forget_abandoned_wizards", HOUR, drafts.forget_abandoned)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
     files = Hook("erase_imports", MINUTE, imports.sweep)
+    wanted = Hook("sweep_conflicts", HOUR, conflicts.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hooks = [leavers, ended, pins, wizards, asked, files]
+    hooks = [leavers, ended, pins, wizards, asked, wanted, files]
     Worker(create_app(services), services, hooks).run(stop)
 
 

@@ -264,8 +264,10 @@ def _store_values(rows: Sequence[tuple[object, ...]]) -> None:
 def _taken(user: User, error: IntegrityError) -> Taken:
     # Both databases name the index or its columns, PostgreSQL the values as well, further down.
     if "external_id" in str(error).partition("\n")[0]:
-        return Taken("Another user already has this externalId.", "externalId")
-    return Taken(f"The user name {user.user_name} is taken.", "userName")
+        words = "Another user already has this externalId."
+        return Taken(words, "externalId", kind="User", value=user.external_id or "")
+    words = f"The user name {user.user_name} is taken."
+    return Taken(words, "userName", kind="User", value=user.user_name)
 
 
 # The columns that `_derive` makes.

@@ -19,11 +19,18 @@ class InvalidValue(KeywrightError):
 
 
 class Taken(KeywrightError):
-    """A unique value is held by something else. SCIM: 409 uniqueness."""
+    """A unique value is held by something else. SCIM: 409 uniqueness.
 
-    def __init__(self, message: str, field: str | None = None) -> None:
+    `kind` (User or Group) and `value` say what was wanted, where a directory may want it.
+    """
+
+    def __init__(
+        self, message: str, field: str | None = None, *, kind: str | None = None, value: str = ""
+    ) -> None:
         super().__init__(message)
         self.field = field
+        self.kind = kind
+        self.value = value
 
 
 class NotFound(KeywrightError):

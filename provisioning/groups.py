@@ -262,7 +262,8 @@ def _check_free(group: Group) -> None:
 
 
 def _taken(group: Group) -> Taken:
-    return Taken(f"There is already a group {group.display_name}.", "displayName")
+    words = f"There is already a group {group.display_name}."
+    return Taken(words, "displayName", kind="Group", value=group.display_name)
 
 
 def _touch(group: Group) -> None:

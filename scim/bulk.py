@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from provisioning.db import transaction
-from provisioning.errors import InvalidValue, KeywrightError, NotFound, WrongState
+from provisioning.errors import InvalidValue, KeywrightError, NotFound, Taken, WrongState
 
 from .bulk_ids import names_in, resolved, without
 from .caller import Caller
@@ -131,9 +131,7 @@ class _Run:
             with transaction():
                 row = self._call(operation, type_, resource_id)
         except KeywrightError as error:
-            fault = describe(error)
-            outcome |= {"status": str(fault.status), "response": fault.body()}
-            self._errors += 1
+            outcome |= self._failed(error)
         else:
             outcome["status"] = (
                 "201" if operation.method == "POST" else ("204" if row is None else "200")
@@ -159,9 +157,14 @@ class _Run:
                 row = _verbs(type_).replace(self._caller, resource_id, data, None)
             outcome |= self._where(type_, row)
         except KeywrightError as error:
-            fault = describe(error)
-            outcome |= {"status": str(fault.status), "response": fault.body()}
-            self._errors += 1
+            outcome |= self._failed(error)
+
+    def _failed(self, error: KeywrightError) -> Json:
+        if isinstance(error, Taken):
+            self._caller.taken.append(error)
+        self._errors += 1
+        fault = describe(error)
+        return {"status": str(fault.status), "response": fault.body()}
 
     def _check(self, operation: Operation) -> None:
         if operation.method not in _METHODS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from peewee import EXCLUDED
 
 from provisioning.audit import Actor
-from provisioning.errors import Forbidden, Stale
+from provisioning.errors import Forbidden, Stale, Taken
 from provisioning.models import Connection, UnknownAttribute
 
 from .cursors import Cursors
@@ -30,6 +30,7 @@ class Caller:
     base: str
     dialect: Dialect = field(compare=False)
     cursors: Cursors = field(compare=False)
+    taken: list[Taken] = field(default_factory=list, compare=False)  # what something else holds
 
     @property
     def actor(self) -> Actor:

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Secur
 from provisioning import tokens
 from provisioning.connections import PatchReply
 from provisioning.db import RETRY_AFTER, transaction, will_pass
-from provisioning.errors import KeywrightError, Unauthenticated
+from provisioning.errors import KeywrightError, Taken, Unauthenticated
 from provisioning.errors import NotFound as NothingThere
 from provisioning.logs import kind_and_place
 from provisioning.recorder import Recorder
@@ -94,6 +94,8 @@ def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) 
         extensions.look()
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
+        if isinstance(error, Taken) and request.caller is not None:
+            request.caller.taken.append(error)
         fault = describe(error)
         return _refusal(fault, {"WWW-Authenticate": "Bearer"} if fault.status == 401 else {})
     except HTTPException as error:

@@ -17,7 +17,8 @@ from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from provisioning import traces
+from provisioning import conflicts, traces
+from provisioning.conflicts import Clash
 from provisioning.db import transaction
 from provisioning.recorder import Recorder
 from provisioning.traces import Trace
@@ -111,8 +112,10 @@ def note(recorder: Recorder[Left], request: Request, reply: Reply, took: int) ->
 
 def take_down(batch: list[Left]) -> None:
     """Write what was seen; for the recorder's thread."""
+    seen = [Seen(*left) for left in batch]
     with transaction():
-        traces.write([_trace(Seen(*left)) for left in batch])
+        traces.write([_trace(each) for each in seen])
+        conflicts.note(clash for each in seen for clash in _clashes(each))
 
 
 def _trace(seen: Seen) -> Trace:
@@ -129,6 +132,20 @@ def _trace(seen: Seen) -> Trace:
         micros=seen.took // 1_000,
         quirks={str(quirk): count for quirk, count in used.items()},
     )
+
+
+def _clashes(seen: Seen) -> Iterator[Clash]:
+    if seen.caller is None:
+        return
+    for taken in seen.caller.taken:
+        if taken.kind is not None and taken.field is not None:
+            yield Clash(
+                seen.caller.connection.id,
+                seen.at // 1_000_000,
+                taken.kind,
+                taken.field,
+                taken.value,
+            )
 
 
 def shown(path: str, query: str = "") -> str:
