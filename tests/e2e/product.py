@@ -17,6 +17,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.installed import Installed
@@ -97,6 +98,18 @@ class Product:
             process.kill()
             raise
         assert code == 0, self._log.read_text()
+
+    def workers(self) -> list[int]:
+        """The process ids of this installation's workers."""
+        words = f"worker\0--data\0{self.data}\0", "worker\0"
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (folder / "cmdline").read_text()
+                environment = (folder / "environ").read_text()
+                if command.endswith(words) and f"KEYWRIGHT_DATA={self.data}\0" in environment:
+                    found.append(int(folder.name))
+        return found
 
     def command(self, *words: str | Path) -> str:
         """Run a `keywright` command and return what it says; it must succeed."""
