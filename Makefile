@@ -18,7 +18,7 @@ RUN := .venv/bin/python -m
 # What the lanes of the test suite need from the system, beside Python.
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql
 
-.PHONY: help setup run tour test test-unit conformance system dev bench bench-full lint types format clean
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full gallery lint types format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -69,6 +69,9 @@ bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
 
 bench-full: dev ## The same with growth, memory, full syncs and many connections
 	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench --full $(ARGS)
+
+gallery: dev ## Take a picture of every page, into gallery/
+	@$(RUN) tests.pages $(ARGS)
 
 lint: $(UV) ## Check style
 	@$(UV) sync --quiet --locked --all-extras --inexact

@@ -318,4 +318,10 @@ for _kind, _title in (
     ("import_check", _l("Check of a CSV file")),
     ("import_run", _l("CSV import")),
 ):
-    tasks.WORDS[_kind] = tasks.Words(_title, _l("Import CSV"), "imports.imports", "file-text")
+    tasks.WORDS[_kind] = tasks.Words(
+        _title,
+        _l("The file, line by line"),
+        "imports.preview",
+        "file-text",
+        lambda options: {"file_id": options["file_id"]},
+    )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +31,16 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
 
 @dataclass(frozen=True)
 class Words:
-    """How a kind of work is shown: its name, and the page that people come from."""
+    """How a kind of work is shown: its name, and the page that people come from.
+
+    `place` tells that page's values from the task's options.
+    """
 
     title: Any
     back: Any
     endpoint: str
     icon: str = "clock"
+    place: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _options: {}
 
 
 WORDS: dict[str, Words] = {}
@@ -126,7 +132,10 @@ def shown(found: Task) -> dict[str, object]:
         "by": found.actor_name,
         "created_at": found.created_at,
         "finished_at": found.finished_at,
-        "back": {"label": words.back, "url": url_for(words.endpoint)},
+        "back": {
+            "label": words.back,
+            "url": url_for(words.endpoint, **words.place(json.loads(found.options))),
+        },
         "poll_url": url_for("tasks.progress", task_id=found.resource_id) if is_open else None,
         "result_url": url_for("tasks.result", task_id=found.resource_id),
     }

@@ -35,7 +35,7 @@ from .statements import Statements, parameter
 from .tasks import Queries, TaskState
 
 SOURCE = "CSV import"
-PAGE = 100
+PAGE = 50
 KEPT = 30 * DAY
 ABANDONED = DAY  # then the cells of a file that nobody applied are erased, too
 _PART = 500
@@ -242,6 +242,7 @@ def _forget_old() -> None:
 def _options(file: ImportFile) -> dict[str, object]:
     return {
         "file": file.id,
+        "file_id": file.resource_id,
         "content": file.content,
         "columns": columns_of(file),
         "width": len(header_of(file)),
