@@ -19,7 +19,7 @@ from .errors import InvalidCount, InvalidFilter, InvalidPath, InvalidSyntax
 from .expressions import Expression, unknown_to
 from .filters import parse
 from .projection import projection
-from .resources import Resource, render
+from .resources import texts
 from .schema import ResourceType, Returned
 from .selection import Selection, Sort
 from .walks import Page
@@ -108,11 +108,11 @@ def answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> b
     else:
         total, page = _in_turn(selections, offset, listing.count)
     rendered = _rendered(caller, selections, page, listing)
-    return list_response([each.body for each in rendered], total, listing.start_index)
+    return list_response(rendered, total, listing.start_index)
 
 
 def list_response(
-    resources: Sequence[bytes], total: int, start_index: int | None = 1, following: str = ""
+    resources: Sequence[str], total: int, start_index: int | None = 1, following: str = ""
 ) -> bytes:
     """Return the message; itemsPerPage is how many there are in it (§3.4.2).
 
@@ -124,8 +124,8 @@ def list_response(
     message["itemsPerPage"] = len(resources)
     if following:
         message["nextCursor"] = following
-    head = orjson.dumps(message)
-    return head[:-1] + b',"Resources":[' + b",".join(resources) + b"]}"
+    head = orjson.dumps(message).decode()
+    return f'{head[:-1]},"Resources":[{",".join(resources)}]}}'.encode()
 
 
 def _filter(type_: ResourceType, listing: Listing, *, lenient: bool) -> Expression | None:
@@ -186,7 +186,7 @@ def _by_cursor(
     if len(rendered) < len(found):
         last, row = page[len(rendered) - 1]
         following = caller.cursors.seal(Place(last, selections[last].edge(row), total), query)
-    return list_response([each.body for each in rendered], total, None, following)
+    return list_response(rendered, total, None, following)
 
 
 def _in_turn(selections: Sequence[Selection], offset: int, count: int) -> tuple[int, Page]:
@@ -217,20 +217,23 @@ def _merged(selections: Sequence[Selection], offset: int, listing: Listing) -> t
 
 def _rendered(
     caller: Caller, selections: Sequence[Selection], page: Page, listing: Listing
-) -> list[Resource]:
+) -> list[str]:
     """Render a page type by type and put it back in order; it ends where a type's part ends."""
     waiting = []
     for place, selection in enumerate(selections):
         shape = projection(selection.type, listing.attributes, listing.excluded)
         rows = [row for where, row in page if where == place]
-        waiting.append(iter(render(selection.type, rows, shape, caller.connection, caller.base)))
-    found: list[Resource] = []
+        found = texts(selection.type, rows, shape, caller.connection, caller.base)
+        if len(selections) == 1:
+            return found
+        waiting.append(iter(found))
+    bodies: list[str] = []
     for place, _ in page:
-        resource = next(waiting[place], None)
-        if resource is None:
+        body = next(waiting[place], None)
+        if body is None:
             break
-        found.append(resource)
-    return found
+        bodies.append(body)
+    return bodies
 
 
 def _text(given: Mapping[str, object], name: str) -> str | None:

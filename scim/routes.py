@@ -268,7 +268,7 @@ def _config(request: Request, caller: Caller) -> Reply:
 
 def _listed(request: Request, found: list[dict[str, object]]) -> Reply:
     _check_discovery(request)
-    return Reply(body=list_response([orjson.dumps(each) for each in found], len(found)))
+    return Reply(body=list_response([orjson.dumps(each).decode() for each in found], len(found)))
 
 
 def _one_of(request: Request, found: list[dict[str, object]], wanted: str) -> Reply:

@@ -104,7 +104,7 @@ def resource_id(type_: ResourceType) -> Any:
 
 def read(type_: ResourceType, rows: Iterable[tuple[Any, ...]]) -> list[Row]:
     """Return what a query made by `select` has found."""
-    return [_key_row(*row) for row in rows] if type_ is SECURITY_KEY else [Row(*r) for r in rows]
+    return [_key_row(*row) for row in rows] if type_ is SECURITY_KEY else list(map(Row._make, rows))
 
 
 def find(type_: ResourceType, connection: Connection, wanted: str) -> Row | None:
