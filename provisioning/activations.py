@@ -214,28 +214,29 @@ def get(resource_id: str) -> Activation:
 
 
 def _end(whose: str, owner: int, to: LinkState) -> int:
-    live = _LIVE.rows((whose,), (owner,))
     now = now_ms()
-    for link, key in live:
-        _END.change((), (to, now, link))
-        _END_SESSIONS.change((), (now, link))
-        outbox.cancel(key=key, templates=(Template.ACTIVATION_LINK,))
-    return len(live)
+    ended = _END.change((whose,), (to, now, owner))
+    if ended:
+        _END_SESSIONS.change((whose,), (now, owner))
+        outbox.cancel(
+            user=owner if whose == "user" else None,
+            key=owner if whose == "key" else None,
+            templates=(Template.ACTIVATION_LINK,),
+        )
+    return ended
 
 
-_LIVE = Statements(
-    lambda whose: Activation.select(Activation.id, Activation.key).where(
-        getattr(Activation, whose) == parameter(0), Activation.state == LinkState.LIVE
-    )
-)
 _END = Statements(
-    lambda: Activation.update(state=parameter(0), ended_at=parameter(1)).where(
-        Activation.id == parameter(2)
+    lambda whose: Activation.update(state=parameter(0), ended_at=parameter(1)).where(
+        getattr(Activation, whose) == parameter(2), Activation.state == LinkState.LIVE
     )
 )
 _END_SESSIONS = Statements(
-    lambda: Session.update(ended_at=parameter(0)).where(
-        Session.activation == parameter(1), Session.ended_at.is_null()
+    lambda whose: Session.update(ended_at=parameter(0)).where(
+        Session.activation.in_(
+            Activation.select(Activation.id).where(getattr(Activation, whose) == parameter(1))
+        ),
+        Session.ended_at.is_null(),
     )
 )
 

@@ -132,11 +132,11 @@ def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
         update(user, "version", "updated_at", *other)
     except IntegrityError as error:
         raise _taken(user, error) from error
-    if any(_elements(before, name) != _elements(document, name) for name in {*before, *document}):
+    changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
+    if any(_elements(before, name) or _elements(document, name) for name in changed):
         _VALUES.flush()
         _FORGET_VALUES.change((), (user.id,))
         _write_values(user, document)
-    changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if changed != ["active"]:
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
     if "email_key" in other:

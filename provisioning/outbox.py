@@ -104,21 +104,19 @@ def release(key: SecurityKey) -> int:
 
 def cancel(
     *,
-    user: User | None = None,
+    user: User | int | None = None,
     key: SecurityKey | int | None = None,
     templates: Iterable[Template] | None = None,
 ) -> int:
     """Cancel waiting mails of a user or key and erase their secrets; return how many.
 
-    One that is with the mail server at this moment may still arrive; it is then shown as sent.
+    Either is a row or its id. One that is with the mail server at this moment may still arrive;
+    it is then shown as sent.
     """
     if user is None and key is None:
         raise ValueError("whose mails?")
-    owners = []
-    if user is not None:
-        owners.append(user.id)
-    if key is not None:
-        owners.append(key if isinstance(key, int) else key.id)
+    given = [owner for owner in (user, key) if owner is not None]
+    owners = [owner if isinstance(owner, int) else owner.id for owner in given]
     kinds = tuple(templates) if templates is not None else None
     return _CANCEL.change((user is not None, key is not None, kinds), owners)
 

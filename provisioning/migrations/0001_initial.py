@@ -256,13 +256,23 @@ Group.add_index(Group.display_name_key, name="group_display_name_key_index")
 
 
 class Member(Row):
-    group = ForeignKeyField(Group, on_delete="CASCADE")
+    group = ForeignKeyField(Group, index=False, on_delete="CASCADE")
     user = ForeignKeyField(User, null=True, on_delete="CASCADE")
-    subgroup = ForeignKeyField(Group, null=True, on_delete="CASCADE")
+    subgroup = ForeignKeyField(Group, index=False, null=True, on_delete="CASCADE")
     created_at = BigIntegerField()
 
     class Meta:
-        indexes = ((("group", "user"), True), (("group", "subgroup"), True))
+        indexes = ((("group", "user"), True),)
+
+
+Member.add_index(
+    Member.group,
+    Member.subgroup,
+    unique=True,
+    where=Member.subgroup.is_null(False),
+    name="member_group_subgroup",
+)
+Member.add_index(Member.subgroup, where=Member.subgroup.is_null(False), name="member_subgroup")
 
 
 class CustomSchema(Row):
@@ -500,12 +510,15 @@ class AuditEvent(Row):
     actor_id = CharField(null=True)
     actor_name = TextField()
     event = CharField(index=True)
-    user = ForeignKeyField(User, null=True)
+    user = ForeignKeyField(User, null=True, index=False)
     key = ForeignKeyField(SecurityKey, null=True, index=False)
     detail = TextField()
     mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
 
 
+AuditEvent.add_index(
+    AuditEvent.user, where=AuditEvent.user.is_null(False), name="audit_event_of_user"
+)
 AuditEvent.add_index(AuditEvent.key, where=AuditEvent.key.is_null(False), name="audit_event_of_key")
 
 

@@ -139,13 +139,26 @@ Group.add_index(Group.display_name_key, name="group_display_name_key_index")
 class Member(Row):
     """A membership: a user or a nested group in a group; exactly one of the two is set."""
 
-    group = ForeignKeyField(Group, backref="members", on_delete="CASCADE")
+    group = ForeignKeyField(Group, backref="members", index=False, on_delete="CASCADE")
     user = ForeignKeyField(User, null=True, backref="memberships", on_delete="CASCADE")
-    subgroup = ForeignKeyField(Group, null=True, backref="parents", on_delete="CASCADE")
+    subgroup = ForeignKeyField(
+        Group, null=True, backref="parents", index=False, on_delete="CASCADE"
+    )
     created_at = BigIntegerField(default=now_ms)
 
     class Meta:
-        indexes = ((("group", "user"), True), (("group", "subgroup"), True))
+        indexes = ((("group", "user"), True),)
+
+
+# Most members are users: a group in a group is not worth a page of each commit.
+Member.add_index(
+    Member.group,
+    Member.subgroup,
+    unique=True,
+    where=Member.subgroup.is_null(False),
+    name="member_group_subgroup",
+)
+Member.add_index(Member.subgroup, where=Member.subgroup.is_null(False), name="member_subgroup")
 
 
 class Tally(Row):

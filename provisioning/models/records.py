@@ -52,12 +52,15 @@ class AuditEvent(Row):
     actor_id = CharField(null=True)
     actor_name = TextField()
     event = CharField(index=True)
-    user = ForeignKeyField(User, null=True, backref="audit_events")
+    user = ForeignKeyField(User, null=True, backref="audit_events", index=False)
     key = ForeignKeyField(SecurityKey, null=True, index=False)
     detail = TextField()
     mac = BlobField(constraints=[SQL("CHECK (length(mac) = 32)")])
 
 
+AuditEvent.add_index(
+    AuditEvent.user, where=AuditEvent.user.is_null(False), name="audit_event_of_user"
+)
 AuditEvent.add_index(AuditEvent.key, where=AuditEvent.key.is_null(False), name="audit_event_of_key")
 
 
