@@ -17,7 +17,7 @@ from provisioning.errors import InvalidValue, Stale
 from provisioning.models import Group, GroupPolicy
 from provisioning.policy import ANY, Policy
 
-from . import policy_words, web
+from . import kept, policy_words, web
 from .policy_form import PolicyForm
 from .web import panel_page
 
@@ -30,7 +30,8 @@ def edit(group_id: str) -> ResponseReturnValue:
     """Show the policy as a form."""
     group = groups.get_group(group_id)
     policy, row = group_policies.of_group(group)
-    return _page(group, PolicyForm.of(policy), row)
+    late = kept.take()
+    return _page(group, PolicyForm.of(policy) if late is None else PolicyForm(late), row)
 
 
 @blueprint.post("")

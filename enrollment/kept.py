@@ -9,12 +9,14 @@ secrets are left out, and what is too long for a cookie is not kept.
 
 from __future__ import annotations
 
+import re
+
 from flask import request, session
 from werkzeug.datastructures import MultiDict
 
 LONGEST = 2500  # characters; a browser drops a cookie above 4 KB
 _NAME = "kept"
-_LEFT_OUT = ("csrf_token", "password", "token", "pin")
+_LEFT_OUT = re.compile(r"password|token|^pin$")  # but not `pin_length`
 
 
 def keep() -> None:
@@ -22,7 +24,7 @@ def keep() -> None:
     fields = [
         (name, value)
         for name, value in request.form.items(multi=True)
-        if not any(part in name for part in _LEFT_OUT)
+        if not _LEFT_OUT.search(name)
     ]
     if fields and sum(len(name) + len(value) for name, value in fields) <= LONGEST:
         session[_NAME] = {"path": request.path, "fields": fields}

@@ -66,13 +66,6 @@ def sign_in_finish() -> ResponseReturnValue:
     return response
 
 
-@blueprint.get("/signed-in")
-@panel_page()
-def back() -> ResponseReturnValue:
-    """Say that the other tab, which keeps a form, can go on."""
-    return render_template("panel/back.html")
-
-
 @blueprint.get("/step-up")
 @panel_page()
 def step_up() -> ResponseReturnValue:

@@ -80,13 +80,13 @@ def panel_page(
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             try:
                 g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
-            except Unauthenticated:
+                access.require_role(g.panel_session, role)
+                if step_up:
+                    access.require_step_up(g.panel_session)
+            except (Unauthenticated, StepUpNeeded):
                 if request.method == "POST":
                     kept.keep()
                 raise
-            access.require_role(g.panel_session, role)
-            if step_up:
-                access.require_step_up(g.panel_session)
             return view(*args, **kwargs)
 
         return guarded

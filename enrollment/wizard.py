@@ -23,6 +23,7 @@ from provisioning.models import WizardDraft
 from provisioning.services import services
 
 from . import (
+    kept,
     web,
     wizard_card,
     wizard_confirm,
@@ -77,6 +78,11 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
     if here not in wizard_draft.steps_of(row):
         raise NoSuchPage
     typed = wizard_draft.read(row)
+    late = kept.take()
+    if late is not None:  # sent when the session had ended
+        wizard_forms.take(row, typed, here, late)
+        with transaction():
+            wizard_draft.save(row, typed)
     if here is Step.SECURITY_KEY and _assignment_waits(typed):
         return wizard_card.begin(row, typed)
     if here is Step.REVIEW:
@@ -91,8 +97,7 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
 def keep_user_information(draft_id: str) -> ResponseReturnValue:
     """Keep step 1."""
     row, typed = _open(draft_id)
-    names = list(wizard_forms.user_form(typed, check=False).data)
-    typed.user = wizard_draft.take_fields(request.form, names)
+    wizard_forms.take(row, typed, Step.USER_INFORMATION, request.form)
     return _onward(row, typed, Step.USER_INFORMATION)
 
 
@@ -101,8 +106,7 @@ def keep_user_information(draft_id: str) -> ResponseReturnValue:
 def keep_groups(draft_id: str) -> ResponseReturnValue:
     """Keep step 2."""
     row, typed = _open(draft_id)
-    typed.groups = wizard_draft.take_groups(request.form.getlist("groups"))
-    typed.search = request.form.get("search", "")[:100]
+    wizard_forms.take(row, typed, Step.GROUPS, request.form)
     return _onward(row, typed, Step.GROUPS)
 
 
@@ -111,8 +115,7 @@ def keep_groups(draft_id: str) -> ResponseReturnValue:
 def keep_security_key(draft_id: str) -> ResponseReturnValue:
     """Keep step 3; Assign goes to the card, Next only with a card or by the user."""
     row, typed = _open(draft_id)
-    if "kind" in request.form:  # while a card is at the reader the questions are not on the page
-        wizard_draft.take_key(row, typed, request.form)
+    wizard_forms.take(row, typed, Step.SECURITY_KEY, request.form)
     if request.form.get("go") == "assign":
         return wizard_card.begin(row, typed)
     if request.form.get("go") == "next":

@@ -52,6 +52,20 @@ def key_form(row: WizardDraft, typed: Typed, services: Services, *, check: bool)
     return form
 
 
+def take(row: WizardDraft, typed: Typed, step: Step, form: MultiDict[str, str]) -> bool:
+    """Take a step's fields as they are; True when the key's suggested name is another now."""
+    if step is Step.USER_INFORMATION:
+        names = list(user_form(typed, check=False).data)
+        typed.user = wizard_draft.take_fields(form, names)
+    elif step is Step.GROUPS:
+        typed.groups = wizard_draft.take_groups(form.getlist("groups"))
+        typed.search = form.get("search", "")[:100]
+    elif "kind" in form:  # while a card is at the reader the questions are not on the page
+        wizard_draft.take_key(row, typed, form)
+        return bool(wizard_draft.key_name(row, typed) != typed.key["key_name"])
+    return False
+
+
 def blocked(row: WizardDraft, typed: Typed) -> str:
     """Return why Next is not possible at step 3 yet, or nothing."""
     plan = wizard_draft.plan(typed)

@@ -13,13 +13,12 @@ from flask.typing import ResponseReturnValue
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import NotFound, Unauthenticated, WrongState
-from provisioning.models import WizardDraft
 from provisioning.services import services
 
 from . import station_choice, web, wizard_draft, wizard_forms, wizard_view
 from .forms import user_name_fault
 from .web import panel_page
-from .wizard_draft import Step, Typed
+from .wizard_draft import Step
 
 blueprint = Blueprint("wizard_live", __name__, url_prefix="/users/new/<draft_id>")
 
@@ -53,7 +52,7 @@ def save(draft_id: str) -> ResponseReturnValue:
         typed = wizard_draft.read(row)
         if request.args.get("turn", str(typed.turn)) != str(typed.turn):
             return "", 204  # overtaken by a submit, which brought the whole form
-        named = _take(row, typed, step)
+        named = wizard_forms.take(row, typed, step, request.form)
         wizard_draft.save(row, typed)
     page = render_template(
         "panel/wizard/_saved.html", wizard=wizard_view.frame(row, typed, step, services())
@@ -68,20 +67,6 @@ def save(draft_id: str) -> ResponseReturnValue:
             )
         )
     return page
-
-
-def _take(row: WizardDraft, typed: Typed, step: Step) -> bool:
-    """Take a step's fields as they are; True when the key's suggested name is another now."""
-    if step is Step.USER_INFORMATION:
-        names = list(wizard_forms.user_form(typed, check=False).data)
-        typed.user = wizard_draft.take_fields(request.form, names)
-    elif step is Step.GROUPS:
-        typed.groups = wizard_draft.take_groups(request.form.getlist("groups"))
-        typed.search = request.form.get("search", "")[:100]
-    elif "kind" in request.form:
-        wizard_draft.take_key(row, typed, request.form)
-        return bool(wizard_draft.key_name(row, typed) != typed.key["key_name"])
-    return False
 
 
 @blueprint.get("/user-name")

@@ -46,9 +46,9 @@ def wants_json() -> bool:
 
 def _core(error: errors.KeywrightError) -> ResponseReturnValue:
     if isinstance(error, errors.StepUpNeeded) and not wants_json():
-        return _kept("sign_in.step_up") or _lead(url_for("sign_in.step_up", next=_here()))
+        return _lead(url_for("sign_in.step_up", next=_here()))
     if isinstance(error, errors.Unauthenticated) and not wants_json():
-        return _kept("sign_in.page") or _lead(url_for("sign_in.page", next=_here()))
+        return _lead(url_for("sign_in.page", next=_here()))
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 400)
     return _answer(status, str(error))
 
@@ -83,29 +83,6 @@ def _answer(
         return jsonify(error=sentence or _("That did not work.")), status, kept
     page = render_template("errors/error.html", status=status, sentence=sentence)
     return page, status, kept
-
-
-def _kept(way: str) -> ResponseReturnValue | None:
-    """Return a page that keeps a form which came too late, to be sent again after a sign-in.
-
-    It is filled in with what the browser sent, which is stored nowhere. Only a form that carried
-    our own token against forgery comes this far.
-    """
-    if request.method != "POST" or "HX-Request" in request.headers or request.files:
-        return None
-    fields = [
-        (name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"
-    ]
-    if not fields:
-        return None
-    page = render_template(
-        "errors/signed_out.html",
-        step_up=way == "sign_in.step_up",
-        way=url_for(way, next=url_for("sign_in.back")),
-        send_to=request.full_path.rstrip("?"),
-        fields=fields,
-    )
-    return page, 401
 
 
 def _lead(to: str) -> ResponseReturnValue:

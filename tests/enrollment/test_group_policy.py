@@ -125,8 +125,12 @@ class TestEditing:
         nurses = group("Nurses")
         panel = Panel(app, Role.OFFICER, stepped_up=False)
         assert "/step-up" in panel.get(url(nurses)).location
-        assert panel.post(url(nurses), {**FORM, "go": "save"}).status_code == 302
+        kept = panel.post(url(nurses), {**FORM, "go": "save"})
+        assert "/step-up" in kept.location
         assert not GroupPolicy.select().exists()
+
+        panel.step_up()
+        assert re.search(r'name="pin_length"[^>]*value="8"', panel.get(url(nurses)).text)
 
     @pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
     def test_who_assigns_cards_does_not_set_their_rules(self, app: Flask, role: Role) -> None:
