@@ -16,7 +16,8 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 RUN := .venv/bin/python -m
 
 # What the lanes of the test suite need from the system, beside Python.
-PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql
+PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
+  xvfb python3-tk
 
 .PHONY: help setup run tour test test-unit conformance system dev bench bench-full gallery lint types format clean
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from importlib import metadata
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, g, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -126,6 +126,8 @@ def poll() -> ResponseReturnValue:
             state=_text(body, "state"),
             reader=_text(body, "reader"),
             version=_text(body, "version"),
+            readers=_readers(body),
+            clock_offset=_clock(body),
         )
         dispatch.take_back(station)
         ticket = dispatch.next_ticket(station, services())
@@ -197,7 +199,8 @@ def _job_of(station: Station, job_id: str) -> Job:
 def _signed() -> tuple[Station, tickets.StationRequest]:
     """Return who signed this request; raises Unauthenticated, ClockSkew, Revoked."""
     taken = _verify(lambda kid: bytes(_known(kid).signing_key))
-    return _living(taken.station_id), taken
+    g.station = _living(taken.station_id)
+    return g.station, taken
 
 
 def _known(station_id: str) -> Station:
@@ -264,11 +267,33 @@ def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def _readers(body: Body) -> list[tuple[str, str]]:
+    told = body.get("readers", [])
+    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
+        raise InvalidValue("readers is a list of objects with name and state.", "readers")
+    return [(_text(one, "name"), _text(one, "state")) for one in told]
+
+
+def _clock(body: Body) -> int:
+    offset = body.get("clock", 0)
+    if type(offset) is not int:
+        raise InvalidValue("clock is a whole number of seconds.", "clock")
+    return offset
+
+
 def _seconds(body: Body) -> float:
     wait = body.get("wait", 0)
     if isinstance(wait, bool) or not isinstance(wait, int | float) or not math.isfinite(wait):
         raise InvalidValue("wait is a number of seconds.", "wait")
     return min(max(float(wait), 0.0), LONGEST_WAIT)
+
+
+@blueprint.after_request
+def _tell_version(response: Response) -> Response:
+    """Tell a station that has proved itself which version runs here; nobody else (R30)."""
+    if "station" in g:
+        response.headers["Keywright-Version"] = metadata.version("keywright")
+    return response
 
 
 def _nothing(retry_after: int | None = None) -> Response:

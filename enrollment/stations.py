@@ -126,7 +126,29 @@ def _row(station: Station) -> dict[str, object]:
         "name": name,
         **station_choice.shown(station),
         "state_url": url_for(".state", **given),
+        "readers": _readers(station),
+        "clock": _clock(station),
         "version": station.version,
         "outdated": bool(station.version) and station.version != metadata.version("keywright"),
         "actions": actions,
     }
+
+
+def _readers(station: Station) -> list[dict[str, str]]:
+    """Return the readers of a desk that has several; one is in its row already."""
+    readers = stations.readers_of(station)
+    if len(readers) < 2:
+        return []
+    states = {"no_card": _("no card"), "card": _("a card lies there"), "busy": _("in use")}
+    return [{"name": one["name"], "state": states.get(one["state"], "")} for one in readers]
+
+
+def _clock(station: Station) -> str:
+    """Say how wrong the desk's clock is, if it is; its requests are taken all the same."""
+    offset = station.clock_offset
+    if abs(offset) <= stations.SKEW_TOLD:
+        return ""
+    told = {"seconds": abs(offset)}
+    if offset > 0:
+        return str(_("Its clock is %(seconds)s seconds slow", **told))
+    return str(_("Its clock is %(seconds)s seconds fast", **told))

@@ -20,6 +20,7 @@ from .vault import SealBroken
 
 ENROL = "enrol"
 _QUIET = 3 * SECOND
+_LONGEST_WAIT = 30 * SECOND  # of a poll; a station that was revoked in it hears so at once
 
 
 def next_ticket(station: Station, services: Services) -> str | None:
@@ -52,8 +53,8 @@ def next_ticket(station: Station, services: Services) -> str | None:
     return tickets.sign_ticket(services.vault, claims, jobs.TICKET_S)
 
 
-def stations_with_work() -> dict[int, int]:
-    """Return the stations that a job waits for and that are not at work.
+def stations_with_news() -> dict[int, int]:
+    """Return the stations that a job waits for and that are not at work, and those just revoked.
 
     By row id, each with the time of its newest job's last change, so that news can be told.
     """
@@ -69,7 +70,10 @@ def stations_with_work() -> dict[int, int]:
     for station, _, changed in open_jobs:
         if station not in busy:
             wanted[station] = max(changed, wanted.get(station, 0))
-    return wanted
+    ended = Station.select(Station.id, Station.revoked_at).where(
+        Station.revoked_at > now_ms() - _LONGEST_WAIT
+    )
+    return wanted | dict(tuples(ended))
 
 
 def take_back(station: Station) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 
@@ -22,6 +23,9 @@ CODE_TRIES = 5
 OFFLINE_AFTER = 40 * SECOND  # a poll holds at most 25 s
 _TOUCH_EVERY = 10 * SECOND
 MAX_NAME = 64
+MAX_READERS, MAX_READER_NAME = 16, 200
+SKEW_TOLD = 60  # seconds; below that a station's clock is right enough, and nobody hears of it
+_FAR = 10**10
 STATES = ("no_reader", "no_card", "card", "busy")
 
 
@@ -117,14 +121,44 @@ def take_request(station: Station, jti: str, expires_at: int) -> None:
         raise Unauthenticated("This request was sent before.") from error
 
 
-def seen(station: Station, *, state: str, reader: str, version: str) -> None:
-    """Store what a station tells of itself."""
-    if state not in STATES:
+def seen(
+    station: Station,
+    *,
+    state: str,
+    reader: str,
+    version: str,
+    readers: list[tuple[str, str]] | None = None,
+    clock_offset: int = 0,
+) -> None:
+    """Store what a station tells of itself; `readers` are (name, state), as far as it has several.
+
+    Raises InvalidValue for a state that is none, or for more readers than a desk can have.
+    """
+    readers = readers or []
+    if not {state, *(one for _, one in readers)} <= set(STATES):
         raise InvalidValue(f"A station's state is one of {', '.join(STATES)}.", "state")
-    reader = "".join(c if c.isprintable() else "·" for c in reader)[:200]
+    if len(readers) > MAX_READERS:
+        raise InvalidValue(f"A station has at most {MAX_READERS} readers.", "readers")
+    told = [{"name": _printable(name), "state": one} for name, one in readers]
     Station.update(
-        state=state, reader_name=reader, version=version[:32], last_seen_at=now_ms()
+        state=state,
+        reader_name=_printable(reader),
+        readers=json.dumps(told, ensure_ascii=False),
+        clock_offset=max(-_FAR, min(clock_offset, _FAR)),
+        version=version[:32],
+        last_seen_at=now_ms(),
     ).where(Station.id == station.id).execute()
+
+
+def readers_of(station: Station) -> list[dict[str, str]]:
+    """Return the readers that the station told of last: name and state."""
+    told: list[dict[str, str]] = json.loads(station.readers)
+    return told
+
+
+def _printable(name: str) -> str:
+    """Return a reader's name as a page may show it: whatever a driver calls itself."""
+    return "".join(c if c.isprintable() else "·" for c in name)[:MAX_READER_NAME]
 
 
 def at_work(station: Station) -> None:

@@ -5,7 +5,7 @@
 
 The requests themselves touch no database while they wait. The watcher lives only while somebody
 waits; on SQLite it looks at `PRAGMA data_version`, which changes with every commit of another
-connection and costs microseconds, on PostgreSQL it asks for the stations with work.
+connection and costs microseconds, on PostgreSQL it asks for the stations with news.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class Watch:
-    """Wakes waiting requests when a job is queued for their station.
+    """Wakes waiting requests when a job is queued for their station, or it was revoked.
 
     `places` is how many requests may wait at once in this process: each holds a thread.
     """
@@ -83,7 +83,7 @@ class Watch:
             self._places.release()
 
     def wakes(self, station_id: int, seconds: float) -> Iterator[None]:
-        """Yield whenever this station may have work, until the time is over. Needs a place.
+        """Yield whenever there may be news for this station, until the time is over. Needs a place.
 
         A wake is a hint: of two who wake for one job only one will get it.
         """
@@ -132,7 +132,7 @@ class Watch:
         else:
             now = None
         # After the version and not before it: a commit in between is seen now or next time.
-        wanted = dispatch.stations_with_work()
+        wanted = dispatch.stations_with_news()
         with self._looked:
             if wanted != self._wanted:
                 self._round += 1

@@ -116,6 +116,7 @@ def _with_reader(parser: argparse.ArgumentParser) -> None:
 
 def _with_desk(parser: argparse.ArgumentParser) -> None:
     desk = parser.add_mutually_exclusive_group()
+    desk.add_argument("--terminal", action="store_true", help="in this terminal, with no window")
     desk.add_argument("--headless", action="store_true", help="no screen: a second tap says yes")
     desk.add_argument(
         "--desk-json", action="store_true", help="states and questions as JSON lines; see json_desk"

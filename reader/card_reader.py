@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -55,6 +55,9 @@ class CardReader(Protocol):
 
     def state(self) -> ReaderState:
         """At this moment; never waits."""
+
+    def states(self) -> Mapping[str, ReaderState]:
+        """Of each reader that may be used, by name, as they were when `state` was asked last."""
 
     def wait_for_card(self, seconds: float, cancelled: Callable[[], bool]) -> CardSession:
         """The card that lies there, or the next one tapped.

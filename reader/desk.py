@@ -57,6 +57,11 @@ class DeskState:
     seconds: int | None = None
     """How long the person has for it."""
     fault: Fault | None = None
+    station: str = ""
+    card: str = ""
+    """What lies on the reader, as far as it is known: empty, or a few words."""
+    notice: str = ""
+    """Something to know that is about no job, such as a server that is newer."""
 
 
 def always(answer: bool) -> Callable[[], bool]:

@@ -79,6 +79,7 @@ class Job:
         self.step = JobStep.PREPARED
         self.presence = ""
         """The tap that this job got (`CardReader.presence`)."""
+        self._card = ""
         self._server = server
         self._pulse_server = pulse_server
 
@@ -140,6 +141,8 @@ class Job:
                 key=ticket.key,
                 code=ticket.code,
                 seconds=None if seconds is None else int(seconds),
+                station=self.identity.name,
+                card=self._card,
             )
         )
 
@@ -207,8 +210,9 @@ class Job:
         return session
 
     def _meet(self, session: CardSession) -> Tapped:
-        self.show(Step.WORKING, "Leave the card on the reader.")
         uid = session.uid.hex() if session.uid else None
+        self._card = f"UID {uid.upper()}" if uid else "on the reader"
+        self.show(Step.WORKING, "Leave the card on the reader.")
         # First of all: the server would take what it hears now for the card of the run before.
         self._check_resumed(session.uid)
         try:

@@ -6,7 +6,8 @@
 One JSON object a line. On standard output, what is to be shown:
 
     {"state": "tap", "text": "…", "reader": "…", "organisation": "…", "server": "…",
-     "op": "enrol", "user": "…", "key": "…", "code": "", "seconds": 60, "fault": null}
+     "op": "enrol", "user": "…", "key": "…", "code": "", "seconds": 60, "fault": null,
+     "station": "…", "card": "…", "notice": ""}
 
 and what is asked, with a number that the answer may repeat:
 
@@ -65,6 +66,9 @@ class JsonDesk:
                 "code": state.code,
                 "seconds": state.seconds,
                 "fault": state.fault.value if state.fault else None,
+                "station": state.station,
+                "card": state.card,
+                "notice": state.notice,
             }
         )
 

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import re
 import secrets
 import socket
 import ssl
@@ -34,6 +35,7 @@ from reader.identity import b64url
 Json = dict[str, Any]
 
 API = "/station/v1/"
+VERSION_HEADER = "Keywright-Version"
 TIMEOUT = 10.0
 REQUEST_LIFE = 60
 _MAX_ANSWER = 1 << 20
@@ -47,6 +49,12 @@ def version() -> str:
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(name)
     return "0"
+
+
+def is_older(one: str, other: str) -> bool:
+    """Whether version `one` came before `other`; unknown ones ("") never did."""
+    first, second = ([int(n) for n in re.findall(r"[0-9]+", v)[:3]] for v in (one, other))
+    return bool(first and second) and first < second
 
 
 class ServerGone(Exception):
@@ -90,10 +98,11 @@ def checked_address(url: str) -> str:
 
 
 class Clock:
-    """The server's time, as far as it ever told us that ours is wrong."""
+    """The server's time, as far as it ever told us that ours is wrong, and its version."""
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self.server_version = ""
 
     def now(self) -> float:
         return time.time() + self.offset
@@ -163,6 +172,10 @@ class Server:
     def interrupt(self) -> None:
         """End the request under way, and every later one, with ServerGone; from any thread."""
         self._interrupted.set()
+        self.drop()
+
+    def drop(self) -> None:
+        """Have the request under way sent anew on another connection; from any thread."""
         connection = self._connection
         link = connection.sock if connection else None
         if link is not None:
@@ -203,6 +216,7 @@ class Server:
         connection.request("POST", self._target(url), content, headers)
         with connection.getresponse() as response:
             raw = response.read(_MAX_ANSWER + 1)
+            self._signer.clock.server_version = response.getheader(VERSION_HEADER, "")[:32]
             if response.will_close or len(raw) > _MAX_ANSWER:
                 self.close()
             if response.status == 429 or response.status >= 500:

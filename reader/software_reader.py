@@ -55,6 +55,9 @@ class SoftwareReader:
     def state(self) -> ReaderState:
         return ReaderState.NO_CARD if self._tray.card is None else ReaderState.CARD
 
+    def states(self) -> dict[str, ReaderState]:
+        return {self.name: self.state()}
+
     def presence(self) -> str:
         return "" if self._tray.card is None else str(self._taps)
 

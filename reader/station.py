@@ -3,39 +3,37 @@
 
 """The station: polls its server for jobs and runs them, one at a time.
 
-Two threads. The poller waits at the server for a ticket; the one that called `run` does jobs and
-watches the reader. Nothing listens for connections (R22).
+Two threads. The poller (`reader.poller`) waits at the server for a ticket; the one that called
+`run` does jobs and watches the readers. Nothing listens for connections (R22).
 """
 
 from __future__ import annotations
 
 import logging
-import queue
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from reader import change_pin, enroll, force_change, sign_in, verify, wipe
 from reader.card_reader import CardReader, ReaderState
-from reader.desk import Desk, DeskState, Step
+from reader.desk import Desk, DeskState, Step, printable
 from reader.faults import CardFault, Fault
 from reader.identity import Identity
 from reader.job import Job, Stopped
-from reader.server import Clock, Server, ServerGone, ServerRefused, Signer, version
+from reader.nap import Nap
+from reader.poller import Poller
+from reader.server import Clock, Server, ServerGone, ServerRefused, Signer, is_older, version
 from reader.ticket import JobStep, Op, TicketBook, TicketRefused, read_ticket
 
 log = logging.getLogger("reader.station")
 
-WAIT_SECONDS = 25
-"""How long the server may hold a poll."""
+SKEW_SECONDS = 60
+"""How wrong a clock may be without a word; the server bears as much."""
 
-_SLACK = 10.0
+MAX_NAME, MAX_READERS = 200, 16
+"""Of a reader's name and of the list of readers, as a poll tells them."""
+
 _GLANCE = 0.25
-_BACK_OFF = (1.0, 30.0)
-_EMPTY_PAUSE = 2.0
 
 _RUN: Mapping[Op, Callable[[Job], None]] = {
     Op.ENROL: enroll.run,
@@ -59,12 +57,6 @@ class StationRevoked(Exception):
     """The server does not know this station any more: pair again."""
 
 
-@dataclass(frozen=True)
-class _Offline:
-    reason: str
-    seconds: float
-
-
 class Station:
     """`run` until `stop` is set. In process or as a program of its own, it is the same."""
 
@@ -76,16 +68,11 @@ class Station:
         self._clock = Clock()
         book = identity.folder / "tickets.json" if identity.folder else None
         self._book = TicketBook(book)
-        self._poll_server = self._connection()
         self._server = self._connection()
         self._pulse_server = self._connection()
-        self._tickets: queue.Queue[str] = queue.Queue()
-        self._idle = threading.Event()
-        self._polling = threading.Event()
-        self._ended = threading.Event()
-        self._offline: _Offline | None = None
-        self._revoked = False
+        self._poller = Poller(self._connection(), self._server, self._poll_body)
         self._state = ReaderState.NO_READER
+        self._readers: Mapping[str, ReaderState] = {}
         self._shown: DeskState | None = None
         self._spent = ("", "")
         """The enrolment that was done last, and the tap whose card it was."""
@@ -96,69 +83,50 @@ class Station:
         Raises StationRevoked.
         """
         _mute_card_traffic()
-        self._state = self._reader.state()
-        self._idle.set()
-        poller = threading.Thread(target=self._poll, name="poller", daemon=True)
-        poller.start()
+        self._look_at_reader()
+        self._poller.start()
+        nap = Nap()
         try:
-            while not stop.is_set() and not self._revoked:
+            while not stop.is_set() and not self._poller.revoked:
+                if nap.over():
+                    log.info("this computer has slept, or its clock was set")
+                    self._poller.wake()
                 self._turn(stop)
         finally:
-            self._ended.set()
-            self._poll_server.interrupt()
-            poller.join(1.0)
+            self._poller.end()
             self._server.close()
             self._pulse_server.close()
-        if self._revoked:
+        if self._poller.revoked:
             raise StationRevoked
 
-    # The thread of `run`
-
     def _turn(self, stop: threading.Event) -> None:
-        try:
-            token = self._tickets.get(timeout=_GLANCE)
-        except queue.Empty:
+        token = self._poller.next_ticket(_GLANCE)
+        if token is None:
             self._look()
             return
         try:
             self._take(token, stop)
         finally:
-            self._state, self._shown = self._reader.state(), None
-            self._idle.set()
-            # The poll that waits may be from before the job, when another card lay there.
-            if self._polling.is_set():
-                self._tell_state()
+            self._look_at_reader()
+            self._shown = None
+            self._poller.ready()
 
     def _look(self) -> None:
-        """Show and tell what lies on the reader, when it is something else than before."""
-        state = self._reader.state()
-        self._show_idle(state)
-        before, self._state = self._state, state
-        if before is not state and self._idle.is_set():
-            self._tell_state()
+        """Show and tell what lies on the readers, when it is something else than before."""
+        before = self._state, self._readers
+        self._look_at_reader()
+        self._show_idle(self._state)
+        if before != (self._state, self._readers):
+            self._poller.news()
 
-    def _tell_state(self) -> None:
-        """Poll beside the poll that waits: cutting that one off could lose a ticket."""
-        if self._offline:
-            return
-        try:
-            answer = self._server.post("poll", self._poll_body(wait=0))
-        except (ServerGone, ServerRefused):
-            return  # the poller meets the same and shows it
-        self._accept(answer)
-
-    def _accept(self, answer: Mapping[str, object] | None) -> bool:
-        token = (answer or {}).get("ticket")
-        if not isinstance(token, str):
-            return False
-        self._idle.clear()
-        self._tickets.put(token)
-        return True
+    def _look_at_reader(self) -> None:
+        self._state = self._reader.state()
+        self._readers = self._reader.states()
 
     def _show_idle(self, state: ReaderState) -> None:
         step, text = _IDLE[state]
         seconds = None
-        offline = self._offline
+        offline = self._poller.offline
         if offline is not None:
             step, text = Step.OFFLINE, f"The server cannot be used: {offline.reason}."
             seconds = int(offline.seconds)
@@ -169,10 +137,28 @@ class Station:
             organisation=self._identity.organisation,
             server=urlsplit(self._identity.server).netloc,
             seconds=seconds,
+            station=self._identity.name,
+            card="on the reader" if state is ReaderState.CARD else "",
+            notice=self._notice(),
         )
         if shown != self._shown:
             self._shown = shown
             self._desk.show(shown)
+
+    def _notice(self) -> str:
+        """What the person here should know beside the jobs."""
+        server, own = self._clock.server_version, version()
+        if is_older(own, server):
+            where = f"{self._identity.server}/reader-driver"
+            return (
+                f"This station is older than the server ({own}, {server}): "
+                f"install it anew from {where}."
+            )
+        seconds = round(abs(self._clock.offset))
+        if seconds > SKEW_SECONDS:
+            how = "slow" if self._clock.offset > 0 else "fast"
+            return f"This computer's clock is {seconds} seconds {how}: set it right."
+        return ""
 
     def _take(self, token: str, stop: threading.Event) -> None:
         try:
@@ -252,6 +238,8 @@ class Station:
                 user=ticket.user if ticket else "",
                 key=ticket.key if ticket else "",
                 fault=fault.word,
+                station=self._identity.name,
+                notice=self._notice(),
             )
         )
 
@@ -268,52 +256,20 @@ class Station:
         except (ServerGone, ServerRefused):
             return
 
-    # The poller's thread
-
-    def _poll(self) -> None:
-        low, high = _BACK_OFF
-        delay = low
-        while not self._ended.is_set():
-            if not self._idle.wait(0.5):
-                continue
-            began = time.monotonic()
-            # After a failure a quick one, so that the desk need not show it 25 s too long.
-            wait = 0 if self._offline else WAIT_SECONDS
-            self._polling.set()
-            try:
-                answer = self._poll_server.post(
-                    "poll", self._poll_body(wait), timeout=wait + _SLACK
-                )
-            except ServerRefused as refused:
-                if refused.status == 410:
-                    self._revoked = True
-                    break
-                self._pause(str(refused), high)
-                continue
-            except ServerGone as gone:
-                # Not all stations at once, when a server comes back.
-                self._pause(str(gone), gone.retry_after or delay * random.uniform(0.5, 1))  # noqa: S311
-                delay = min(delay * 2, high)
-                continue
-            finally:
-                self._polling.clear()
-            delay, self._offline = low, None
-            if not self._accept(answer) and wait and time.monotonic() - began < 1.0:
-                # A server with too many waiting stations answers at once: do not run in circles.
-                self._ended.wait(_EMPTY_PAUSE)
-        self._poll_server.close()
-
-    def _pause(self, reason: str, seconds: float) -> None:
-        self._offline = _Offline(reason, seconds)
-        self._ended.wait(seconds)
+    # What a poll says
 
     def _poll_body(self, wait: int) -> dict[str, object]:
         state = self._state
         told = ReaderState.NO_READER if state is ReaderState.NO_SERVICE else state
         return {
             "state": told.value,
-            "reader": self._reader.name,
+            "reader": printable(self._reader.name, MAX_NAME),
             "version": version(),
+            "readers": [
+                {"name": printable(name, MAX_NAME), "state": one.value}
+                for name, one in list(self._readers.items())[:MAX_READERS]
+            ],
+            "clock": round(self._clock.offset),
             "wait": wait,
         }
 

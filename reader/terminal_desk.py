@@ -25,12 +25,20 @@ class TerminalDesk:
     def __init__(self, out: TextIO | None = None, keyboard: Keyboard | None = None) -> None:
         self._out = out or sys.stdout
         self._keyboard = keyboard or Keyboard()
+        self._noticed = ""
 
     def show(self, state: DeskState) -> None:
         where = state.organisation or state.server
         prefix = f"[{printable(where, 40)}] " if where else ""
         limit = f" ({state.seconds} s)" if state.seconds else ""
         self._write(f"{prefix}{printable(state.text, 400)}{limit}\n")
+        if state.user:
+            self._write(f"  for {printable(state.user, 80)}: {printable(state.key, 80)}\n")
+        if state.code:
+            self._write(f"  {printable(state.code, 20)}\n")
+        if state.notice and state.notice != self._noticed:
+            self._write(f"  {printable(state.notice, 300)}\n")
+        self._noticed = state.notice
 
     def ask_pin(self, question: Question) -> str | None:
         tries = "" if question.tries is None else f" {question.tries} tries left."

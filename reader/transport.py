@@ -222,6 +222,7 @@ class PcscReader:
         self._watch = _Watch(seconds)
         self._name = ""
         self._seen: dict[str, float] = {}
+        self._looked: dict[str, ReaderState] = {}
 
     @property
     def name(self) -> str:
@@ -234,19 +235,20 @@ class PcscReader:
         return [name for name in names if self._wanted or " sam" not in name.lower()]
 
     def state(self) -> ReaderState:
+        self._looked = {}
         try:
             states = self._states()
         except CardFault as fault:
             no_service = fault.word is Fault.NO_SERVICE
             return ReaderState.NO_SERVICE if no_service else ReaderState.NO_READER
-        if not states:
-            return ReaderState.NO_READER
-        present = [flags for flags in states.values() if flags & SCARD_STATE_PRESENT]
-        if not present:
-            return ReaderState.NO_CARD
-        if all(flags & SCARD_STATE_EXCLUSIVE for flags in present):
-            return ReaderState.BUSY
-        return ReaderState.CARD
+        self._looked = {name: _reader_state(flags) for name, flags in states.items()}
+        # One card to be had is enough; a held one counts where there is no other.
+        order = (ReaderState.CARD, ReaderState.BUSY, ReaderState.NO_CARD)
+        found = self._looked.values()
+        return next((one for one in order if one in found), ReaderState.NO_READER)
+
+    def states(self) -> dict[str, ReaderState]:
+        return dict(self._looked)
 
     def wait_for_card(self, seconds: float, cancelled: Callable[[], bool]) -> PcscSession:
         until = time.monotonic() + seconds
@@ -311,6 +313,12 @@ class PcscReader:
             return set()
         long_ago = time.monotonic() - _FURNITURE_AFTER
         return {tap for tap, since in self._seen.items() if since < long_ago}
+
+
+def _reader_state(flags: int) -> ReaderState:
+    if not flags & SCARD_STATE_PRESENT:
+        return ReaderState.NO_CARD
+    return ReaderState.BUSY if flags & SCARD_STATE_EXCLUSIVE else ReaderState.CARD
 
 
 def _taps(states: Mapping[str, int]) -> dict[str, str]:

@@ -409,6 +409,8 @@ class Station(Row):
     version = CharField(default="")
     reader_name = TextField(default="")
     state = CharField(default="no_reader")
+    readers = TextField(default="[]")
+    clock_offset = BigIntegerField(default=0)
     created_at = BigIntegerField()
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)

@@ -32,6 +32,8 @@ class Station(Row):
     version = CharField(default="")
     reader_name = TextField(default="")
     state = CharField(default="no_reader")  # no_reader | no_card | card | busy (as last told)
+    readers = TextField(default="[]")  # JSON: [{name, state}], as last told
+    clock_offset = BigIntegerField(default=0)  # seconds that its clock is behind ours, as told
     created_at = BigIntegerField(default=now_ms)
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)

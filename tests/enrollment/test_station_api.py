@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -242,6 +243,36 @@ class TestPoll:
         assert stations.shown_state(desk.row) == "card"
         assert desk.row.reader_name == "Soft reader"
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"readers": "Desk NFC"},
+            {"readers": ["Desk NFC"]},
+            {"readers": [{"name": "Desk NFC", "state": "on fire"}]},
+            {"readers": [{"name": 1, "state": "card"}]},
+            {"readers": [{"name": "x" * 257, "state": "card"}]},
+            {"readers": [{"name": "x", "state": "card"}] * 17},
+            {"clock": "5"},
+            {"clock": 0.5},
+            {"clock": True},
+        ],
+    )
+    def test_readers_and_clock_that_are_none_are_refused(
+        self, desk: Desk, body: dict[str, Any]
+    ) -> None:
+        assert desk.poll(**body).status_code == 400
+        assert stations.readers_of(desk.row) == []
+
+    def test_a_clock_as_wrong_as_a_number_can_be_is_borne(self, desk: Desk) -> None:
+        assert desk.poll(clock=-(10**30)).status_code == 204
+
+    def test_only_a_station_that_proves_itself_hears_the_version(
+        self, desk: Desk, client: FlaskClient
+    ) -> None:
+        assert desk.poll().headers["Keywright-Version"] == metadata.version("keywright")
+        refused = client.post("/station/v1/poll", json={})
+        assert "Keywright-Version" not in refused.headers
+
     def test_a_queued_job_comes_as_a_ticket_that_only_this_station_opens(
         self, desk: Desk, services: Services, ada: User
     ) -> None:
@@ -298,6 +329,24 @@ class TestPoll:
         heard = time.monotonic()
         thread.join()
         assert answer.status_code == 200
+        assert heard - told[0] < 0.5
+
+    def test_a_waiting_poll_hears_of_its_revocation_at_once(self, desk: Desk) -> None:
+        told: list[float] = []
+
+        def later() -> None:
+            time.sleep(0.3)
+            with transaction():
+                stations.revoke(desk.row, CLI)
+            told.append(time.monotonic())
+            database.close()
+
+        thread = threading.Thread(target=later)
+        thread.start()
+        answer = desk.poll(wait=10)
+        heard = time.monotonic()
+        thread.join()
+        assert answer.status_code == 410
         assert heard - told[0] < 0.5
 
     def test_a_process_that_ends_lets_go_of_the_connection_too(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 
 from flask import Flask
 
@@ -115,3 +116,32 @@ def test_the_log_filters_by_person_and_kind_and_pages(panel: Panel) -> None:
     assert "Added" not in panel.see("/activity?kind=group").split("What Person")[1]
     assert "Bob Ng" in panel.see("/activity?q=ng")
     assert "No entry matches" in panel.see("/activity?q=zzz")
+
+
+def test_the_page_lists_the_readers_of_a_desk_that_has_several(panel: Panel, desk: Desk) -> None:
+    readers = [
+        {"name": "Desk NFC 00 00", "state": "card"},
+        {"name": "Desk\nNFC <b>01</b>", "state": "busy"},
+    ]
+    assert desk.poll(readers=readers).status_code == 204
+    page = panel.see("/stations")
+    assert "Desk NFC 00 00 a card lies there" in page
+    assert "Desk·NFC <b>01</b> in use" in page
+    assert "<b>01" not in panel.get("/stations").text
+    desk.poll(readers=readers[:1])
+    assert "a card lies there" not in panel.see("/stations"), "one reader is in its row already"
+
+
+def test_a_wrong_clock_is_shown_beyond_a_minute(panel: Panel, desk: Desk) -> None:
+    for offset, said in ((60, ""), (61, "61 seconds slow"), (-300, "300 seconds fast")):
+        assert desk.poll(clock=offset).status_code == 204
+        page = panel.see("/stations")
+        assert said in page
+        assert ("Its clock is" in page) is bool(said)
+
+
+def test_an_older_driver_is_to_be_updated(panel: Panel, desk: Desk) -> None:
+    desk.poll(version=metadata.version("keywright"))
+    assert "Update it" not in panel.see("/stations")
+    desk.poll(version="0.0.1")
+    assert "Update it" in panel.see("/stations")

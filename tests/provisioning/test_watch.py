@@ -138,10 +138,10 @@ def test_a_station_at_work_is_not_woken_before_it_is_done(watch: Watch, services
     desk = station()
     first, _second = queue(desk, services), queue(desk, services)
     Job.update(state=JobState.RUNNING).where(Job.id == first.id).execute()
-    assert dispatch.stations_with_work() == {}
+    assert dispatch.stations_with_news() == {}
     with transaction():
         jobs.finish(jobs.get(first.resource_id), CLI)
-    assert list(dispatch.stations_with_work()) == [desk.id]
+    assert list(dispatch.stations_with_news()) == [desk.id]
 
 
 def test_a_watcher_survives_a_database_that_is_gone_for_a_moment(
@@ -150,7 +150,7 @@ def test_a_watcher_survives_a_database_that_is_gone_for_a_moment(
     from peewee import OperationalError
 
     desk = station()
-    real = dispatch.stations_with_work
+    real = dispatch.stations_with_news
     fails = iter([True, True])
 
     def flaky() -> dict[int, int]:
@@ -158,6 +158,6 @@ def test_a_watcher_survives_a_database_that_is_gone_for_a_moment(
             raise OperationalError("the server closed the connection")
         return real()
 
-    monkeypatch.setattr(dispatch, "stations_with_work", flaky)
+    monkeypatch.setattr(dispatch, "stations_with_news", flaky)
     queue(desk, services)
     assert waited(watch, desk, 3) is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from reader import poller as poller_module
 from reader import station as station_module
 from reader.desk import DeskState, Question
 from reader.identity import Identity
@@ -133,7 +134,7 @@ def server() -> Iterator[FakeServer]:
 def bench(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     # The real times are for people; here nobody waits for anybody.
     monkeypatch.setattr(station_module, "_GLANCE", 0.01)
-    monkeypatch.setattr(station_module, "_EMPTY_PAUSE", 0.05)
+    monkeypatch.setattr(poller_module, "_EMPTY_PAUSE", 0.05)
     bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader())
     bench.start()
     yield bench

@@ -108,6 +108,7 @@ class FakeServer:
         self.before: Callable[[str, Json], tuple[int, Json] | None] | None = None
         """Looks at each request first (path, body) and may answer it (status, JSON)."""
         self.max_wait = 25.0
+        self.version = ""
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.fake = self
         self.url = f"http://localhost:{self._http.server_address[1]}"
@@ -386,6 +387,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, body = fake.answer(path, json.loads(raw), self.headers["Authorization"] or "", raw)
         content = b"" if status == 204 else json.dumps(body).encode()
         self.send_response(status)
+        self.send_header("Keywright-Version", fake.version)
         for name, value in body.pop("headers", {}).items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")

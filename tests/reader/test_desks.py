@@ -33,6 +33,7 @@ STATE = DeskState(
     key="Card of Ada",
     code="KX7P",
     seconds=60,
+    station="Front desk",
 )
 
 
@@ -114,6 +115,9 @@ def test_a_state_is_one_line(json_desk: JsonDesks) -> None:
         "code": "KX7P",
         "seconds": 60,
         "fault": None,
+        "station": "Front desk",
+        "card": "",
+        "notice": "",
     }
     json_desk.desk.show(DeskState(Step.FAULT, "line\nbreak", fault=Fault.NO_CARD))
     assert (json_desk.read() | {})["fault"] == "no_card"

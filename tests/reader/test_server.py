@@ -33,6 +33,7 @@ from reader.server import (
     ServerRefused,
     Signer,
     checked_address,
+    is_older,
 )
 from tests.reader.fake_server import FakeServer
 
@@ -390,3 +391,20 @@ def test_the_offices_proxy_is_used(raw: Raw, monkeypatch: pytest.MonkeyPatch) ->
     raw.answers = [[answer("200 OK", b"{}")]]
     post(raw.url, signer(), "poll", {})
     assert raw.requests[0].startswith(b"POST /station/v1/poll ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "older"),
+    [
+        ("0.1.0", "0.2.0", True),
+        ("0.9.0", "0.10.0", True),
+        ("1.0", "1.0.1", True),
+        ("0.2.0", "0.1.9", False),
+        ("1.2.3", "1.2.3", False),
+        ("1.2.3", "", False),
+        ("", "1.2.3", False),
+        ("1.2.3", "new!", False),
+    ],
+)
+def test_versions_are_compared_as_numbers(one: str, other: str, older: bool) -> None:
+    assert is_older(one, other) is older

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from reader import enroll, station
+from reader import enroll, poller, station
 from reader import job as job_module
 from reader.faults import Fault
 from reader.job import Job
@@ -304,7 +304,7 @@ def test_after_a_job_the_server_hears_what_lies_there_now(bench: Bench) -> None:
 def test_a_server_that_is_away_is_waited_for(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station, "_BACK_OFF", (0.05, 0.2))
+    monkeypatch.setattr(poller, "_BACK_OFF", (0.05, 0.2))
     server.before = lambda path, body: (503, {})
     bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader()).start()
     try:
@@ -320,7 +320,7 @@ def test_a_server_that_is_away_is_waited_for(
 def test_tries_become_rarer_while_the_server_is_away(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station, "_BACK_OFF", (0.05, 10.0))
+    monkeypatch.setattr(poller, "_BACK_OFF", (0.05, 10.0))
     times: list[float] = []
 
     def away(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -415,7 +415,7 @@ def test_a_stop_comes_through_while_the_server_is_away(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.before = lambda path, body: (503, {})
-    monkeypatch.setattr(station, "_BACK_OFF", (30.0, 30.0))
+    monkeypatch.setattr(poller, "_BACK_OFF", (30.0, 30.0))
     bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader()).start()
     bench.saw("offline")
     began = time.monotonic()
@@ -445,3 +445,75 @@ def test_one_run_per_station(server: FakeServer) -> None:
     stop = threading.Event()
     stop.set()
     Station(server.identity(), FakeDesk(), SoftwareReader()).run(stop)
+
+
+# What a station says of itself, and what it tells the person beside it
+
+
+def test_every_reader_is_told_whatever_it_calls_itself(server: FakeServer) -> None:
+    """A driver may name its reader as it likes: line breaks, a shell's words, a kilobyte."""
+    for name in ("Desk\nNFC\x00\x1b[2J", "$(reboot); `id` '\"", "N" * 1_024, "\ud800"):
+        bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader(name)).start()
+        try:
+            until(lambda: bool(server.polls))
+            told = server.polls[-1]
+            assert told["reader"].isprintable()
+            assert 0 < len(told["reader"]) <= 200
+            assert told["readers"] == [{"name": told["reader"], "state": "no_card"}]
+            bench.tap(SoftwareCard())
+            assert bench.finish(server.enrol(PIN)).step == "done"
+        finally:
+            bench.end()
+            server.polls.clear()
+
+
+def test_an_older_station_is_told_to_be_installed_anew(bench: Bench) -> None:
+    bench.server.version, bench.server.max_wait = "999.1", 0.2
+    bench.tap(SoftwareCard())  # a poll of its own, beside the one that is held
+    until(lambda: "older than the server" in notice(bench))
+    assert f"{bench.server.url}/reader-driver" in notice(bench)
+    assert bench.finish(bench.server.enrol(PIN)).step == "done", "it works as before meanwhile"
+
+
+def test_a_wrong_clock_is_told_and_borne(server: FakeServer) -> None:
+    server.offset_ms, server.max_wait = 300_000, 0.2
+    bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader()).start()
+    try:
+        until(lambda: "clock is 300 seconds slow" in notice(bench))
+        until(lambda: any(poll.get("clock") == 300 for poll in server.polls))
+        bench.tap(SoftwareCard())
+        assert bench.finish(server.enrol(PIN)).step == "done"
+    finally:
+        bench.end()
+
+
+def notice(bench: Bench) -> str:
+    return bench.desk.states[-1].notice if bench.desk.states else ""
+
+
+def test_after_a_sleep_the_dead_connection_is_not_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: len(bench.server.polls) >= 1)
+    polls = len(bench.server.polls)
+    slept = threading.Event()
+    monkeypatch.setattr(station.Nap, "over", lambda self: slept.is_set() and not slept.clear())
+    slept.set()
+    until(lambda: len(bench.server.polls) > polls, 3)
+
+
+def test_a_sleep_in_a_long_pause_ends_the_pause(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller, "_BACK_OFF", (30.0, 30.0))
+    slept = threading.Event()
+    monkeypatch.setattr(station.Nap, "over", lambda self: slept.is_set() and not slept.clear())
+    server.before = lambda path, body: (503, {})
+    bench = Bench(server, server.identity(), FakeDesk(), SoftwareReader()).start()
+    try:
+        bench.saw("offline")
+        server.before = None
+        slept.set()
+        until(lambda: bench.desk.states[-1].step == "ready", 3)
+    finally:
+        bench.end()
