@@ -18,6 +18,7 @@ from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 
 import enrollment
+import scim.door
 import scim.routes
 import scim.tracing
 
@@ -96,7 +97,10 @@ def create_app(services: Services) -> Flask:
     enrollment.register(app, csrf, limiter)
     # In front of the framework: a directory's request needs nothing of what a page needs.
     seen = app.extensions[recorder.EXTENSION] = Recorder(scim.tracing.take_down)
-    hung = scim.routes.hang(app.wsgi_app, services, _hosts(settings), seen)
+    waiting: Watch = app.extensions[watch.EXTENSION]
+    # Stations may hold half of the threads; receivers of events get an eighth.
+    waits = scim.door.Waits(max(1, settings.web_threads // 8), lambda: waiting.is_over)
+    hung = scim.routes.hang(app.wsgi_app, services, _hosts(settings), seen, waits)
     app.wsgi_app = hung  # type: ignore[assignment, method-assign]
     return app
 

@@ -37,6 +37,7 @@ from . import (
 from .app import KEYS, create_app, open_services
 from .cli_import import import_file
 from .cli_schemas import schema
+from .cli_streams import stream
 from .clock import HOUR, MINUTE
 from .db import database, open_database, transaction
 from .errors import NotFound
@@ -343,6 +344,7 @@ def _day(ms: int | None) -> str:
 
 
 main.add_command(schema)
+main.add_command(stream)
 main.add_command(import_file)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from peewee import EXCLUDED, chunked, fn
 
-from . import access, audit, groups, tally
+from . import access, audit, events, groups, tally
 from .access import Role
 from .audit import Actor, Event
 from .clock import DAY, now_ms
@@ -186,6 +186,7 @@ def hand_over(line: Line, actor: Actor) -> User:
     user.version += 1
     user.updated_at = now_ms()
     user.save()
+    events.note_move(user, before.id if before is not None else None, connection.id)
     tally.add(User, before.id if before is not None else None, -1)
     tally.add(User, connection.id, 1)
     line.conflict.delete_instance()

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from peewee import IntegrityError
 
-from . import access, activations, audit, guard, jobs, keys, outbox, tally
+from . import access, activations, audit, events, guard, jobs, keys, outbox, tally
 from .addresses import check_address
 from .audit import Actor, Event
 from .clock import now_ms
@@ -41,6 +41,8 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     Idempotent. What cannot be undone (revocation, erasure) waits for the grace time, see
     `finish_leavers` (R16).
     """
+    if user.active:
+        events.note(events.Kind.DEACTIVATED, user)
     user.active = False
     user.left_at = user.left_at or now_ms()
     sessions = access.end_sessions(user)
@@ -73,6 +75,7 @@ def reactivate(user: User, actor: Actor) -> None:
     user.left_at = None
     user.status = keys.status_of(user)
     user.save()
+    events.note(events.Kind.ACTIVATED, user)
     audit.record(actor, Event.USER_REACTIVATED, user=user)
 
 
@@ -110,14 +113,16 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
         raise _taken(user, error) from error
     _write_values(user, document)
     tally.add(User, user.connection_id, 1)
+    events.note(events.Kind.CREATED, user, after=document)
     audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name, active=user.active)
     return user
 
 
-def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
+def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = False) -> bool:
     """Store a new document. False and nothing touched when it equals the old one.
 
     `active` going to false runs the cascade; an e-mail that changes kills open links (T12).
+    `whole`: who asks gave all of it, and not only what changes.
     """
     before = orjson.loads(user.document)
     if before == document:
@@ -137,6 +142,8 @@ def replace_user(user: User, document: Document, *, actor: Actor) -> bool:
         _VALUES.flush()
         _FORGET_VALUES.change((), (user.id,))
         _write_values(user, document)
+    kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
+    events.note(kind, user, before, document)
     if changed != ["active"]:
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
     if "email_key" in other:
@@ -157,6 +164,7 @@ def delete_user(user: User, actor: Actor) -> None:
     update(user, "deleted_at", "updated_at", "version")
     _LEAVE_GROUPS.change((), (user.id,))
     tally.add(User, user.connection_id, -1)
+    events.note(events.Kind.DELETED, user)
     audit.record(actor, Event.USER_DELETED, user=user, user_name=user.user_name)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from peewee import IntegrityError, chunked
 
-from . import audit, tally
+from . import audit, events, tally
 from .audit import Actor, Event
 from .clock import now_ms
 from .db import tuples
@@ -60,25 +60,32 @@ def create_group(document: Document, *, connection: Connection | None, actor: Ac
     except IntegrityError as error:
         raise _taken(group) from error
     tally.add(Group, group.connection_id, 1)
+    events.note(events.Kind.CREATED, group, after=document)
     audit.record(
         actor, Event.GROUP_CREATED, group=group.resource_id, display_name=group.display_name
     )
     return group
 
 
-def replace_group(group: Group, document: Document, *, actor: Actor) -> bool:
-    """Store a new document (members are not part of it). False when nothing changed."""
-    if orjson.loads(group.document) == document:
+def replace_group(group: Group, document: Document, *, actor: Actor, whole: bool = False) -> bool:
+    """Store a new document (members are not part of it). False when nothing changed.
+
+    `whole`: who asks gave all of it, and not only what changes.
+    """
+    before = orjson.loads(group.document)
+    if before == document:
         return False
-    before = group.display_name_key
+    name = group.display_name_key
     _derive(group, document)
-    if group.display_name_key != before:
+    if group.display_name_key != name:
         _check_free(group)
     _touch(group)
     try:
         update(group)
     except IntegrityError as error:
         raise _taken(group) from error
+    kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
+    events.note(kind, group, before, document)
     audit.record(
         actor, Event.GROUP_CHANGED, group=group.resource_id, display_name=group.display_name
     )
@@ -92,6 +99,7 @@ def delete_group(group: Group, actor: Actor) -> None:
     group.deleted_at = group.updated_at
     update(group, "deleted_at", "updated_at", "version")
     tally.add(Group, group.connection_id, -1)
+    events.note(events.Kind.DELETED, group)
     audit.record(
         actor, Event.GROUP_DELETED, group=group.resource_id, display_name=group.display_name
     )
@@ -275,6 +283,7 @@ def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:
     if count:
         _touch(group)
         update(group, "version", "updated_at")
+        events.note(events.Kind.CHANGED, group, also=("members",))
         audit.record(
             actor,
             Event.MEMBERS_CHANGED,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import orjson
 from peewee import fn
 
-from . import audit, keys, tally
+from . import audit, events, keys, tally
 from .audit import Actor, Event
 from .clock import HOUR, now_ms
 from .errors import NotFound, WrongState
@@ -107,12 +107,15 @@ def reject(held: MassDeparture, actor: Actor) -> int:
             if _name_is_taken(user):
                 continue
             tally.add(User, user.connection_id, 1)
+            events.note(events.Kind.JOINED, user)
         user.deleted_at = user.left_at = user.departure = None
         user.active = True
         user.document = _active_again(user.document)
         user.version += 1
         user.updated_at = now_ms()
         user.save()
+        events.note(events.Kind.CHANGED, user, also=("active",))
+        events.note(events.Kind.ACTIVATED, user)
         suspended = SecurityKey.select().where(
             SecurityKey.user == user,
             SecurityKey.state == KeyState.SUSPENDED,

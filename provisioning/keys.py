@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
-from . import audit
+from . import audit, events
 from .audit import Actor, Event
 from .ceremony import VerifiedAuthentication, VerifiedRegistration
 from .clock import now_ms
@@ -150,6 +150,7 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.reason = reason
     key.suspended_at = now_ms()
     update(key, "state", "reason", "suspended_at")
+    events.note_keys(key.user)
     audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
 
 
@@ -196,6 +197,7 @@ def rename(key: SecurityKey, name: str, actor: Actor) -> None:
     """Give a key another name."""
     old, key.name = key.name, check_name(name, key.user, besides=key)
     key.save()
+    events.note_keys(key.user)
     audit.record(actor, Event.KEY_RENAMED, user=key.user, key=key, old=old, name=key.name)
 
 
@@ -301,6 +303,7 @@ def _check_holder(key: SecurityKey) -> None:
 
 
 def _refresh(key: SecurityKey) -> None:
+    events.note_keys(key.user)
     if key.user is not None:
         refresh_status(key.user)
 

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         le=65535,
         description="Port to listen on; a plain http base URL brings its own.",
     )
+    local_receivers: bool = Field(
+        False, description="Let event streams push to http://localhost; for trials only."
+    )
     tls_certificate: Path | None = Field(None, description="PEM certificate, if no proxy ends TLS.")
     tls_key: Path | None = Field(None, description="PEM key of the certificate.")
 

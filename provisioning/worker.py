@@ -20,7 +20,7 @@ import structlog
 from flask import Flask
 from peewee import PeeweeException
 
-from . import audit, live_settings, mail, outbox, tasks
+from . import audit, deliveries, live_settings, mail, outbox, streams, tasks
 from .audit import Event
 from .clock import HOUR, MINUTE, now_ms
 from .db import database, transaction
@@ -33,6 +33,7 @@ from .services import EXTENSION, Services
 from .vault import SealBroken
 
 BATCH = 50  # mails in one pass, so that the hooks get their turn in between
+PUSHING = 5.0  # seconds of pushing events in one pass
 TASKS = 1.0  # seconds of long work in one pass
 BREATH = 0.005  # between two turns of long work, in which others can write
 LONGEST_REST = 60.0  # seconds, while pass after pass fails
@@ -61,6 +62,7 @@ class Worker:
             Hook("expire_mail", MINUTE, expire_mail),
             Hook("sweep", 10 * MINUTE, sweep),
             Hook("forget_old_tasks", HOUR, tasks.forget_old),
+            Hook("forget_old_events", HOUR, streams.forget_old),
             *hooks,
         )
         self._interval = interval  # seconds between passes that found nothing to do
@@ -96,8 +98,20 @@ class Worker:
                 with self._surviving("mail"):
                     more = self._deliver_one()
                     handled += more
+            handled += self._push(stop)
             handled += self._work(stop)
         self._faults = self._faults + 1 if self._faulty else 0
+        return handled
+
+    def _push(self, stop: threading.Event | None) -> int:
+        """Push events until there are none, or others have waited long enough."""
+        handled, until = 0, time.monotonic() + PUSHING
+        with self._surviving("events"):
+            while not (stop is not None and stop.is_set()) and time.monotonic() < until:
+                sent = deliveries.work(self._services)
+                handled += sent
+                if not sent:
+                    break
         return handled
 
     def _work(self, stop: threading.Event | None) -> int:

@@ -13,7 +13,7 @@ from provisioning.audit import Actor
 from provisioning.errors import Forbidden, Stale, Taken
 from provisioning.models import Connection, UnknownAttribute
 
-from .cursors import Cursors
+from .door import Door
 from .quirks import PROFILES, Dialect
 from .resource_types import USER
 from .resources import etag_matches
@@ -29,7 +29,7 @@ class Caller:
     connection: Connection
     base: str
     dialect: Dialect = field(compare=False)
-    cursors: Cursors = field(compare=False)
+    door: Door = field(compare=False)
     taken: list[Taken] = field(default_factory=list, compare=False)  # what something else holds
 
     @property
@@ -72,10 +72,10 @@ class Caller:
             )
 
 
-def make_caller(connection: Connection, base: str, cursors: Cursors) -> Caller:
+def make_caller(connection: Connection, door: Door) -> Caller:
     """Return the caller for a connection; an unknown profile is read as the tolerant one."""
     profile = PROFILES.get(connection.profile, PROFILES["tolerant"])
-    return Caller(connection, base, Dialect(profile), cursors)
+    return Caller(connection, door.base, Dialect(profile), door)
 
 
 def check_version(if_match: str | None, version: int) -> None:

@@ -11,15 +11,20 @@ from .extensions import schemas as every_schema
 from .listing import DEFAULT_COUNT, MAX_COUNT
 from .resource_types import ALL
 from .schema import Attribute, ResourceType, Schema, Type
+from .security_events import event_uris
 
 _CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 
 Json = dict[str, object]
 
 
-def service_provider_config(base: str) -> Json:
-    """Return what the service supports."""
-    return {
+def service_provider_config(base: str, *, tells: bool = False) -> Json:
+    """Return what the service supports.
+
+    `tells`: the directory that asks has a stream of events. Without one the part is left out,
+    which means "not configured" (RFC 9967 §4); older clients refuse what they do not know.
+    """
+    config: Json = {
         "schemas": [_CORE + "ServiceProviderConfig"],
         "patch": {"supported": True},
         "bulk": {"supported": True, "maxOperations": MAX_OPERATIONS, "maxPayloadSize": MAX_PAYLOAD},
@@ -49,6 +54,9 @@ def service_provider_config(base: str) -> Json:
             "location": f"{base}/ServiceProviderConfig",
         },
     }
+    if tells:
+        config["securityEvents"] = {"asyncRequest": "none", "eventUris": event_uris()}
+    return config
 
 
 def resource_types(base: str) -> list[Json]:

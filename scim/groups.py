@@ -43,7 +43,7 @@ def replace(caller: Caller, resource_id: str, body: Body, if_match: str | None) 
     document, ids = _split(caller, body)
     if GROUP.immutable:
         keep_immutable(GROUP, groups.document_of(group), document)
-    groups.replace_group(group, document, actor=caller.actor)
+    groups.replace_group(group, document, actor=caller.actor, whole=True)
     _change(caller, group, [MemberChange(Change.REPLACE, ids)])
     return rows.of_group(group)
 

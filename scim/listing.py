@@ -169,7 +169,7 @@ def _by_cursor(
         listing.descending,
         listing.count,
     )
-    place = caller.cursors.open(cursor, query) if cursor else None
+    place = caller.door.cursors.open(cursor, query) if cursor else None
     limit = listing.count + 1
     if len(selections) > 1 and listing.sort_by is not None:
         total, found = walks.merged(selections, place, limit, descending=listing.descending)
@@ -185,7 +185,7 @@ def _by_cursor(
     following = ""
     if len(rendered) < len(found):
         last, row = page[len(rendered) - 1]
-        following = caller.cursors.seal(Place(last, selections[last].edge(row), total), query)
+        following = caller.door.cursors.seal(Place(last, selections[last].edge(row), total), query)
     return list_response(rendered, total, None, following)
 
 

@@ -17,7 +17,7 @@ import orjson
 import structlog
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, SecurityError
 
-from provisioning import tokens
+from provisioning import events, tokens
 from provisioning.connections import PatchReply
 from provisioning.db import RETRY_AFTER, transaction, will_pass
 from provisioning.errors import KeywrightError, Taken, Unauthenticated
@@ -26,9 +26,9 @@ from provisioning.logs import kind_and_place
 from provisioning.recorder import Recorder
 from provisioning.services import Services
 
-from . import bulk, discovery, extensions, json_body, rows, tracing
+from . import bulk, discovery, extensions, json_body, polling, rows, tracing
 from .caller import Caller, make_caller
-from .cursors import Cursors
+from .door import Door, Waits, open_door
 from .errors import (
     Fault,
     FilterForbidden,
@@ -44,14 +44,16 @@ from .projection import Projection, projection
 from .resource_types import ALL, GROUP
 from .resources import Resource, render
 from .schema import ResourceType
+from .security_events import issuer, jwks
 from .tracing import Left
 from .verbs import WRITABLE, Verbs
-from .wire import Reply, Request, WsgiApp
+from .wire import JSON, Reply, Request, WsgiApp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/scim/v2"
+JWKS = "/jwks.json"
 _OTHER_VERSION = re.compile(r"/scim/v\d", re.ASCII)
 
 log = structlog.get_logger()
@@ -60,14 +62,18 @@ View = Callable[[Request, Caller], Reply]
 
 
 def hang(
-    app: WsgiApp, services: Services, hosts: Sequence[str], recorder: Recorder[Left]
+    app: WsgiApp,
+    services: Services,
+    hosts: Sequence[str],
+    recorder: Recorder[Left],
+    waits: Waits | None = None,
 ) -> WsgiApp:
     """Return an app that answers directories under /scim/v2 and leaves the rest to `app`.
 
-    `hosts` are those that a request may be addressed to; `recorder` takes down what was asked.
+    `hosts` are those that a request may be addressed to; `recorder` takes down what was asked;
+    `waits` says how a receiver of events may wait for some.
     """
-    base = services.settings.base_url.rstrip("/") + PREFIX
-    cursors = Cursors(services.vault.keyed_hash("scim cursor", b""))
+    hung = open_door(issuer(services.settings.base_url), services, waits)
 
     def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -78,19 +84,22 @@ def hang(
             return _refusal(fault, {}).send(Request(environ), start_response)
         started = perf_counter_ns()
         request = Request(environ)
-        reply = _reply(request, base, hosts, cursors)
+        reply = _reply(request, hung, hosts)
         tracing.note(recorder, request, reply, perf_counter_ns() - started)
         return reply.send(request, start_response)
 
     return door
 
 
-def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) -> Reply:
+def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
     try:
         if not request.is_for(hosts):
             request.token = tokens.public_id(request.header("AUTHORIZATION"))
             raise SecurityError("another host's request")
-        caller = request.caller = _authenticate(request, base, cursors)
+        if request.path == PREFIX + JWKS:  # public keys: whoever verifies has no token of ours
+            request.allow("GET")
+            return Reply(body=orjson.dumps(jwks(door.services.vault)), media_type=JSON)
+        caller = request.caller = _authenticate(request, door)
         extensions.look()
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
@@ -105,7 +114,7 @@ def _reply(request: Request, base: str, hosts: Sequence[str], cursors: Cursors) 
         return _surprise(error, request)
 
 
-def _authenticate(request: Request, base: str, cursors: Cursors) -> Caller:
+def _authenticate(request: Request, door: Door) -> Caller:
     authorization = request.header("AUTHORIZATION")
     try:
         token = tokens.verify(authorization)
@@ -113,7 +122,7 @@ def _authenticate(request: Request, base: str, cursors: Cursors) -> Caller:
         request.token = tokens.public_id(authorization)
         raise
     request.token = token.public_id
-    return make_caller(token.connection, base, cursors)
+    return make_caller(token.connection, door)
 
 
 def _view(path: str) -> View:
@@ -129,6 +138,8 @@ def _view(path: str) -> View:
             return lambda request, caller: _search(request, caller, [_TYPES[name]])
         case [name, wanted] if name in _TYPES and wanted:
             return lambda request, caller: _one(request, caller, _TYPES[name], wanted)
+        case ["Events", wanted]:
+            return lambda request, caller: _poll(request, caller, wanted)
         case ["ResourceTypes", wanted]:
             return lambda request, caller: _one_of(
                 request, discovery.resource_types(caller.base), wanted
@@ -251,6 +262,12 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     return Reply(body=orjson.dumps(outcome))
 
 
+def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:
+    request.allow("POST")
+    body = request.body(json_body.MEBIBYTE)
+    return Reply(body=orjson.dumps(polling.answer(caller, stream_id, body)), media_type=JSON)
+
+
 def _writable(type_: ResourceType) -> Verbs:
     verbs = WRITABLE.get(type_.name)
     if verbs is None:
@@ -263,7 +280,9 @@ def _writable(type_: ResourceType) -> Verbs:
 
 def _config(request: Request, caller: Caller) -> Reply:
     _check_discovery(request)
-    return Reply(body=orjson.dumps(discovery.service_provider_config(caller.base)))
+    tells = events.is_heard(caller.connection.id)
+    config = discovery.service_provider_config(caller.base, tells=tells)
+    return Reply(body=orjson.dumps(config))
 
 
 def _listed(request: Request, found: list[dict[str, object]]) -> Reply:

@@ -102,6 +102,29 @@ SERVICE_PROVIDER_CONFIG_SCHEMA = Schema(
             required=False,
         ),
         _parts(
+            "securityEvents",
+            "Events about resources (RFC 9967).",
+            _one(
+                "asyncRequest",
+                "Whether a client need not wait for a request.",
+                Type.STRING,
+                "none",
+                "long",
+                "request",
+                exact=False,
+                required=True,
+            ),
+            _one(
+                "eventUris",
+                "Events that the service can send.",
+                Type.REFERENCE,
+                many=True,
+                to=("uri",),
+                required=True,
+            ),
+            required=False,
+        ),
+        _parts(
             "authenticationSchemes",
             "How a client proves who it is.",
             _one(

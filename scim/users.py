@@ -37,7 +37,7 @@ def replace(caller: Caller, resource_id: str, body: Body, if_match: str | None) 
     document = clean_document(USER, body, caller.dialect)
     if USER.immutable:
         keep_immutable(USER, directory.document_of(user), document)
-    return _store(caller, user, document)
+    return _store(caller, user, document, whole=True)
 
 
 def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
@@ -69,10 +69,10 @@ def _open(caller: Caller, resource_id: str, if_match: str | None) -> User:
     return user
 
 
-def _store(caller: Caller, user: User, document: Json) -> Row:
+def _store(caller: Caller, user: User, document: Json, *, whole: bool = False) -> Row:
     # Left out or null never reactivates anybody, nor does it end anybody's access (R8).
     document.setdefault("active", user.active)
-    directory.replace_user(user, _tidy(document), actor=caller.actor)
+    directory.replace_user(user, _tidy(document), actor=caller.actor, whole=whole)
     return rows.of_user(user)
 
 

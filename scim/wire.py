@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .caller import Caller
 
 SCIM_JSON = "application/scim+json"
+JSON = "application/json"
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # Nothing that a browser could make a page of, nothing that anybody in between may keep.
@@ -91,13 +92,14 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     scim_type: str | None = None  # of a refusal
+    media_type: str | None = None  # unless the client may choose
 
     def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Send it in the media type asked for; OneLogin asks for application/json."""
         headers = [*self.headers.items(), *_ALWAYS]
         if self.status not in (204, 304):
             headers += [
-                ("Content-Type", _media_type(request.header("ACCEPT"))),
+                ("Content-Type", self.media_type or _media_type(request.header("ACCEPT"))),
                 ("Content-Length", str(len(self.body))),
             ]
         start_response(_STATUS[self.status], headers)
@@ -110,7 +112,7 @@ WsgiApp = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 @lru_cache(maxsize=256)
 def _media_type(accept: str | None) -> str:
     wanted = parse_accept_header(accept, MIMEAccept)
-    return str(wanted.best_match([SCIM_JSON, "application/json"], SCIM_JSON))
+    return str(wanted.best_match([SCIM_JSON, JSON], SCIM_JSON))
 
 
 @lru_cache(maxsize=256)

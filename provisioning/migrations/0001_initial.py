@@ -284,6 +284,52 @@ class CustomSchema(Row):
     created_at = BigIntegerField()
 
 
+class EventStream(Row):
+    resource_id = CharField(unique=True)
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    method = CharField()
+    detail = CharField()
+    audience = TextField()
+    endpoint = TextField()
+    sealed_authorization = BlobField(null=True)
+    state = CharField()
+    created_at = BigIntegerField()
+    delivered = BigIntegerField()
+    delivered_at = BigIntegerField(null=True)
+    failures = IntegerField()
+    last_error = TextField()
+    due_at = BigIntegerField()
+    leased_until = BigIntegerField(null=True)
+
+
+class StreamEvent(Row):
+    stream = ForeignKeyField(EventStream, on_delete="CASCADE", index=False)
+    jti = CharField(unique=True)
+    txn = CharField()
+    kinds = CharField()
+    type = CharField()
+    subject = CharField()
+    external_id = TextField(null=True)
+    version = IntegerField(null=True)
+    content = TextField()
+    state = CharField()
+    attempts = IntegerField()
+    last_error = TextField()
+    at = BigIntegerField()
+
+    class Meta:
+        indexes = ((("stream", "state", "id"), False),)
+
+
+class DeferredRequest(Row):
+    txn = CharField(unique=True)
+    connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    body = TextField()
+    outcome = TextField(null=True)
+    created_at = BigIntegerField()
+    finished_at = BigIntegerField(null=True)
+
+
 class PanelAccount(Row):
     name = TextField()
     email = TextField(null=True)
@@ -652,6 +698,9 @@ ALL = [
     Group,
     Member,
     CustomSchema,
+    EventStream,
+    StreamEvent,
+    DeferredRequest,
     PanelAccount,
     SecurityKey,
     Credential,

@@ -32,6 +32,7 @@ from .policies import Approval, GroupPolicy
 from .records import AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
 from .schemas import CustomSchema
+from .streams import DeferredRequest, EventStream, StreamEvent
 from .work import Task, TaskRow
 
 ALL: list[type[Row]] = [
@@ -52,6 +53,9 @@ ALL: list[type[Row]] = [
     Group,
     Member,
     CustomSchema,
+    EventStream,
+    StreamEvent,
+    DeferredRequest,
     PanelAccount,
     SecurityKey,
     Credential,
@@ -87,6 +91,8 @@ __all__ = [
     "Connection",
     "Credential",
     "CustomSchema",
+    "DeferredRequest",
+    "EventStream",
     "Group",
     "GroupPolicy",
     "ImportFile",
@@ -110,6 +116,7 @@ __all__ = [
     "Session",
     "Setting",
     "Station",
+    "StreamEvent",
     "Tally",
     "Task",
     "TaskRow",
