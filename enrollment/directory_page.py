@@ -123,6 +123,8 @@ def head(connection: Connection, current: str) -> dict[str, object]:
             count=conflicts.count(connection) or None,
         ),
     ]
+    if web.may(Role.OPERATOR):
+        tabs.append(tab("test", _("Test"), "directory_trial.test"))
     if web.may(Role.OWNER):
         tabs.append(tab("settings", _("Settings"), "directory_settings.settings"))
     return {

@@ -128,6 +128,7 @@ _SECTION = {
     "whose": "keys",
     "at_reader": "",
     "directory_page": "directories",
+    "directory_trial": "directories",
     "directory_conflicts": "directories",
     "directory_settings": "directories",
     "settings_models": "settings",

@@ -57,14 +57,23 @@ def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]
         raise WrongState(f"{connection.name} is retired: bring it back first.")
     if living(connection).count() >= MAX_LIVING:
         raise WrongState("Two tokens live already: revoke the one that is not used any more.")
+    token, text = issue(connection, days * DAY)
+    audit.record(actor, Event.TOKEN_CREATED, connection=connection.name, token=token.public_id)
+    return token, text
+
+
+def issue(connection: Connection, lifetime: int) -> tuple[Token, str]:
+    """Make a token for so many milliseconds, without a limit and without a line in the log.
+
+    By itself only for what is rolled back, see `rehearsal`; `create` is for everybody else.
+    """
     public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     token = Token.create(
         connection=connection,
         public_id=public_id,
         secret_hash=_hash(secret),
-        expires_at=now_ms() + days * DAY,
+        expires_at=now_ms() + lifetime,
     )
-    audit.record(actor, Event.TOKEN_CREATED, connection=connection.name, token=public_id)
     return token, f"{PREFIX}_{public_id}_{secret}"
 
 

@@ -101,6 +101,26 @@ def quirks(connection: Connection) -> list[QuirkUse]:
     return list(mine.order_by(QuirkUse.seen.desc(), QuirkUse.name))
 
 
+def refusals(connection: Connection, since: int) -> list[tuple[int, str | None, int, int]]:
+    """Return what was refused since a time, of what is kept: status, scimType, how often, when
+    last; the most frequent first."""
+    query = (
+        RequestTrace.select(
+            RequestTrace.status,
+            RequestTrace.scim_type,
+            fn.COUNT(RequestTrace.id),
+            fn.MAX(RequestTrace.at),
+        )
+        .where(
+            RequestTrace.connection == connection,
+            RequestTrace.status >= 400,
+            RequestTrace.at >= since,
+        )
+        .group_by(RequestTrace.status, RequestTrace.scim_type)
+    )
+    return sorted(((s, t, int(n), at) for s, t, n, at in tuples(query)), key=lambda r: -r[2])
+
+
 def sweep() -> int:
     """Delete what is older than a week; return how many rows."""
     end = now_ms() - AGE

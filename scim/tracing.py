@@ -21,6 +21,7 @@ from provisioning import conflicts, traces
 from provisioning.conflicts import Clash
 from provisioning.db import transaction
 from provisioning.recorder import Recorder
+from provisioning.rehearsal import MARK
 from provisioning.traces import Trace
 
 from .quirks import Quirk
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 BLANK = "…"
 LONGEST = 300
-REHEARSAL = "keywright.rehearsal"  # in the environment of a request that the panel makes itself
+
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -93,7 +94,7 @@ Left = tuple[int, int, "Caller | None", str | None, str, str, str, int, str | No
 def note(recorder: Recorder[Left], request: Request, reply: Reply, took: int) -> None:
     """Leave a request to the recorder."""
     environ = request.environ
-    if REHEARSAL in environ:
+    if MARK in environ:
         return
     recorder.note(
         (
