@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, current_app, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -97,18 +97,11 @@ def _shown(label: str, verdict: Verdict, connection: Connection) -> dict[str, ob
 
 
 def _exchange(made: Exchange) -> dict[str, object]:
+    lines = [f"{made.method} {base_url()}{unquote(made.path)}", "Authorization: Bearer …"]
+    if made.body is not None:
+        lines += ["Content-Type: application/scim+json", "", _json(made.body)]
     return {
-        "request": "\n".join(
-            [
-                f"{made.method} {base_url()}{made.path}",
-                "Authorization: Bearer …",
-                *(
-                    ["Content-Type: application/scim+json", "", _json(made.body)]
-                    if made.body
-                    else []
-                ),
-            ]
-        ),
+        "request": "\n".join(lines),
         "status": made.status,
         "answer": _json(made.answer) if made.answer is not None else "",
         "ms": f"{made.micros / 1_000:.1f}",
