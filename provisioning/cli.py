@@ -17,6 +17,8 @@ from pathlib import Path
 
 import click
 
+from scim import deferred
+
 from . import (
     access,
     audit,
@@ -123,6 +125,7 @@ def worker(data: Path) -> None:
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     ended = Hook("end_temporary_keys", MINUTE, terms.end_due)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
+    requests = Hook("forget_old_requests", HOUR, deferred.forget_old)
     wizards = Hook("forget_abandoned_wizards", HOUR, drafts.forget_abandoned)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
     files = Hook("erase_imports", MINUTE, imports.sweep)
@@ -130,7 +133,7 @@ def worker(data: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hooks = [leavers, ended, pins, wizards, asked, wanted, files]
+    hooks = [leavers, ended, pins, requests, wizards, asked, wanted, files]
     Worker(create_app(services), services, hooks).run(stop)
 
 

@@ -60,18 +60,36 @@ class Operation:
         value = self.given.get("bulkid")
         return value if isinstance(value, str) and value else None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was refused, or never came to its turn."""
+        return self.outcome is None or "response" in self.outcome
+
 
 def run(caller: Caller, body: Mapping[str, object]) -> Json:
     """Carry out a BulkRequest and return the BulkResponse. The caller holds the transaction.
 
     Raises InvalidSyntax, InvalidValue and TooLarge for the request as a whole.
     """
+    done = carry_out(caller, body)
+    outcomes = [each.outcome for each in done if each.outcome is not None]
+    return {"schemas": [RESPONSE_URN], "Operations": outcomes}
+
+
+def check(caller: Caller, body: Mapping[str, object]) -> list[Operation]:
+    """Return the operations of a BulkRequest, in order. Raises what `run` does."""
     message = {name.lower(): value for name, value in body.items()}
     operations = _operations(message, caller)
-    run_ = _Run(caller, operations, _most_errors(message.get("failonerrors")))
-    run_.all()
-    outcomes = [each.outcome for each in operations if each.outcome is not None]
-    return {"schemas": [RESPONSE_URN], "Operations": outcomes}
+    _most_errors(message.get("failonerrors"))
+    return operations
+
+
+def carry_out(caller: Caller, body: Mapping[str, object]) -> list[Operation]:
+    """The same as `run`; return the operations, those without an outcome included."""
+    operations = check(caller, body)
+    most = next((value for name, value in body.items() if name.lower() == "failonerrors"), None)
+    _Run(caller, operations, _most_errors(most)).all()
+    return operations
 
 
 class _Run:

@@ -55,7 +55,7 @@ def service_provider_config(base: str, *, tells: bool = False) -> Json:
         },
     }
     if tells:
-        config["securityEvents"] = {"asyncRequest": "none", "eventUris": event_uris()}
+        config["securityEvents"] = {"asyncRequest": "request", "eventUris": event_uris()}
     return config
 
 

@@ -92,6 +92,12 @@ class TooMany(ProtocolError):
     scim_type = "tooMany"
 
 
+class Busy(ProtocolError):
+    """So much waits already that the server takes no more for now. 429."""
+
+    status = 429
+
+
 class TooLarge(ProtocolError):
     """The request is larger than the server takes. 413."""
 

@@ -26,7 +26,7 @@ from provisioning.logs import kind_and_place
 from provisioning.recorder import Recorder
 from provisioning.services import Services
 
-from . import bulk, discovery, extensions, json_body, polling, rows, tracing
+from . import bulk, deferred, discovery, extensions, json_body, polling, rows, tracing
 from .caller import Caller, make_caller
 from .door import Door, Waits, open_door
 from .errors import (
@@ -138,6 +138,8 @@ def _view(path: str) -> View:
             return lambda request, caller: _search(request, caller, [_TYPES[name]])
         case [name, wanted] if name in _TYPES and wanted:
             return lambda request, caller: _one(request, caller, _TYPES[name], wanted)
+        case ["Bulk", txn]:
+            return lambda request, caller: _deferred(request, caller, txn)
         case ["Events", wanted]:
             return lambda request, caller: _poll(request, caller, wanted)
         case ["ResourceTypes", wanted]:
@@ -256,10 +258,30 @@ def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: 
 def _bulk(request: Request, caller: Caller) -> Reply:
     request.allow("POST")
     body = request.body(bulk.MAX_PAYLOAD)
+    # Where no stream would tell the outcome the preference is passed over, as it may be.
+    if deferred.wanted(request.header("PREFER")) and events.is_heard(caller.connection.id):
+        with transaction():
+            txn = deferred.accept(caller, body)
+        return Reply(
+            202,
+            headers={
+                "Set-Txn": txn,
+                "Preference-Applied": "respond-async",
+                "Location": f"{caller.base}/Bulk/{txn}",
+            },
+        )
     with transaction():
         outcome = bulk.run(caller, body)
         caller.note_unknown()
     return Reply(body=orjson.dumps(outcome))
+
+
+def _deferred(request: Request, caller: Caller, txn: str) -> Reply:
+    request.allow("GET")
+    found = deferred.outcome(caller, txn)
+    if found is None:
+        return Reply(202, headers={"Retry-After": "5"})
+    return Reply(body=orjson.dumps(found), media_type=JSON)
 
 
 def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:

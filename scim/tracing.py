@@ -116,7 +116,12 @@ def take_down(batch: list[Left]) -> None:
     seen = [Seen(*left) for left in batch]
     with transaction():
         traces.write([_trace(each) for each in seen])
-        conflicts.note(clash for each in seen for clash in _clashes(each))
+        conflicts.note(
+            clash
+            for each in seen
+            if each.caller is not None
+            for clash in clashes_of(each.caller, each.at // 1_000_000)
+        )
 
 
 def _trace(seen: Seen) -> Trace:
@@ -135,18 +140,11 @@ def _trace(seen: Seen) -> Trace:
     )
 
 
-def _clashes(seen: Seen) -> Iterator[Clash]:
-    if seen.caller is None:
-        return
-    for taken in seen.caller.taken:
+def clashes_of(caller: Caller, at: int) -> Iterator[Clash]:
+    """Yield what a caller asked for and something else holds; `at` in milliseconds."""
+    for taken in caller.taken:
         if taken.kind is not None and taken.field is not None:
-            yield Clash(
-                seen.caller.connection.id,
-                seen.at // 1_000_000,
-                taken.kind,
-                taken.field,
-                taken.value,
-            )
+            yield Clash(caller.connection.id, at, taken.kind, taken.field, taken.value)
 
 
 def shown(path: str, query: str = "") -> str:

@@ -97,7 +97,7 @@ class Reply:
     def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Send it in the media type asked for; OneLogin asks for application/json."""
         headers = [*self.headers.items(), *_ALWAYS]
-        if self.status not in (204, 304):
+        if self.status not in (202, 204, 304):
             headers += [
                 ("Content-Type", self.media_type or _media_type(request.header("ACCEPT"))),
                 ("Content-Length", str(len(self.body))),

@@ -324,8 +324,8 @@ class StreamEvent(Row):
 class DeferredRequest(Row):
     txn = CharField(unique=True)
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
-    body = TextField()
-    outcome = TextField(null=True)
+    sealed_body = BlobField(null=True)
+    outcomes = TextField(null=True)
     created_at = BigIntegerField()
     finished_at = BigIntegerField(null=True)
 

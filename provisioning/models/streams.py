@@ -58,7 +58,7 @@ class DeferredRequest(Row):
 
     txn = CharField(unique=True)
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
-    body = TextField()  # emptied when it is done
-    outcome = TextField(null=True)  # JSON
+    sealed_body = BlobField(null=True)  # AEAD; erased when it is done
+    outcomes = TextField(null=True)  # JSON, one for each operation
     created_at = BigIntegerField(default=now_ms)
     finished_at = BigIntegerField(null=True)
