@@ -19,7 +19,7 @@ RUN := .venv/bin/python -m
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
   xvfb python3-tk
 
-.PHONY: help setup run tour test test-unit conformance system dev bench bench-full gallery lint types format clean
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -70,6 +70,9 @@ bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
 
 bench-full: dev ## The same with growth, memory, full syncs and many connections
 	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench --full $(ARGS)
+
+bench-panel: dev ## The panel's pages with 100,000 users: milliseconds and queries beside the goal
+	@$(RUN) tests.bench.panel $(ARGS)
 
 gallery: dev ## Take a picture of every page, into gallery/
 	@$(RUN) tests.pages $(ARGS)

@@ -17,7 +17,7 @@ from flask import Flask
 from playwright.sync_api import Page, Response
 from werkzeug.exceptions import HTTPException
 
-_NO_PAGE = re.compile(r"\.csv$|/reader-driver/.|/static/|^/healthz|\.(?:whl|sh|ps1|json)$")
+NO_PAGE = re.compile(r"\.csv$|/reader-driver/.|/static/|^/healthz|\.(?:whl|sh|ps1|json)$")
 EXAMPLES = 2  # pages of one kind: a first and another one, which may look different
 
 
@@ -51,7 +51,7 @@ def walk(app: Flask, page: Page, start: str = "/", examples: int = EXAMPLES) -> 
         count[endpoint] = count.get(endpoint, 0) + 1
         yield Seen(endpoint, here, answer)
         for link in links(page):
-            if link not in known and not _NO_PAGE.search(link.partition("?")[0]):
+            if link not in known and not NO_PAGE.search(link.partition("?")[0]):
                 known.add(link)
                 waiting.append(link)
 

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Counting what is asked of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from provisioning.db import database
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that run in the block, of this process and all its threads."""
+    seen: list[str] = []
+    opened = database.obj
+    run = opened.execute_sql
+
+    def noting(sql: str, params: Any = None) -> Any:
+        seen.append(sql)
+        return run(sql, params)
+
+    opened.execute_sql = noting
+    try:
+        yield seen
+    finally:
+        del opened.execute_sql
