@@ -21,6 +21,7 @@ from .clock import now_ms
 from .db import tuples
 from .errors import InvalidValue, NotFound, Taken, WrongState
 from .groups import MAX_NAME as MAX_NAME_OF_GROUP
+from .lifecycle import KeyState, UserStatus
 from .models import Connection, Group, SecurityKey, Token, User
 from .models.directories import FILES
 from .naming import look_up_key
@@ -134,17 +135,20 @@ def change(connection: Connection, wanted: Terms, actor: Actor) -> list[str]:
 
 def holdings(connection: Connection) -> Holdings:
     """Return what belongs to it."""
-    mine = User.select(fn.COUNT(User.id)).where(
-        User.connection == connection, User.deleted_at.is_null()
+    mine = User.select(User.id).where(User.connection == connection, User.deleted_at.is_null())
+    # By their status, of which there is an index: whoever is not active is shown as suspended.
+    stopped = User.select(fn.COUNT(User.id)).where(
+        User.connection == connection,
+        User.deleted_at.is_null(),
+        User.status == UserStatus.SUSPENDED,
     )
-    keys = (
-        SecurityKey.select(fn.COUNT(SecurityKey.id))
-        .join(User)
-        .where(User.connection == connection, SecurityKey.state == "active")
+    keys = SecurityKey.select(fn.COUNT(SecurityKey.id)).where(
+        SecurityKey.user.in_(mine), SecurityKey.state == KeyState.ACTIVE
     )
+    users = tally.living(User, connection.id)
     return Holdings(
-        users=tally.living(User, connection.id),
-        active=_count(mine.where(User.active)),
+        users=users,
+        active=users - _count(stopped),
         keys=_count(keys),
         groups=tally.living(Group, connection.id),
         tokens=tokens.living(connection).count(),
