@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, activations, assignment, jobs, key_pages, keys, terms
+from provisioning import access, activations, assignment, jobs, key_pages, keys, notices, terms
 from provisioning.access import Role
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, Taken, WrongState
@@ -97,6 +97,7 @@ def revoke(key_id: str) -> ResponseReturnValue:
         activations.cancel(key, web.actor())
         jobs.cancel_for_key(key, web.actor())
         keys.revoke(key, Reason.CANCELLED, web.actor())
+        notices.key_revoked(key, web.actor(), services())
     flash(_("“%(name)s” is revoked and never works again.", name=key.name), "success")
     return _page(user)
 

@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
 
 
 def _home() -> ResponseReturnValue:
-    return redirect(url_for("users.users"))
+    return redirect(url_for("overview.overview"))
 
 
 def _surroundings() -> dict[str, object]:
@@ -68,6 +68,7 @@ def _shown(account: PanelAccount) -> dict[str, str]:
 
 def _menu() -> list[dict[str, object]]:
     sections = [
+        ("", [("overview.overview", _("Overview"), "layout-dashboard")]),
         (
             _("Security Key Management"),
             [
@@ -131,6 +132,8 @@ _SECTION = {
     "directory_trial": "directories",
     "directory_conflicts": "directories",
     "directory_settings": "directories",
+    "departures": "overview",
+    "mails": "overview",
     "settings_models": "settings",
     "settings_mail": "settings",
     "settings_branding": "settings",

@@ -15,7 +15,7 @@ from enum import StrEnum, unique
 
 from peewee import fn
 
-from . import audit
+from . import alerts, audit
 from .audit import Actor, Event
 from .clock import HOUR, MINUTE, now_ms
 from .errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
@@ -273,6 +273,9 @@ def hold_account_of(user: User, actor: Actor) -> None:
     ):
         if _only_owner_left(user):
             audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)
+            alerts.note(
+                alerts.Kind.ACCOUNT_HELD, str(account.id), account.name, "/settings/accounts"
+            )
             continue
         account.state = "suspended"
         account.save()

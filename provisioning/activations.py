@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import uuid
 
-from . import approvals, audit, group_policies, keys, outbox
+from . import approvals, audit, group_policies, keys, languages, outbox
 from .audit import SYSTEM, Actor, Event
 from .clock import MINUTE, now_ms
 from .errors import InvalidValue, LinkDead, NotFound
@@ -64,9 +64,12 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
             "admin_name": actor.name,
             "base_url": settings.base_url,
             "expires": activation.expires_at,
+            "timezone": languages.time_zone(user),
+            "kind": key.kind,
             "contact": settings.contact,
         },
         secret=url,
+        locale=languages.of_user(user, settings),
     )
     audit.record(
         actor,
@@ -161,10 +164,13 @@ def ask_again(activation: Activation, services: Services) -> None:
             user=user,
             key=activation.key,
             secret=None,
+            locale=languages.of_account(account, settings),
             context={
                 "organisation": settings.organisation,
                 "name": user.display_name,
                 "key_name": activation.key.name,
+                "admin_name": account.name,
+                "user_id": user.resource_id,
                 "base_url": settings.base_url,
                 "contact": settings.contact,
             },

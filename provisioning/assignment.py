@@ -9,7 +9,18 @@ by its user. A PIN leaves its seal only here: when the card is done and Confirm 
 
 from __future__ import annotations
 
-from . import activations, approvals, audit, group_policies, jobs, keys, outbox, pins
+from . import (
+    activations,
+    approvals,
+    audit,
+    group_policies,
+    jobs,
+    keys,
+    languages,
+    notices,
+    outbox,
+    pins,
+)
 from .audit import Actor, Event
 from .errors import InvalidValue, PolicyForbids, WrongState
 from .jobs import Op, PinMode
@@ -137,7 +148,7 @@ def complete_in_browser(
     job = jobs.of_key(key, Op.ENROL)
     if job is not None and job.state in jobs.OPEN:
         jobs.cancel(job, actor)  # begun at a reader and left there
-    _tell_added(key, keys.owner_of(key), services)
+    notices.key_added(key, keys.owner_of(key), services)
 
 
 def release_card(key: SecurityKey, actor: Actor) -> bool:
@@ -233,43 +244,16 @@ def _hand_over(
             vault=services.vault,
             user=user,
             key=key,
-            context=_context(key, user, services, actor),
+            context=notices.context_of(key, user, services, actor),
             secret=pin,
+            locale=languages.of_user(user, services.settings),
         )
         pins.erase(job)
         job.save()
         audit.record(actor, Event.PIN_RELEASED, user=user, key=key)
     else:
-        _tell_added(key, user, services)
-
-
-def _tell_added(key: SecurityKey, user: User, services: Services) -> None:
-    # Somebody must hear of every key that is bound to them (T1); the PIN mail says it as well.
-    if user.email:
-        outbox.queue(
-            Template.KEY_ADDED,
-            user.email,
-            vault=services.vault,
-            user=user,
-            key=key,
-            context=_context(key, user, services, None),
-            secret=None,
-        )
+        notices.key_added(key, user, services)
 
 
 def _mails_pin(job: Job, policy: Policy) -> bool:
     return job.pin_mode == PinMode.SERVER and policy.pin_delivery is PinDelivery.MAIL
-
-
-def _context(
-    key: SecurityKey, user: User, services: Services, actor: Actor | None
-) -> dict[str, str | int | None]:
-    settings = services.settings
-    return {
-        "organisation": settings.organisation,
-        "name": user.display_name,
-        "key_name": key.name,
-        "admin_name": actor.name if actor is not None and actor.kind == "account" else None,
-        "base_url": settings.base_url,
-        "contact": settings.contact,
-    }

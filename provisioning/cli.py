@@ -21,6 +21,7 @@ from scim import deferred
 
 from . import (
     access,
+    alert_mails,
     audit,
     conflicts,
     directory,
@@ -124,6 +125,7 @@ def worker(data: Path) -> None:
     services = open_installation(data)
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
     ended = Hook("end_temporary_keys", MINUTE, terms.end_due)
+    alerts = Hook("alerts", MINUTE, _tell_alerts)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     requests = Hook("forget_old_requests", HOUR, deferred.forget_old)
     wizards = Hook("forget_abandoned_wizards", HOUR, drafts.forget_abandoned)
@@ -133,8 +135,12 @@ def worker(data: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hooks = [leavers, ended, pins, requests, wizards, asked, wanted, files]
+    hooks = [leavers, ended, alerts, pins, requests, wizards, asked, wanted, files]
     Worker(create_app(services), services, hooks).run(stop)
+
+
+def _tell_alerts() -> None:
+    alert_mails.tell(current_services())
 
 
 def _finish_leavers() -> None:

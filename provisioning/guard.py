@@ -92,46 +92,57 @@ def get(number: int) -> MassDeparture:
 def approve(held: MassDeparture, actor: Actor) -> int:
     """Let those who left be gone: their grace time goes on. Return how many users."""
     freed = User.update(departure=None).where(User.departure == held).execute()
-    _decide(held, "approved", freed, actor)
+    decide(held, "approved", freed, actor)
     return int(freed)
 
 
 def reject(held: MassDeparture, actor: Actor) -> int:
     """Take it all back: users, and the keys that this suspended. Return how many users.
 
-    A tombstone whose name somebody else has by now stays one.
+    A tombstone whose name somebody else has by now stays one. For very many see `departures`.
     """
-    restored = 0
-    for user in list(User.select().where(User.departure == held)):
-        if user.deleted_at is not None:
-            if _name_is_taken(user):
-                continue
-            tally.add(User, user.connection_id, 1)
-            events.note(events.Kind.JOINED, user)
-        user.deleted_at = user.left_at = user.departure = None
-        user.active = True
-        user.document = _active_again(user.document)
-        user.version += 1
-        user.updated_at = now_ms()
-        user.save()
-        events.note(events.Kind.CHANGED, user, also=("active",))
-        events.note(events.Kind.ACTIVATED, user)
-        suspended = SecurityKey.select().where(
-            SecurityKey.user == user,
-            SecurityKey.state == KeyState.SUSPENDED,
-            SecurityKey.reason == Reason.LEFT,
-            SecurityKey.suspended_at >= held.started_at,
-        )
-        for key in list(suspended):
-            keys.resume(key, actor)
-        keys.refresh_status(user)
-        audit.record(actor, Event.USER_REACTIVATED, user=user, departure=held.id)
-        restored += 1
-    _decide(held, "rejected", restored, actor)
+    users = list(User.select().where(User.departure == held))
+    restored = sum(restore(user, held, actor) for user in users)
+    decide(held, "rejected", restored, actor)
     return restored
 
 
-def _decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None:
+def restore(user: User, held: MassDeparture, actor: Actor) -> bool:
+    """Take one departure back; False for a tombstone whose name somebody else has by now."""
+    if user.deleted_at is not None:
+        if _name_is_taken(user):
+            User.update(departure=None).where(User.id == user.id).execute()
+            return False
+        tally.add(User, user.connection_id, 1)
+        events.note(events.Kind.JOINED, user)
+    user.deleted_at = user.left_at = user.departure = None
+    user.active = True
+    user.document = _active_again(user.document)
+    user.version += 1
+    user.updated_at = now_ms()
+    user.save()
+    events.note(events.Kind.CHANGED, user, also=("active",))
+    events.note(events.Kind.ACTIVATED, user)
+    suspended = SecurityKey.select().where(
+        SecurityKey.user == user,
+        SecurityKey.state == KeyState.SUSPENDED,
+        SecurityKey.reason == Reason.LEFT,
+        SecurityKey.suspended_at >= held.started_at,
+    )
+    for key in list(suspended):
+        keys.resume(key, actor)
+    keys.refresh_status(user)
+    audit.record(actor, Event.USER_REACTIVATED, user=user, departure=held.id)
+    return True
+
+
+def count(held: MassDeparture) -> int:
+    """Return how many users it holds."""
+    return int(User.select(fn.COUNT(User.id)).where(User.departure == held).scalar())
+
+
+def decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None:
+    """Note what was decided; departures from now on are counted anew."""
     held.decided_at, held.decision = now_ms(), decision
     held.save()
     audit.record(

@@ -222,7 +222,8 @@ def retry(mail: OutboxMail) -> None:
     which = (OutboxMail.id == mail.id) & (OutboxMail.state == MailState.DEAD)
     if mail.template in WITH_SECRET:
         which &= OutboxMail.sealed_secret.is_null(False)
-    queued = OutboxMail.update(state=MailState.QUEUED, attempts=0, due_at=now_ms()).where(which)
+    again = {"state": MailState.QUEUED, "attempts": 0, "due_at": now_ms(), "last_error": ""}
+    queued = OutboxMail.update(again).where(which)
     if not queued.execute():
         raise WrongState("This mail cannot be sent again: make a new one.")
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import audit, ceremony, keys, terms
+from . import alerts, audit, ceremony, keys, terms
 from .audit import Actor, Event
 from .ceremony import RelyingParty, TakenChallenge, VerifiedRegistration
 from .clock import now_ms
@@ -147,9 +147,13 @@ def lock_regressed(response: object, actor: Actor) -> None:
             account=panel.account.name,
             reason=Reason.COUNTER_REGRESSED,
         )
+        alerts.note(alerts.Kind.KEY_LOCKED, f"panel:{panel.id}", panel.label, "/settings/accounts")
     credential = Credential.get_or_none(Credential.credential_id == credential_id)
     if credential is not None and credential.key.state == KeyState.ACTIVE:
-        keys.suspend(credential.key, Reason.COUNTER_REGRESSED, actor)
+        key = credential.key
+        keys.suspend(key, Reason.COUNTER_REGRESSED, actor)
+        holder = f"/users/{key.user.resource_id}" if key.user is not None else "/keys"
+        alerts.note(alerts.Kind.KEY_LOCKED, f"{key.resource_id}:{now_ms()}", key.name, holder)
 
 
 def _refused(reason: str) -> CeremonyRefused:

@@ -228,6 +228,12 @@ def actor_of(task: Task) -> Actor:
     return Actor(task.actor_kind, task.actor_id, task.actor_name)
 
 
+def options_of(task: Task) -> Mapping[str, Any]:
+    """Return what the task was begun with."""
+    told: Mapping[str, Any] = json.loads(task.options)
+    return told
+
+
 def recent(limit: int = 50) -> list[Task]:
     """Return what runs, then what is over, the newest first."""
     return list(Task.select().order_by(Task.state.in_(OPEN).desc(), Task.id.desc()).limit(limit))

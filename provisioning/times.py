@@ -20,24 +20,25 @@ def register(app: Flask) -> None:
 
 def iso(ms: int) -> str:
     """Return `2026-11-23T14:02:00Z`."""
-    return _utc(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def exact(ms: int) -> str:
     """Return `23 November 2026, 14:02:00 UTC` in the reader's language."""
-    return f"{format_datetime(_utc(ms), 'd MMMM y, HH:mm:ss', rebase=False)} UTC"
+    return f"{format_datetime(utc(ms), 'd MMMM y, HH:mm:ss', rebase=False)} UTC"
 
 
 def clock_time(ms: int) -> str:
     """Return `14:02`."""
-    return _utc(ms).strftime("%H:%M")
+    return utc(ms).strftime("%H:%M")
 
 
 def ago(ms: int) -> str:
     """Return `3 minutes ago` or `in 2 hours` in the reader's language."""
-    told: str = format_timedelta(_utc(ms) - _utc(now_ms()), add_direction=True, threshold=1.2)
+    told: str = format_timedelta(utc(ms) - utc(now_ms()), add_direction=True, threshold=1.2)
     return told
 
 
-def _utc(ms: int) -> datetime:
+def utc(ms: int) -> datetime:
+    """Return the moment with its zone."""
     return datetime.fromtimestamp(ms / 1000, UTC)

@@ -205,6 +205,11 @@ class Tally(Row):
         indexes = ((("connection", "kind"), True),)
 
 
+class Preference(Row):
+    user = ForeignKeyField(User, unique=True, on_delete="CASCADE")
+    language = CharField()
+
+
 class UserValue(Row):
     user = ForeignKeyField(User, on_delete="CASCADE")
     attribute = CharField()
@@ -337,6 +342,7 @@ class PanelAccount(Row):
     state = CharField(default="active")
     user = ForeignKeyField(User, null=True)
     user_handle = BlobField(unique=True)
+    language = CharField(null=True)
     created_at = BigIntegerField()
 
 
@@ -386,6 +392,13 @@ class WebAuthnCredential(Row):
     last_used_at = BigIntegerField(null=True)
 
 
+SecurityKey.add_index(
+    SecurityKey.activated_at,
+    where=SecurityKey.activated_at.is_null(False),
+    name="security_key_activated_at",
+)
+
+
 class Credential(WebAuthnCredential):
     key = ForeignKeyField(SecurityKey, on_delete="CASCADE")
 
@@ -410,7 +423,11 @@ class Activation(Row):
     requested_again_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("user", "state"), False), (("key", "state"), False))
+        indexes = (
+            (("user", "state"), False),
+            (("key", "state"), False),
+            (("state", "expires_at"), False),
+        )
 
 
 class OwnerLink(Row):
@@ -550,6 +567,18 @@ class OutboxMail(Row):
 
     class Meta:
         indexes = ((("state", "due_at"), False),)
+
+
+class Alert(Row):
+    kind = CharField()
+    about = CharField()
+    subject = TextField()
+    path = TextField()
+    created_at = BigIntegerField(index=True)
+    told_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("kind", "about"), True),)
 
 
 class AuditEvent(Row):
@@ -693,6 +722,7 @@ ALL = [
     Conflict,
     MassDeparture,
     User,
+    Preference,
     Tally,
     UserValue,
     Group,
@@ -715,6 +745,7 @@ ALL = [
     Job,
     WizardDraft,
     OutboxMail,
+    Alert,
     AuditEvent,
     AuditHead,
     Task,

@@ -12,7 +12,7 @@ A migration never imports this module.
 
 from __future__ import annotations
 
-from .choices import LiveSetting, Logo
+from .choices import LiveSetting, Logo, Preference
 from .desks import Job, PairingCode, RequestId, Station
 from .directories import (
     Conflict,
@@ -29,7 +29,7 @@ from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
 from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
 from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
-from .records import AuditEvent, AuditHead, OutboxMail
+from .records import Alert, AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
 from .schemas import CustomSchema
 from .streams import DeferredRequest, EventStream, StreamEvent
@@ -48,6 +48,7 @@ ALL: list[type[Row]] = [
     Conflict,
     MassDeparture,
     User,
+    Preference,
     Tally,
     UserValue,
     Group,
@@ -70,6 +71,7 @@ ALL: list[type[Row]] = [
     Job,
     WizardDraft,
     OutboxMail,
+    Alert,
     AuditEvent,
     AuditHead,
     Task,
@@ -83,6 +85,7 @@ ALL: list[type[Row]] = [
 __all__ = [
     "ALL",
     "Activation",
+    "Alert",
     "Approval",
     "AuditEvent",
     "AuditHead",
@@ -107,6 +110,7 @@ __all__ = [
     "PairingCode",
     "PanelAccount",
     "PanelCredential",
+    "Preference",
     "QuirkUse",
     "RequestHour",
     "RequestId",

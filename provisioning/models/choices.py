@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What owners choose in the panel: settings over those of the environment, and the logo."""
+"""What people choose: owners the settings over those of the environment, everybody a language."""
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, CharField, IntegerField, TextField
+from peewee import BigIntegerField, BlobField, CharField, ForeignKeyField, IntegerField, TextField
 
 from ..clock import now_ms
+from .people import User
 from .rows import Row
 
 
@@ -19,6 +20,13 @@ class LiveSetting(Row):
     sealed = BlobField(null=True)  # a secret value instead, AEAD, bound to the name
     version = IntegerField(index=True)  # counts all changes together, so that the latest is MAX
     changed_at = BigIntegerField(default=now_ms)
+
+
+class Preference(Row):
+    """What a person has chosen on their own page."""
+
+    user = ForeignKeyField(User, unique=True, on_delete="CASCADE")
+    language = CharField()  # one of settings.LANGUAGES
 
 
 class Logo(Row):

@@ -49,6 +49,11 @@ class SecurityKey(Row):
 SecurityKey.add_index(
     SecurityKey.ends_at, where=SecurityKey.ends_at.is_null(False), name="security_key_ends_at"
 )
+SecurityKey.add_index(
+    SecurityKey.activated_at,
+    where=SecurityKey.activated_at.is_null(False),
+    name="security_key_activated_at",
+)
 
 
 class WebAuthnCredential(Row):
@@ -90,4 +95,8 @@ class Activation(Row):
     requested_again_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("user", "state"), False), (("key", "state"), False))
+        indexes = (
+            (("user", "state"), False),
+            (("key", "state"), False),
+            (("state", "expires_at"), False),
+        )

@@ -22,6 +22,7 @@ class PanelAccount(Row):
     state = CharField(default="active")  # active | invited (no key yet) | suspended
     user = ForeignKeyField(User, null=True, backref="accounts")
     user_handle = BlobField(unique=True)
+    language = CharField(null=True)  # one of settings.LANGUAGES; none: as the browser asks
     created_at = BigIntegerField(default=now_ms)
 
 

@@ -44,6 +44,20 @@ class OutboxMail(Row):
         indexes = ((("state", "due_at"), False),)
 
 
+class Alert(Row):
+    """Something that an officer has to hear of, once: found by the worker, or noted at the spot."""
+
+    kind = CharField()  # alerts.Kind
+    about = CharField()  # what tells it from others of its kind: an id, a day
+    subject = TextField()  # what people call it
+    path = TextField()  # the page that helps
+    created_at = BigIntegerField(default=now_ms, index=True)
+    told_at = BigIntegerField(null=True)  # when mails were queued; none while that is to be done
+
+    class Meta:
+        indexes = ((("kind", "about"), True),)
+
+
 class AuditEvent(Row):
     """One line of the audit log, chained by a keyed hash (R26)."""
 

@@ -73,6 +73,8 @@ def queue(mailing: Services, ada: User) -> Callable[..., OutboxMail]:
             "contact": "the service desk",
             "expires": now_ms() + HOUR,
         } | changes
+        if template is Template.ALERT:
+            context |= {"alert": "mail_dead", "subject": "3", "path": "/mails"}
         secret = {Template.PIN: PIN, Template.ACTIVATION_LINK: LINK}.get(template)
         with transaction():
             return outbox.queue(
@@ -272,10 +274,12 @@ def test_a_mail_that_we_cannot_write_fails_alone_and_its_words_stay_out_of_the_l
 ) -> None:
     render, bad = worker.mail.render, queue()
 
-    def choke(template: Template, context: object, secret: str | None, locale: str) -> object:
+    def choke(
+        template: Template, context: object, secret: str | None, locale: str, accent: str
+    ) -> object:
         if locale == "xx":
             raise KeyError(f"cannot say {secret}")
-        return render(template, context, secret, locale)  # type: ignore[arg-type]
+        return render(template, context, secret, locale, accent)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker.mail, "render", choke)
     OutboxMail.update(locale="xx").where(OutboxMail.id == bad.id).execute()
