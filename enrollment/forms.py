@@ -19,6 +19,7 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.widgets import HiddenInput
 
 from provisioning import directory, tokens
 from provisioning.addresses import check_address
@@ -86,6 +87,25 @@ class UserInformation(Form):
         named = (field, self.family_name, self.display_name)
         if not any((part.data or "").strip() for part in named):
             raise ValidationError(_("Give a first name, a last name or a display name."))
+
+
+class UserDetails(UserInformation):
+    """The same for somebody who is there; `version` is the one that was shown."""
+
+    version = IntegerField(widget=HiddenInput())
+    besides: User | None = None
+
+    def validate_user_name(self, field: StringField) -> None:
+        """Required, and nobody else's."""
+        sentence = user_name_fault(field.data or "", self.besides)
+        if sentence:
+            raise ValidationError(sentence)
+
+    def blame_document(self, error: InvalidValue | Taken) -> None:
+        """Put a refusal of the document beside the field that it is about."""
+        named = {"displayName": "display_name", "emails": "email", "emails.value": "email"}
+        name = named.get(error.field or "", "user_name")
+        self[name].errors = [*self[name].errors, str(error)]
 
 
 def user_name_fault(user_name: str, besides: User | None = None) -> str:

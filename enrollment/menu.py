@@ -123,6 +123,8 @@ _ROLES = {"imports.imports": access.Role.OFFICER}
 _SECTION = {
     "pairing": "stations",
     "group_policy": "groups",
+    "user_edit": "users",
+    "user_timeline": "users",
     "wizard": "users",
     "wizard_card": "users",
     "key_reader": "users",

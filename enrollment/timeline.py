@@ -21,19 +21,20 @@ from provisioning.models import AuditEvent
 
 @dataclass(frozen=True)
 class Moment:
-    """An event as a timeline shows it; `at` in ms."""
+    """An event as a timeline shows it; `at` in ms, `id` its number in the log."""
 
     text: str
     by: str
     at: int
     icon: str
     tone: str
+    id: int = 0
 
 
 # Sentences name what stands in the event's detail; what is missing there reads as "…".
 _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.USER_CREATED: (_l("Added"), "user-plus", ""),
-    Event.USER_CHANGED: (_l("Details changed"), "pencil", ""),
+    Event.USER_CHANGED: (_l("Changed: %(attributes)s"), "pencil", ""),
     Event.USER_DEACTIVATED: (
         _l("Suspended: %(keys)s keys, %(sessions)s sign-ins and %(links)s links stopped at once"),
         "circle-pause",
@@ -200,7 +201,6 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
 NOISE = (
     Event.KEY_DRAFTED,
     Event.JOB_QUEUED,
-    Event.JOB_TAPPED,
     Event.JOB_DONE,
     Event.PIN_RELEASED,
 )
@@ -229,7 +229,7 @@ def moment(row: AuditEvent) -> Moment:
     """Return an event for a person's timeline."""
     text, icon, tone = words_of(row)
     by = _("by Keywright itself") if row.actor_kind == "system" else row.actor_name
-    return Moment(text, by, row.at, icon, tone)
+    return Moment(text, by, row.at, icon, tone, row.id)
 
 
 def kinds() -> list[tuple[str, str]]:
@@ -271,6 +271,24 @@ def _shown(name: str, value: object) -> object:
         }.get(Template(str(value)), _("Notice"))
     if name == "ends_at":
         return times.exact(value) if isinstance(value, int) else _("none, it is for good")
+    if name == "attributes" and isinstance(value, list):
+        return ", ".join(_attribute(str(one)) for one in value)
     if name == "fault":
         return faults.of(str(value)).sentence
     return str(value).replace("_", " ") if name == "reason" else value
+
+
+def _attribute(name: str) -> str:
+    """Return an attribute of RFC 7643 in words; one that few people know keeps its name."""
+    words: dict[str, str] = {
+        "userName": _("user name"),
+        "displayName": _("display name"),
+        "name": _("name"),
+        "emails": _("email"),
+        "phoneNumbers": _("phone"),
+        "title": _("title"),
+        "active": _("active"),
+        "preferredLanguage": _("language"),
+    }
+    work = str(_("department and employee number"))
+    return words.get(name, work if name.startswith("urn:") else name)

@@ -14,14 +14,11 @@ from flask_babel import ngettext
 from provisioning import directory, groups, keys
 from provisioning.access import Role
 from provisioning.lifecycle import KeyState
-from provisioning.models import AuditEvent, Group, User
+from provisioning.models import Group, User
 
-from . import timeline
+from . import user_document
 from .key_items import Action, Ask
 from .web import may
-
-ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-_EVENTS = 30
 
 
 def head(user: User) -> dict[str, object]:
@@ -37,24 +34,30 @@ def head(user: User) -> dict[str, object]:
         "source": source,
         "managed": source is not None,
         "facts": facts(directory.document_of(user)),
+        "edit_url": url_for("user_edit.details", user_id=user.resource_id)
+        if source is None and may(Role.OPERATOR)
+        else None,
+        "groups_url": url_for("user_edit.choose_groups", user_id=user.resource_id)
+        if may(Role.OPERATOR)
+        else None,
     }
 
 
 def facts(document: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return an RFC 7643 document as labels and values; what is empty stays empty."""
-    name = _part(document, "name")
-    work = _part(document, ENTERPRISE)
-    return [
-        (_("User name"), _text(document, "userName")),
-        (_("First name"), _text(name, "givenName")),
-        (_("Last name"), _text(name, "familyName")),
-        (_("Display name"), _text(document, "displayName")),
-        (_("Email"), directory.mail_address(document) or ""),
-        (_("Phone"), _first(document, "phoneNumbers")),
-        (_("Title"), _text(document, "title")),
-        (_("Department"), _text(work, "department")),
-        (_("Employee number"), _text(work, "employeeNumber")),
-    ]
+    told = user_document.fields_of(document)
+    labels = {
+        "user_name": _("User name"),
+        "given_name": _("First name"),
+        "family_name": _("Last name"),
+        "display_name": _("Display name"),
+        "email": _("Email"),
+        "phone": _("Phone"),
+        "title": _("Title"),
+        "department": _("Department"),
+        "employee_number": _("Employee number"),
+    }
+    return [(label, told[name]) for name, label in labels.items()]
 
 
 def groups_of(user: User) -> list[dict[str, object]]:
@@ -67,6 +70,7 @@ def groups_of(user: User) -> list[dict[str, object]]:
     }
     return [
         {
+            "id": ref.resource_id,
             "name": ref.display,
             "url": url_for("groups.group", group_id=ref.resource_id),
             "source": sources.get(ref.resource_id),
@@ -74,17 +78,6 @@ def groups_of(user: User) -> list[dict[str, object]]:
         }
         for ref in refs
     ]
-
-
-def events(user: User) -> list[timeline.Moment]:
-    """Return what happened to the person, the newest first."""
-    rows = (
-        AuditEvent.select()
-        .where(AuditEvent.user == user, AuditEvent.event.not_in(timeline.NOISE))
-        .order_by(AuditEvent.id.desc())
-        .limit(_EVENTS)
-    )
-    return [timeline.moment(row) for row in rows]
 
 
 def actions(user: User) -> list[Action]:
@@ -134,21 +127,3 @@ def actions(user: User) -> list[Action]:
             ),
         )
     ]
-
-
-def _part(document: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = document.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(document: Mapping[str, object], name: str) -> str:
-    value = document.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _first(document: Mapping[str, object], name: str) -> str:
-    values = document.get(name)
-    for element in values if isinstance(values, list) else []:
-        if isinstance(element, Mapping) and element.get("value"):
-            return str(element["value"])
-    return ""

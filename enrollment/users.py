@@ -16,7 +16,8 @@ from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.services import services
 
-from . import key_items, policy_words, user_page, user_table, web, wizard_draft
+from . import key_items, policy_words, user_page, user_table, user_timeline, web, wizard_draft
+from .forms import user_name_fault
 from .web import panel_page
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -71,12 +72,23 @@ def user(user_id: str) -> ResponseReturnValue:
         groups=user_page.groups_of(person),
         policy=policy_words.lines(group_policies.of_user(person, services().settings)),
         keys=[key_items.item(key) for key in keys.of_user(person)],
-        events=user_page.events(person),
-        events_url=url_for("activity.activity", person=person.resource_id),
+        events=user_timeline.page(person, size=15)[0],
+        events_url=url_for("user_timeline.timeline", user_id=user_id),
+        log_url=url_for("activity.activity", person=user_id),
         actions=user_page.actions(person),
         assign_url=url_for("wizard.assign_key", user_id=user_id) if assign else None,
         users_url=url_for(".users"),
     )
+
+
+@blueprint.get("/<user_id>/user-name")
+@panel_page(Role.OPERATOR)
+def user_name(user_id: str) -> ResponseReturnValue:
+    """Say at once, while somebody edits, that a userName is another person's."""
+    person = directory.get_user(user_id)
+    typed = request.args.get("user_name", "")
+    sentence = user_name_fault(typed, person) if typed.strip() else ""
+    return render_template("panel/_live_note.html", sentence=sentence)
 
 
 @blueprint.post("/<user_id>/suspend")

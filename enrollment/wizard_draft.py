@@ -27,7 +27,7 @@ from provisioning.lifecycle import JobState, KeyKind
 from provisioning.models import Job, PanelAccount, SecurityKey, User, WizardDraft
 from provisioning.services import Services
 
-from .user_page import ENTERPRISE
+from . import user_document
 
 _LONGEST = 1_000  # characters kept of one field; the form says what is too long
 _MOST_GROUPS = 500
@@ -149,21 +149,7 @@ def labels() -> dict[Step, str]:
 
 def document(typed: Typed) -> dict[str, object]:
     """Return the typed person as an RFC 7643 User document."""
-    told = {name: value.strip() for name, value in typed.user.items()}
-    name = _filled(givenName=told.get("given_name"), familyName=told.get("family_name"))
-    work = _filled(department=told.get("department"), employeeNumber=told.get("employee_number"))
-    shown = told.get("display_name") or " ".join(name.values())
-    made: dict[str, object] = {"userName": told.get("user_name", ""), "active": True}
-    made.update(_filled(displayName=shown, title=told.get("title")))
-    if name:
-        made["name"] = name
-    if told.get("email"):
-        made["emails"] = [{"value": told["email"], "type": "work", "primary": True}]
-    if told.get("phone"):
-        made["phoneNumbers"] = [{"value": told["phone"], "type": "work"}]
-    if work:
-        made[ENTERPRISE] = work
-    return made
+    return user_document.apply({"active": True}, typed.user)
 
 
 def person_name(row: WizardDraft, typed: Typed) -> str:
@@ -264,7 +250,3 @@ def plan(typed: Typed) -> Plan:
         return Plan.NONE
     now = typed.key.get("method") == "admin"
     return Plan.TAPPED if now else Plan.BY_USER
-
-
-def _filled(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}

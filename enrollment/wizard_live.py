@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template, render_template_string, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from provisioning.access import Role
@@ -21,8 +21,6 @@ from .web import panel_page
 from .wizard_draft import Step
 
 blueprint = Blueprint("wizard_live", __name__, url_prefix="/users/new/<draft_id>")
-
-_NOTE = '{% from "macros.html" import live_note %}{{ live_note(sentence, "bad") if sentence }}'
 
 
 @blueprint.errorhandler(Unauthenticated)
@@ -76,7 +74,7 @@ def user_name(draft_id: str) -> ResponseReturnValue:
     wizard_draft.load(draft_id, web.panel_account())
     typed = request.args.get("user_name", "")
     sentence = user_name_fault(typed) if typed.strip() else ""
-    return render_template_string(_NOTE, sentence=sentence)
+    return render_template("panel/_live_note.html", sentence=sentence)
 
 
 @blueprint.post("/pick")

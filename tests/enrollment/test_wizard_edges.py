@@ -231,7 +231,7 @@ class TestTheDirectory:
         assert answer.location.endswith("/review")
         assert not Activation.select().exists()
         page = panel.see(answer.location)
-        assert "Details changed Entra ID" in page
+        assert "Changed: email Entra ID" in page
         assert "Link to new@example.org" in page
 
 
