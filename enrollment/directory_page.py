@@ -123,6 +123,7 @@ def head(connection: Connection, current: str) -> dict[str, object]:
             count=conflicts.count(connection) or None,
         ),
     ]
+    tabs.append(tab("guide", _("Guide"), "directory_guide.guide"))
     if web.may(Role.OPERATOR):
         tabs.append(tab("test", _("Test"), "directory_trial.test"))
     if web.may(Role.OWNER):

@@ -130,6 +130,7 @@ _SECTION = {
     "key_reader": "users",
     "whose": "keys",
     "at_reader": "",
+    "directory_guide": "directories",
     "directory_page": "directories",
     "directory_trial": "directories",
     "directory_conflicts": "directories",
