@@ -19,7 +19,7 @@ RUN := .venv/bin/python -m
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
   xvfb python3-tk
 
-.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types format clean
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types format clean test-oracle
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,9 @@ test: dev ## Run the whole suite: unit, device (pcscd + virtual reader), e2e (Ch
 test-unit: $(UV) ## Run the unit lane only
 	@$(UV) sync --quiet --locked --extra demo --inexact
 	@$(RUN) pytest tests -q -n 2 --ignore tests/device --ignore tests/e2e -m "not postgresql" $(ARGS)
+
+test-oracle: dev ## Ask the oracle: 20,000 filters and PATCH sequences on each database (TEST_EXAMPLES)
+	@TEST_EXAMPLES=$${TEST_EXAMPLES:-20000} $(RUN) pytest -q -s -n 2 tests/conformance/test_filter_oracle.py tests/conformance/test_patch_oracle.py $(ARGS)
 
 conformance: $(UV) ## Write scim/CONFORMANCE.md: each demand of the RFCs and the tests that hold it
 	@$(UV) sync --quiet --locked --all-extras --inexact

@@ -173,9 +173,10 @@ class _Patch:
         kept: list[object] = []
         for place, element in enumerate(elements):
             if place in places and isinstance(element, dict):
+                held = element.keys() - _LABELS
                 element = {n: part for n, part in element.items() if n != target.sub.name}
-                if not element.keys() - _LABELS:
-                    continue  # a label without a value is nothing
+                if not element or (held and not element.keys() - _LABELS):
+                    continue  # a label without the value that it was for is nothing
             kept.append(element)
         return kept or None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import InvalidFilter, InvalidPath
+from .errors import InvalidPath
 from .expressions import Expression
 from .filters import parse_element
 from .lexer import MAX_LENGTH
@@ -69,12 +69,10 @@ def _target(type_: ResourceType, path: AttributePath, where: str | None, sub: st
     extension = type_.extension(path.extension) if path.extension else None
     if where is None:
         return Target(path.attribute, extension, sub=path.sub)
-    if path.sub is not None:
+    if path.sub is not None or not (path.attribute.multi_valued and path.attribute.is_complex):
         raise InvalidPath(f"{path} cannot be selected from.")
-    try:
-        expression = parse_element(where, path)
-    except InvalidFilter as error:
-        raise InvalidPath(f"The path's filter is wrong. {error}") from error
+    # A wrong filter is told as one, in a path, too (RFC 7644 §3.12, table 9).
+    expression = parse_element(where, path)
     part = path.to(sub) if sub else None
     if sub and part is None:
         raise InvalidPath(f"{path} has no part {sub}.")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
 
 from provisioning.errors import InvalidValue, KeywrightError
-from scim.errors import Immutable, InvalidPath, InvalidSyntax, NoTarget, TooLarge
+from scim.errors import Immutable, InvalidFilter, InvalidPath, InvalidSyntax, NoTarget, TooLarge
 from scim.members import Change, MemberChange
 from scim.operations import MAX_OPERATIONS, URN, parse_operations
 from scim.patch import Patched, apply
@@ -116,6 +116,7 @@ def changed(*operations: dict[str, Any], **options: Any) -> dict[str, Any]:
             {"emails": [{"type": "work", "value": "ann@example.com"}, ANN["emails"][1]]},
         ),
         (op("remove", 'emails[type eq "home"].value'), {"emails": [ANN["emails"][0]]}),
+        (op("remove", 'emails[type eq "home"].display'), {}),
         (
             op("replace", 'emails[type eq "home"].value', "new@home.example"),
             {"emails": [ANN["emails"][0], {"type": "home", "value": "new@home.example"}]},
@@ -195,6 +196,7 @@ def test_making_one_element_primary_unmarks_the_others() -> None:
     for operation in (
         op("replace", 'emails[type eq "home"].primary', True),
         op("replace", 'emails[type eq "home"]', {"primary": True}),
+        op("add", 'emails[type eq "home"]', {"primary": True}),
         op("add", "emails", [{**ANN["emails"][1], "primary": True}]),
         op("add", "emails", [{"value": "n@example.com", "primary": True}]),
     ):
@@ -227,12 +229,14 @@ def test_making_one_element_primary_unmarks_the_others() -> None:
         (op("add", "name.colour", "red"), InvalidPath),
         (op("add", "emails[type eq", "red"), InvalidPath),
         (op("add", 'emails[type eq "x"].colour', "red"), InvalidPath),
-        (op("add", 'emails[colour eq "x"].value', "red"), InvalidPath),
+        (op("add", 'emails[colour eq "x"].value', "red"), InvalidFilter),
+        (op("add", "emails[type eq].value", "red"), InvalidFilter),
+        (op("add", 'name[givenName eq "x"].familyName', "red"), InvalidPath),
         (op("add", 'displayName[type eq "x"]', "red"), InvalidPath),
         (op("add", 'emails.value[type eq "x"]', "red"), InvalidPath),
         (op("add", "urn:example:Custom:colour", "red"), InvalidPath),
         (op("add", "x" * 5_000, "red"), InvalidPath),
-        (op("add", "emails[" + "(" * 13 + "type pr" + ")" * 13 + "]", {}), InvalidPath),
+        (op("add", "emails[" + "(" * 13 + "type pr" + ")" * 13 + "]", {}), InvalidFilter),
         (op("replace", "active", "yes"), InvalidValue),
         (op("replace", "active", 0), InvalidValue),
         (op("replace", "displayName", 1), InvalidValue),
