@@ -254,6 +254,12 @@ PROTOCOL = Part(
             "a write that is not guarded",
         ),
         Row(
+            "P19",
+            _O,
+            "/Me is 200 or 308, or 501 where nobody is meant",
+            "an alias for another's token",
+        ),
+        Row(
             "P20",
             _M,
             "discovery takes GET only and passes over paging and order",
@@ -329,6 +335,13 @@ NEWER = Part(
             "`pagination` in ServiceProviderConfig",
             "a cursor of another client or query, a forged or an old one; paging by index stays "
             "the default",
+        ),
+        Row(
+            "RFC9967",
+            _O,
+            "events as signed tokens, by push (RFC 8935) and by poll (RFC 8936); `notice` tells "
+            "names of attributes, `full` their values; `securityEvents` in ServiceProviderConfig",
+            "personal data in what nobody asked for: `notice` is the default",
         ),
     ),
 )

@@ -11,8 +11,6 @@ SQLite and as many on PostgreSQL.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -37,6 +35,7 @@ from scim.values import clean_document
 from tests.conformance import oracle
 from tests.conformance.oracle import DISAGREEMENTS, Disagreement
 from tests.conformance.stores import CREATED, filters, group_filters, stores
+from tests.conformance.undone import undone
 from tests.scim.samples import EXAMPLES
 
 BASE = "http://localhost:5005/scim/v2"
@@ -48,24 +47,15 @@ _QUICK = settings(
 )
 
 
-class _UndoneError(Exception):
-    """Ends a store's transaction without a trace."""
-
-
-@contextmanager
-def kept_for_a_while(connection: Connection, people: list[dict[str, Any]]) -> Iterator[None]:
-    """Put people and nested groups of them into the database, and take them out again."""
-    with suppress(_UndoneError), transaction():
+def fill(connection: Connection, people: list[dict[str, Any]]) -> None:
+    """Put people and nested groups of them into the database."""
+    with transaction():
         rows = [
             core.create_user(
                 {"active": True, **_cleaned(each)}, connection=connection, actor=audit.CLI
             )
             for each in people
         ]
-        for place, row in enumerate(rows):
-            User.update(created_at=CREATED + place % 3, updated_at=CREATED + place % 4).where(
-                User.id == row.id
-            ).execute()
         night, nurses, staff, _ = (
             groups.create_group(
                 {"displayName": name, **more}, connection=connection, actor=audit.CLI
@@ -81,8 +71,9 @@ def kept_for_a_while(connection: Connection, people: list[dict[str, Any]]) -> It
         add(night, [row.resource_id for row in rows[:2]], actor=audit.CLI)
         add(nurses, [night.resource_id, rows[-1].resource_id], actor=audit.CLI)
         add(staff, [nurses.resource_id], actor=audit.CLI)
-        yield
-        raise _UndoneError
+    for place, row in enumerate(rows):
+        dates = {"created_at": CREATED + place % 3, "updated_at": CREATED + place % 4}
+        User.update(dates).where(User.id == row.id).execute()
 
 
 def _cleaned(person: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +127,8 @@ def test_the_oracle_the_documents_and_the_database_find_the_same(
     @settings(_QUICK, max_examples=max(1, -(-share // EACH)), phases=[Phase.generate])
     @given(people=stores)
     def each_store(people: list[dict[str, Any]]) -> None:
-        with kept_for_a_while(connection, people), oracle.folding():
+        with undone(), oracle.folding():
+            fill(connection, people)
             documents = everything(type_, connection)
             of = oracle.people if type_ is USER else oracle.groups
             models = of(documents.values())

@@ -13,8 +13,6 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +32,14 @@ from provisioning.naming import fold
 from provisioning.services import Services
 from scim import users
 from scim.caller import Caller, make_caller
-from scim.cursors import Cursors
+from scim.door import open_door
 from scim.errors import describe
 from scim.operations import URN
 from scim.quirks import PROFILES, Dialect, Profile, Quirk
 from scim.resource_types import CORE_USER, ENTERPRISE_USER
 from tests.conformance import oracle
 from tests.conformance.stores import MAILS, person, word
+from tests.conformance.undone import undone
 from tests.scim.samples import EXAMPLES, TYPES
 
 EACH = min(25, EXAMPLES)
@@ -57,10 +56,6 @@ TWINS = "twins"
 STRICT = PROFILES["strict"]
 # With that leniency a list with several primaries is put right instead of refused.
 TOLERANT = Profile("tolerant", frozenset(Quirk) - {Quirk.MANY_PRIMARIES})
-
-
-class _UndoneError(Exception):
-    """Ends a transaction without a trace."""
 
 
 def _op(name: str, path: str | None = None, value: Any = ...) -> dict[str, Any]:
@@ -182,31 +177,20 @@ _operations = st.one_of(
 sequences = st.lists(_operations, min_size=1, max_size=5)
 
 
-@contextmanager
-def stored(caller: Caller, body: dict[str, Any]) -> Iterator[str]:
-    """Create a person for a while and give the id."""
-    with suppress(_UndoneError), transaction():
-        yield users.create(caller, {"schemas": [CORE_USER], **body}).resource_id
-        raise _UndoneError
-
-
 def ours(
     caller: Caller, resource_id: str, operations: list[dict[str, Any]]
 ) -> dict[str, Any] | str:
     """Patch through the verb; return the document, or the word of the refusal."""
     message = {"schemas": [URN], "Operations": copy.deepcopy(operations)}
-    found: dict[str, Any] | str = ""
-    with suppress(_UndoneError):
+    with undone():
         try:
             with transaction():
                 row = users.patch(caller, resource_id, message, None)
-                found = orjson.loads(row.document)
-                assert isinstance(found, dict)
-                check_rows(resource_id, found)
-                raise _UndoneError
         except KeywrightError as error:
-            found = describe(error).scim_type or "none"
-    return found
+            return describe(error).scim_type or "none"
+        document: dict[str, Any] = orjson.loads(row.document)
+        check_rows(resource_id, document)
+        return document
 
 
 def check_rows(resource_id: str, document: dict[str, Any]) -> None:
@@ -309,8 +293,7 @@ def repr_of(element: dict[str, Any]) -> str:
 @pytest.mark.parametrize("profile", [STRICT, TOLERANT], ids=lambda profile: profile.name)
 def test_patching_agrees_with_an_independent_reading(services: Services, profile: Profile) -> None:
     connection = Connection.create(name="mine")
-    cursors = Cursors(services.vault.keyed_hash("scim cursor", b""))
-    maker = make_caller(connection, "http://localhost/scim/v2", cursors)
+    maker = make_caller(connection, open_door("http://localhost/scim/v2", services))
     caller = replace(maker, dialect=Dialect(profile))
     seen: Counter[str] = Counter()
     share = max(EACH, EXAMPLES // 2)  # the other half is the other profile's
@@ -318,7 +301,10 @@ def test_patching_agrees_with_an_independent_reading(services: Services, profile
     @settings(_QUICK, max_examples=max(1, -(-share * 5 // (EACH * 4))), phases=[Phase.generate])
     @given(body=person)
     def each_person(body: dict[str, Any]) -> None:
-        with stored(maker, body) as resource_id:
+        with undone():
+            with transaction():
+                made = users.create(maker, {"schemas": [CORE_USER], **body})
+            resource_id = made.resource_id
             document = orjson.loads(Row.get(Row.resource_id == resource_id).document)
 
             @settings(_QUICK, max_examples=EACH)
