@@ -38,6 +38,9 @@ class CardSession(Protocol):
     def read_uid(self) -> bytes | None:
         """The UID of the card that lies there now. Raises CardFault when there is none."""
 
+    def transmit(self, apdu: bytes) -> tuple[bytes, int]:
+        """One APDU as it is; its answer and status word. Raises CardFault."""
+
     def power_cycle(self) -> None:
         """Cut the card's power and select the FIDO application again; `uid` may be a new one.
 
@@ -58,6 +61,9 @@ class CardReader(Protocol):
 
     def states(self) -> Mapping[str, ReaderState]:
         """Of each reader that may be used, by name, as they were when `state` was asked last."""
+
+    def only(self, name: str) -> CardReader:
+        """The reader of exactly this name."""
 
     def wait_for_card(self, seconds: float, cancelled: Callable[[], bool]) -> CardSession:
         """The card that lies there, or the next one tapped.

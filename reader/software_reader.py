@@ -23,7 +23,7 @@ from reader.watchdog import APDU_SECONDS, within
 T = TypeVar("T")
 
 _SLICE = 0.1
-_GET_UID = [0xFF, 0xCA, 0x00, 0x00, 0x00]
+_GET_UID = bytes.fromhex("FFCA000000")
 
 
 class SoftwareReader:
@@ -57,6 +57,11 @@ class SoftwareReader:
 
     def states(self) -> dict[str, ReaderState]:
         return {self.name: self.state()}
+
+    def only(self, name: str) -> SoftwareReader:
+        if name != self.name:
+            raise ValueError(f"there is no reader {name}")
+        return self
 
     def presence(self) -> str:
         return "" if self._tray.card is None else str(self._taps)
@@ -113,8 +118,12 @@ class SoftwareSession:
         return self._uid
 
     def read_uid(self) -> bytes | None:
-        data, sw1, _ = self.guarded(lambda: self._connected().transmit(_GET_UID))
-        return bytes(data) if sw1 == 0x90 else None
+        data, word = self.transmit(_GET_UID)
+        return data if word == 0x9000 else None
+
+    def transmit(self, apdu: bytes) -> tuple[bytes, int]:
+        data, sw1, sw2 = self.guarded(lambda: self._connected().transmit(list(apdu)))
+        return bytes(data), sw1 << 8 | sw2
 
     def power_cycle(self) -> None:
         self.close()

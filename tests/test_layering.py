@@ -17,7 +17,7 @@ PACKAGES = ("provisioning", "scim", "enrollment", "reader")
 COMPOSERS = ("provisioning.app", "provisioning.cli", "provisioning.demo")
 ONE_IMPORTER = {
     "webauthn": "provisioning.ceremony",
-    "smartcard": "reader.transport",
+    "smartcard": "reader.transport.pcsc",
     "scim2_filter_parser": "scim.filters",
     "flask_mail": "provisioning.mail",
 }

@@ -20,16 +20,21 @@ def examine(options: argparse.Namespace) -> int:
         reader = pcsc.reader_named(options.reader)
     except Quit:
         reader = None
-    well = True
+    well, about = True, ""
     findings = []
     for finding in doctor.examine(reader, options.state):
         well = well and finding.ok is not False
         findings.append(asdict(finding))
-        if not options.json:
-            mark = {True: "ok  ", False: "FAIL", None: "?   "}[finding.ok]
-            out(f"{mark} {finding.text}")
-            if finding.mend:
-                out(f"     → {finding.mend}")
+        if options.json:
+            continue
+        if finding.reader and finding.reader != about:
+            about = finding.reader
+            out(f"{about}:")
+        mark = {True: "ok  ", False: "FAIL", None: "?   "}[finding.ok]
+        indent = "  " if finding.reader else ""
+        out(f"{indent}{mark} {finding.text}")
+        if finding.mend:
+            out(f"{indent}     → {finding.mend}")
     if options.json:
         out_json({"ok": well, "findings": findings})
     return OK if well else FAULT

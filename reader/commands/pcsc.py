@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from reader import doctor
 from reader.card_reader import CardReader
 from reader.commands.console import MISSING, Quit
+from reader.doctor.computer import INSTALL_PYSCARD
 
 
 def reader_named(name: str | None) -> CardReader:
@@ -15,5 +15,5 @@ def reader_named(name: str | None) -> CardReader:
     try:
         from reader.transport import PcscReader
     except ImportError:
-        raise Quit(MISSING, doctor.INSTALL_PYSCARD) from None
+        raise Quit(MISSING, INSTALL_PYSCARD) from None
     return PcscReader(name)

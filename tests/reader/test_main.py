@@ -21,10 +21,9 @@ import pytest
 from reader import __main__ as program
 from reader.commands import card as card_command
 from reader.commands import console, pcsc
-from reader.doctor import examine
 from reader.identity import Identity
 from reader.simulator.card import SoftwareCard
-from reader.simulator.profile import BADGE, U2F_ONLY, Faults, Profile
+from reader.simulator.profile import BADGE, Profile
 from reader.software_reader import SoftwareReader
 from tests.reader.fake_server import FakeServer
 
@@ -109,7 +108,8 @@ def test_without_pyscard_it_says_what_to_install(
             raise ImportError(name)
         return real(name, *rest, **more)
 
-    monkeypatch.delitem(sys.modules, "reader.transport", raising=False)
+    for name in [one for one in sys.modules if one.startswith("reader.transport")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", missing)
     assert program.main(["info"]) == console.MISSING
     error = capsys.readouterr().err
@@ -206,64 +206,6 @@ def test_info_tells_what_lies_there(
     reader.insert(SoftwareCard(BADGE))
     assert program.main(["info"]) == console.FAULT
     assert "not_fido" in capsys.readouterr().out
-
-
-# The doctor
-
-
-def findings(reader: SoftwareReader | None, folder: Path) -> dict[str, bool | None]:
-    return {one.name: one.ok for one in examine(reader, folder)}
-
-
-def test_the_doctor_looks_from_the_bottom_up(tmp_path: Path, server: FakeServer) -> None:
-    server.identity().save(tmp_path)
-    reader = SoftwareReader()
-    assert findings(None, tmp_path)["library"] is False
-    assert findings(reader, tmp_path)["card"] is None
-    reader.insert(SoftwareCard(Profile(pin="482915")))
-    told = findings(reader, tmp_path)
-    names = ["library", "service", "reader", "card", "fido2", "pin", "forced_change", "pairing"]
-    assert [name for name in names if told[name] is not True] == []
-    assert told["server"] is False  # this one has no /healthz
-
-
-@pytest.mark.parametrize(
-    ("card", "ill"),
-    [
-        (SoftwareCard(BADGE), "fido2"),
-        (SoftwareCard(U2F_ONLY), "fido2"),
-        (SoftwareCard(faults=Faults(garbage=True)), "fido2"),
-        (SoftwareCard(faults=Faults(mute=True)), "card"),
-    ],
-    ids=["badge", "u2f", "garbage", "mute"],
-)
-def test_each_ill_has_its_mend(tmp_path: Path, card: SoftwareCard, ill: str) -> None:
-    reader = SoftwareReader()
-    reader.insert(card)
-    bad = [one for one in examine(reader, tmp_path) if one.ok is False]
-    assert [one.name for one in bad] == [ill, "pairing"]
-    assert all(one.mend for one in bad)
-
-
-def test_a_blocked_and_an_unchanged_pin_are_found(tmp_path: Path) -> None:
-    reader = SoftwareReader()
-    card = SoftwareCard(Profile(pin="482915"))
-    card.memory.force_pin_change = True
-    reader.insert(card)
-    assert findings(reader, tmp_path)["pin"] is False
-    card.memory.force_pin_change, card.memory.pin_retries = False, 0
-    assert findings(reader, tmp_path)["pin"] is False
-
-
-def test_the_doctor_speaks_json(
-    reader: SoftwareReader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert program.main(["doctor", "--json", "--state", str(tmp_path)]) == console.FAULT
-    told = json.loads(capsys.readouterr().out)
-    assert told["ok"] is False
-    assert {"name", "ok", "text", "mend"} == set(told["findings"][0])
-    assert program.main(["doctor", "--state", str(tmp_path)]) == console.FAULT
-    assert "→" in capsys.readouterr().out
 
 
 # Running
