@@ -14,12 +14,13 @@ export UV_SYSTEM_CERTS := 1
 endif
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 RUN := .venv/bin/python -m
+BABEL := .venv/bin/pybabel -q
 
 # What the lanes of the test suite need from the system, beside Python.
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
   xvfb python3-tk
 
-.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types format clean test-oracle
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types messages format clean test-oracle
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -88,6 +89,11 @@ lint: $(UV) ## Check style
 types: $(UV) ## Check types, strictly
 	@$(UV) sync --quiet --locked --all-extras --inexact
 	@$(RUN) mypy
+
+messages: ## Extract every string into the catalogues, and compile these
+	@$(BABEL) extract -F pyproject.toml -k _l -k lazy_gettext --no-location --sort-output -o .cache/messages.pot enrollment provisioning templates
+	@$(BABEL) update -i .cache/messages.pot -d provisioning/translations --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --omit-header
+	@$(BABEL) compile -d provisioning/translations
 
 format: ## Put the code in shape
 	@$(RUN) ruff check --fix .

@@ -58,6 +58,7 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
         me,
         me_pin,
         me_sign_in,
+        me_spare,
         menu,
         overview,
         pairing,
@@ -126,6 +127,7 @@ def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
         me,
         me_pin,
         me_sign_in,
+        me_spare,
         station_api,
     ):
         app.register_blueprint(module.blueprint)

@@ -9,14 +9,15 @@ from flask import Blueprint, Response, flash, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import ceremony, panel_keys, sign_in
+from provisioning import ceremony, languages, panel_keys, sign_in
 from provisioning.db import transaction
-from provisioning.models import PanelCredential
+from provisioning.models import PanelAccount, PanelCredential
 from provisioning.services import services
 
 from . import web
 from .forms import NameForm
 from .key_items import Action, Ask
+from .settings_forms import languages as language_names
 from .web import panel_page, panel_session
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
@@ -33,7 +34,18 @@ def page() -> ResponseReturnValue:
         form=NameForm(name=request.args.get("name", "")),
         options_url=url_for(".options"),
         finish_url=url_for(".finish"),
+        languages=_languages(web.panel_account()),
+        language_url=url_for(".language"),
     )
+
+
+@blueprint.post("/language")
+@panel_page()
+def language() -> ResponseReturnValue:
+    """Take my language; it holds for the panel and for mails to me."""
+    with transaction():
+        languages.choose_for_account(web.panel_account(), request.form.get("language", ""))
+    return redirect(url_for(".page"), 303)
 
 
 @blueprint.post("/options")
@@ -76,6 +88,14 @@ def remove(key_id: int) -> ResponseReturnValue:
         key = panel_keys.remove(web.panel_account(), key_id, web.actor())
     flash(_("“%(name)s” no longer opens the panel.", name=key.label), "success")
     return redirect(url_for(".page"))
+
+
+def _languages(account: PanelAccount) -> list[dict[str, object]]:
+    choices = {"": _("As the browser asks"), **language_names()}
+    return [
+        {"code": code, "label": label, "chosen": code == (account.language or "")}
+        for code, label in choices.items()
+    ]
 
 
 def _row(key: PanelCredential, more: bool) -> dict[str, object]:

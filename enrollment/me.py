@@ -9,7 +9,7 @@ from flask import Blueprint, flash, jsonify, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, attestation, audit, jobs, keys, orders
+from provisioning import access, attestation, audit, jobs, keys, languages, orders, spare_keys
 from provisioning.access import SessionKind
 from provisioning.audit import Event
 from provisioning.db import transaction
@@ -18,9 +18,11 @@ from provisioning.jobs import Op
 from provisioning.lifecycle import KeyKind, KeyState, Reason
 from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
 from provisioning.pages import wants_json
+from provisioning.services import services
 
 from . import desk_job, station_choice, tap, timeline, visit, web
 from .key_items import Action, Ask, reason_words
+from .settings_forms import languages as language_names
 
 SHOWN_EVENTS = 20
 
@@ -28,7 +30,8 @@ blueprint = Blueprint("me", __name__, url_prefix="/me")
 
 
 @blueprint.errorhandler(Unauthenticated)
-def _away(error: Unauthenticated) -> ResponseReturnValue:
+def away(error: Unauthenticated) -> ResponseReturnValue:
+    """Lead whoever is signed out to the way in."""
     if wants_json():
         return jsonify(error=_("Please sign in again.")), 401
     return visit.move(url_for("me_sign_in.page"))
@@ -37,13 +40,15 @@ def _away(error: Unauthenticated) -> ResponseReturnValue:
 @blueprint.get("")
 def page() -> ResponseReturnValue:
     """Show the signed-in user's keys."""
-    session, user = _signed_in()
+    session, user = signed_in()
     readers = bool(station_choice.offered(user))
     return render_template(
         "activation/me.html",
-        me=_me(user),
+        me=shown(user),
         keys=[_item(key, session, readers=readers) for key in keys.of_user(user)],
-        spare_url=None,
+        spare_url=_spare_url(user),
+        languages=_languages(user),
+        language_url=url_for("me_spare.language"),
         tried="tried" in request.args,
         events=[timeline.moment(row) for row in _events(user)],
     )
@@ -52,7 +57,7 @@ def page() -> ResponseReturnValue:
 @blueprint.post("/keys/<key_id>/rename")
 def rename(key_id: str) -> ResponseReturnValue:
     """Give a key another name."""
-    session, user = _signed_in()
+    session, user = signed_in()
     key = _mine(key_id, user)
     try:
         with transaction():
@@ -65,7 +70,7 @@ def rename(key_id: str) -> ResponseReturnValue:
 @blueprint.post("/keys/<key_id>/lost")
 def lost(key_id: str) -> ResponseReturnValue:
     """Suspend a key at once; whoever finds it can do nothing with it."""
-    session, user = _signed_in()
+    session, user = signed_in()
     with transaction():
         key = _mine(key_id, user)
         keys.suspend(key, Reason.LOST, access.actor_of(session))
@@ -83,12 +88,12 @@ def lost(key_id: str) -> ResponseReturnValue:
 @blueprint.get("/keys/<key_id>/pin")
 def pin_page(key_id: str) -> ResponseReturnValue:
     """Let the person choose a reader for the change of PIN; then show what happens there."""
-    _session, user = _signed_in()
+    _session, user = signed_in()
     key = _mine(key_id, user)
     job = None if "choose" in request.args else _pin_job(key)
     return render_template(
         "activation/tap.html",
-        me=_me(user),
+        me=shown(user),
         title=_("Change the PIN of “%(name)s”", name=key.name),
         lead=_("In the window at the reader you type the present PIN, then the new one."),
         live=desk_job.panel(job) if job is not None else None,
@@ -103,7 +108,7 @@ def pin_page(key_id: str) -> ResponseReturnValue:
 @blueprint.post("/keys/<key_id>/pin")
 def change_pin(key_id: str) -> ResponseReturnValue:
     """Queue the change of PIN at the chosen reader."""
-    session, user = _signed_in()
+    session, user = signed_in()
     key = _mine(key_id, user)
     here = url_for(".pin_page", key_id=key_id)
     try:
@@ -119,7 +124,7 @@ def change_pin(key_id: str) -> ResponseReturnValue:
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End the session and have the browser forget what it showed."""
-    session, user = _signed_in()
+    session, user = signed_in()
     with transaction():
         access.end_session(session)
         audit.record(access.actor_of(session), Event.USER_SIGNED_OUT, user=user)
@@ -129,11 +134,25 @@ def sign_out() -> ResponseReturnValue:
     return response
 
 
-def _signed_in() -> tuple[Session, User]:
+def signed_in() -> tuple[Session, User]:
+    """Return the session and its person; raises Unauthenticated."""
     session = web.session_of(SessionKind.USER)
     if session.user is None:
         raise Unauthenticated("Please sign in.")
     return session, session.user
+
+
+def _spare_url(user: User) -> str | None:
+    may = spare_keys.kinds_for(user, services()) and spare_keys.has_room(user)
+    return url_for("me_spare.page") if may else None
+
+
+def _languages(user: User) -> list[dict[str, object]]:
+    chosen = languages.chosen_by(user) or ""
+    choices = {"": _("As the browser asks"), **language_names()}
+    return [
+        {"code": code, "label": label, "chosen": code == chosen} for code, label in choices.items()
+    ]
 
 
 def _mine(key_id: str, user: User) -> SecurityKey:
@@ -149,7 +168,8 @@ def _pin_job(key: SecurityKey) -> Job | None:
     return job if job is not None and job.state in jobs.OPEN else None
 
 
-def _me(user: User) -> dict[str, str]:
+def shown(user: User) -> dict[str, str]:
+    """Return whose page this is."""
     return {
         "name": user.display_name or user.user_name,
         "sign_out_url": url_for("me.sign_out"),

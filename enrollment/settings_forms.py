@@ -79,29 +79,31 @@ class LinkForm(LiveForm):
 
     amount = _number(_l("A link works for"), 1, 7 * 24 * 60)
     unit = SelectField(_l("Unit"), choices=_units)
-
-    def names(self) -> list[str]:
-        """One setting of two fields."""
-        return ["link_lifetime_minutes"] if "amount" in self else []
+    spare_keys = BooleanField(_l("People may add a spare key on their own page"))
 
     def load(self, settings: Settings) -> None:
         """Show the largest unit that is even."""
+        super().load(settings)
+        if "amount" not in self:
+            return
         minutes = settings.link_lifetime_minutes
         self.unit.data = next(unit for unit in reversed(MINUTES) if minutes % MINUTES[unit] == 0)
         self.amount.data = minutes // MINUTES[self.unit.data]
 
     def changes(self) -> dict[str, object]:
         """Return the minutes."""
-        if not self.names():
-            return {}
-        return {"link_lifetime_minutes": (self.amount.data or 0) * MINUTES[self.unit.data]}
+        told = super().changes()
+        if "amount" in self:
+            told["link_lifetime_minutes"] = (self.amount.data or 0) * MINUTES[self.unit.data]
+        return told
 
     def field_of(self, setting: str) -> str:
         """The number stands for the setting."""
         return "amount" if setting == "link_lifetime_minutes" else setting
 
     def leave_out(self, fixed: frozenset[str]) -> None:
-        """Both fields, or none."""
+        """Both fields of the time, or none."""
+        super().leave_out(fixed)
         if "link_lifetime_minutes" in fixed:
             del self.amount
             del self.unit

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import refresh
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access
+from provisioning import access, languages
 from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
 from provisioning.db import transaction
@@ -42,10 +43,20 @@ def session_of(kind: SessionKind, *, quiet: bool = False) -> Session:
     `quiet` for what a page asks by itself: an unattended screen does not keep a session alive.
     """
     session = access.find_session(request.cookies.get(COOKIE[kind]), kind)
+    _speak_to(session)
     if not quiet:
         with transaction():
             access.touch(session)
     return session
+
+
+def _speak_to(session: Session) -> None:
+    """Have this request's pages in the language that the person has chosen, if any."""
+    if session.account is not None:
+        g.language = session.account.language
+    elif session.user is not None:
+        g.language = languages.chosen_by(session.user)
+    refresh()  # whatever was said before, the language was not known then
 
 
 def panel_session() -> Session:

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         description="How long an activation link lives; longer "
         "than 24 hours is shown as a deviation.",
     )
+    spare_keys: bool = Field(
+        False, description="Let people add a spare key on their own page, where groups allow it."
+    )
     leaver_grace_hours: int = Field(
         24, ge=0, le=90 * 24, description="From the cascade to the revocation of a leaver's keys."
     )

@@ -47,6 +47,7 @@ def test_every_setting_that_may_be_changed_comes_back_as_it_went_in(services: Se
         "mail_username": "keys", "mail_password": PASSWORD, "mail_tls": MailTls.TLS,
         "mail_sender": "keys@example.org", "pin_delivery": PinDelivery.REVEAL_ONCE,
         "pin_length": 9, "require_forced_pin_change": True, "link_lifetime_minutes": 5,
+        "spare_keys": True,
         "leaver_grace_hours": 0, "attestation": AttestationRule.NONE,
         "allowed_models": frozenset({"b" * 8, "a" * 8}),
     }  # fmt: skip
