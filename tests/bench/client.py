@@ -61,7 +61,7 @@ class Connection:
                     parts.append(self._more(opened))
                     missing -= len(parts[-1])
                 body = b"".join(parts)
-        if b"\r\nconnection: close" in head:
+        if b"\r\nconnection: close" in head or head.startswith(b"http/1.0"):
             self.close()
         return Answer(status, body)
 

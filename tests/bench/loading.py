@@ -9,6 +9,7 @@ its own door, because its store is its own process's memory.
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,10 +76,9 @@ def add_users(target: Target, connection: Connection, until: int) -> None:
 def add_leavers(target: Target, services: Services, connection: Connection, count: int) -> None:
     """Create people who have what a cascade ends: key, session, a second key and its link."""
     actor = _actor(connection)
-    first = 20_000_000 + len(target.leavers)
-    for start in range(first, first + count, 50):
+    for start in range(0, count, 50):
         with transaction():
-            for number in range(start, min(start + 50, first + count)):
+            for number in itertools.islice(target.leaving, min(50, count - start)):
                 user = directory.create_user(
                     people.document(number), connection=connection, actor=actor
                 )

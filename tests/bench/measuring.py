@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -19,6 +19,7 @@ from tests.bench.client import Connection, WrongAnswer
 from tests.bench.operations import Operation, Target
 
 _BASE = 50  # requests to the yardstick in one turn
+_COMMITS = 20
 
 
 @dataclass(frozen=True)
@@ -27,31 +28,48 @@ class Figures:
 
     seconds: float
     of_hello: float
+    of_commit: float | None  # where it commits
     times_peer: float | None
 
 
-def measure(operation: Operation, ours: Target, hello: Target, peer: Target | None) -> Figures:
+def measure(
+    operation: Operation,
+    ours: Target,
+    hello: Target,
+    commits: Callable[[int], float],
+    peer: Target | None,
+) -> Figures:
     """Run an operation's rounds. Raises WrongAnswer when a server does something else."""
     yardstick = _Lane(hello, itertools.repeat(hello.request("GET", "")), _BASE, 200)
     mine = _Lane.of(operation, ours, operation.block, operation.status)
     theirs = _Lane.of(operation, peer, operation.peer_block) if peer is not None else None
     own: list[float] = []
     idle: list[float] = []
+    committed: list[float] = []
     ratios: list[float] = []
     gc.disable()
     try:
         for cycle in range(operation.cycles + 1):
-            base, spent = yardstick.turn(), mine.turn()
+            base = yardstick.turn()
+            commit = commits(_COMMITS) if operation.commits else None
+            spent = mine.turn()
             other = theirs.turn() if theirs and cycle <= operation.peer_cycles else None
             if cycle == 0:
                 continue  # warms caches and opens connections
             own.append(spent)
             idle.append(base / spent)
+            if commit is not None:
+                committed.append(commit / spent)
             if other is not None:
                 ratios.append(other / spent)
     finally:
         gc.enable()
-    return Figures(median(own), median(idle), median(ratios) if ratios else None)
+    return Figures(
+        median(own),
+        median(idle),
+        median(committed) if committed else None,
+        median(ratios) if ratios else None,
+    )
 
 
 class _Lane:

@@ -38,6 +38,7 @@ class Target:
     leavers: list[str] = field(default_factory=list)  # active, with all that a cascade ends
     groups: dict[int, str] = field(default_factory=dict)  # by their number of members
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(10_000_000))
+    leaving: Iterator[int] = field(default_factory=lambda: itertools.count(20_000_000))
     bulk: int = 0  # operations that one request may hold
     cursors: bool = False
 
@@ -66,6 +67,9 @@ class Target:
         self.cursors = bool((offers.get("pagination") or {}).get("cursor"))
 
 
+Requests = Callable[[Target], Iterator[bytes]]
+
+
 @dataclass(frozen=True)
 class Aim:
     """A figure to reach, and the one below which the run fails; None where there is none."""
@@ -80,7 +84,7 @@ class Operation:
 
     name: str
     status: int
-    requests: Callable[[Target], Iterator[bytes]]
+    requests: Requests
     of_hello: Aim | None
     times_peer: Aim | None
     block: int
@@ -88,6 +92,7 @@ class Operation:
     cycles: int = 30
     peer_cycles: int = 10
     is_bulk: bool = False
+    commits: bool = False  # each request is one commit
 
     def in_one_request(self, target: Target) -> int:
         """Return how many are done by one request."""
@@ -173,7 +178,7 @@ def deactivate(target: Target) -> Iterator[bytes]:
         yield target.request("PATCH", f"/Users/{target.leavers.pop()}", patch)
 
 
-def member(size: int) -> Callable[[Target], Iterator[bytes]]:
+def member(size: int) -> Requests:
     """Return the operation that adds one user to a group and removes the user again."""
 
     def requests(target: Target) -> Iterator[bytes]:
@@ -208,9 +213,10 @@ def bulk(target: Target) -> Iterator[bytes]:
 
 
 # Goals and floors: what a prototype without any features reached, and what is owed at least.
-POST = Operation("POST /Users", 201, post, Aim(0.35, 0.25), Aim(3, 2), 20, 10)
+POST = Operation("POST /Users", 201, post, Aim(0.35, 0.25), Aim(3, 2), 20, 10, commits=True)
+GET = Operation("GET /Users/{id}", 200, get, Aim(0.70, 0.55), Aim(5, 3), 50, 25)
 OPERATIONS = (
-    Operation("GET /Users/{id}", 200, get, Aim(0.70, 0.55), Aim(5, 3), 50, 25),
+    GET,
     Operation("filter userName eq", 200, by_user_name, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
     Operation("filter externalId eq", 200, by_external_id, Aim(0.55, 0.45), Aim(6, 4), 50, 25),
     Operation(
@@ -230,9 +236,10 @@ OPERATIONS = (
         deactivate,
         Aim(0.35, 0.25),
         Aim(3, 2),
+        16,
         8,
-        8,
-        cycles=24,
+        cycles=14,
+        commits=True,
     ),
     Operation(
         "one member, group of 500",
@@ -243,6 +250,7 @@ OPERATIONS = (
         20,
         2,
         peer_cycles=5,
+        commits=True,
     ),
     Operation(
         "one member, group of 10,000",
@@ -253,6 +261,7 @@ OPERATIONS = (
         20,
         2,
         peer_cycles=2,
+        commits=True,
     ),
 )
 

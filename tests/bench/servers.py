@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning import supervisor
-from provisioning.settings import Settings
+from provisioning.settings import PREFIX, Settings
 from tests.bench.client import listening
 
 ROOT = Path(__file__).parents[2]
@@ -42,10 +42,14 @@ class Running:
 
 
 @contextmanager
-def product(data: Path, port: int) -> Iterator[Running]:
-    """Run `keywright serve` on a data folder that is set up: two web processes and the worker."""
+def product(data: Path, port: int, *, moved: bool = False) -> Iterator[Running]:
+    """Run `keywright serve` on a data folder that is set up: two web processes and the worker.
+
+    If it is `moved`, at another port than the one that was set up.
+    """
     command = [sys.executable, "-m", "provisioning.cli", "serve", "--data", str(data)]
-    with _running(command, port, {}, data / "serve.log") as running:
+    env = {f"{PREFIX}BASE_URL": f"http://localhost:{port}"} if moved else {}
+    with _running(command, port, env, data / f"serve-{port}.log") as running:
         yield running
 
 
@@ -60,13 +64,15 @@ def hello(settings: Settings) -> Iterator[Running]:
 
 
 @contextmanager
-def peer(settings: Settings, token: str) -> Iterator[Running]:
-    """Run scim2-server in one process, for its store is memory. Raises CannotStart."""
+def peer(token: str) -> Iterator[Running]:
+    """Run scim2-server by its own command, as its users do. Raises CannotStart.
+
+    One process, whose memory is the store; a connection and a thread for each request.
+    """
     port = free_port()
-    alone = settings.model_copy(update={"port": port, "web_processes": 1})
-    options = supervisor.web(alone).command[1:-1]
-    command = [str(_peers_python()), *options, "tests.bench.peer:make_app"]
-    with _running(command, port, {"PEER_TOKEN": token}, CACHE / "peer.log") as running:
+    command = [str(_peers_python().with_name("scim2-server"))]
+    command += ["--port", str(port), "--bearer-token", token]
+    with _running(command, port, {}, CACHE / "peer.log") as running:
         yield running
 
 

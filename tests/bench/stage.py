@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from provisioning.db import database
 from provisioning.models import Connection
 from provisioning.services import Services
-from tests.bench import client, loading, operations, servers
+from tests.bench import client, commits, loading, operations, servers
 from tests.bench.measuring import Figures, measure
 from tests.bench.operations import GROUP_SIZES, Operation, Target
+from tests.fakes.postgres import Postgres
 
 
 @dataclass
@@ -29,13 +30,14 @@ class Stage:
     running: servers.Running
     ours: Target
     hello: Target
+    commits: Callable[[int], float]
     peer: Target | None = None
     peer_lacks: str = ""  # why there is no peer
 
     def measured(self, operation: Operation) -> Figures:
         """Put in place what the operation needs, and measure it."""
         self._prepare(operation)
-        return measure(operation, self.ours, self.hello, self.peer)
+        return measure(operation, self.ours, self.hello, self.commits, self.peer)
 
     def _prepare(self, operation: Operation) -> None:
         if operation.requests is operations.deactivate:
@@ -57,6 +59,22 @@ def sqlite(users: int, *, with_peer: bool) -> Iterator[Stage]:
         yield _staged(stack, Path(folder) / "data", "", users, with_peer=with_peer)
 
 
+@contextmanager
+def postgresql(users: int) -> Iterator[Stage]:
+    """The same on a PostgreSQL server of our own that syncs what it commits, without the peer.
+
+    Raises PostgresUnavailable.
+    """
+    with ExitStack() as stack:
+        servers.CACHE.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(TemporaryDirectory(dir=servers.CACHE))
+        server = Postgres(durable=True)
+        stack.callback(server.close)
+        server.start()
+        url = server.create("bench")
+        yield _staged(stack, Path(folder) / "data", url, users, with_peer=False)
+
+
 def _staged(
     stack: ExitStack, data: Path, database_url: str, users: int, *, with_peer: bool
 ) -> Stage:
@@ -70,7 +88,7 @@ def _staged(
     peer, lacks, filling = None, "", None
     if with_peer:
         try:
-            started = stack.enter_context(servers.peer(services.settings, token))
+            started = stack.enter_context(servers.peer(token))
         except servers.CannotStart as error:
             lacks = str(error)
         else:
@@ -83,4 +101,5 @@ def _staged(
         filling.join()
     running = stack.enter_context(servers.product(data, port))
     ours.discover(client.Connection(port))
-    return Stage(services, connection, running, ours, hello, peer, lacks)
+    timed = stack.enter_context(commits.bare(data.parent, database_url))
+    return Stage(services, connection, running, ours, hello, timed, peer, lacks)

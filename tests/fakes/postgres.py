@@ -4,9 +4,9 @@
 """A real PostgreSQL of our own: a private cluster that lives as long as the test session.
 
 It listens on a Unix socket in its own folder and nowhere else, so that it neither disturbs nor
-needs the machine's own cluster. Nothing is synced to disk: that is the server's duty, not what
-these tests are about. The databases sort text by English rules, so that whatever forgets to ask
-for code points is found.
+needs the machine's own cluster. Nothing is synced to disk, unless somebody measures: that is the
+server's duty, not what these tests are about. The databases sort text by English rules, so that
+whatever forgets to ask for code points is found.
 """
 
 from __future__ import annotations
@@ -36,13 +36,8 @@ PACKAGE = (
 START_SECONDS = 30.0
 ROLE = "keywright"  # no superuser: what the product needs is what the owner of a database may do
 
-_SETTINGS = (
-    "listen_addresses=",
-    "fsync=off",
-    "full_page_writes=off",
-    "autovacuum=off",
-    "max_connections=80",
-)
+_SETTINGS = ("listen_addresses=", "max_connections=80")
+_HASTY = ("fsync=off", "full_page_writes=off", "autovacuum=off")
 
 
 class PostgresUnavailable(RuntimeError):
@@ -50,9 +45,13 @@ class PostgresUnavailable(RuntimeError):
 
 
 class Postgres:
-    """A server with databases by name; `start` and, at the end, `close`."""
+    """A server with databases by name; `start` and, at the end, `close`.
 
-    def __init__(self) -> None:
+    A `durable` one syncs what it commits and cleans up after itself, for measurements.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._settings = _SETTINGS if durable else (*_SETTINGS, *_HASTY)
         # A socket's path has room for 107 bytes, and a temporary folder may be deep.
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +75,7 @@ class Postgres:
             self._initdb()
         command: list[object] = ["setpriv", "--pdeathsig", "INT"]  # not to outlive a killed session
         command += [_binary("postgres"), "-D", self.folder / "data", "-k", self.folder]
-        command += [word for each in _SETTINGS for word in ("-c", each)]
+        command += [word for each in self._settings for word in ("-c", each)]
         account = _account()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
