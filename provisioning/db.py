@@ -42,7 +42,7 @@ _PRAGMAS = {
     "synchronous": "full",
     "foreign_keys": 1,
     "busy_timeout": 10_000,
-    "cache_size": -16_000,
+    "cache_size": -4_000,  # for each of the threads; the system caches the file as well
     "temp_store": "memory",
     # A checkpoint copies each page once, however often it was written since: a directory's sync
     # writes the same few again and again, so that 16 MB of log save most of the copying.
