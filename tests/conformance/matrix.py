@@ -25,9 +25,11 @@ Each row is a demand, the trap that implementations fall into, and the tests tha
 `pytest --req S4` runs those of row S4. `make conformance` writes this page; the suite is red when
 it is out of date, when a row has no test, and when a test names a row that is not here.
 
-Beside these, programs that share no code with this one judge the whole service:
+Beside these, clients and programs that share no code with this one judge the whole service:
 [requests of real clients](../tests/conformance/test_client_requests.py),
-[scim2-tester](../tests/conformance/test_scim2_tester.py), and scim2-models as an oracle for
+[what is known of clients beyond those](../tests/conformance/test_client_dialects.py),
+[scim2-tester](../tests/conformance/test_scim2_tester.py),
+[scim-sanity](../tests/conformance/test_scim_sanity.py), and scim2-models as an oracle for
 [filters](../tests/conformance/test_filter_oracle.py) and
 [PATCH](../tests/conformance/test_patch_oracle.py); where it errs is
 [listed](../tests/conformance/oracle.py) with the words of the standard. `make test-oracle` asks it
