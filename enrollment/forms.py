@@ -169,6 +169,7 @@ class GroupForm(Form):
     """A group made by hand."""
 
     name = _text(_l("Name"), 256, InputRequired())
+    before = StringField(widget=HiddenInput())  # the name that was shown
 
 
 class ConnectionForm(Form):

@@ -20,7 +20,7 @@ from provisioning.group_pages import Line, MemberLine
 from provisioning.group_policies import Ruling
 from provisioning.models import Group
 
-from . import policy_words, web
+from . import kept, policy_words, web
 from .forms import GroupForm
 from .key_items import Action, Ask
 from .web import panel_page
@@ -71,7 +71,7 @@ def group(group_id: str) -> ResponseReturnValue:
                 (_("Changed"), times.exact(row.updated_at)),
             ],
         },
-        rows=[_member(line) for line in lines],
+        rows=[_member(line, row) for line in lines],
         search_text=search,
         list_url=url_for(".group", group_id=group_id),
         pager={
@@ -86,6 +86,9 @@ def group(group_id: str) -> ResponseReturnValue:
         if web.may(Role.OFFICER)
         else None,
         actions=_actions(row),
+        add_url=url_for("group_members.choose", group_id=group_id)
+        if row.connection is None and web.may(Role.OPERATOR)
+        else None,
         groups_url=url_for(".groups"),
     )
 
@@ -94,7 +97,7 @@ def group(group_id: str) -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def new() -> ResponseReturnValue:
     """Make a group by hand."""
-    form = GroupForm()
+    form = GroupForm(kept.form_data())
     if form.validate_on_submit():
         try:
             with transaction():
@@ -105,7 +108,7 @@ def new() -> ResponseReturnValue:
             return redirect(url_for(".group", group_id=made.resource_id))
         except (InvalidValue, Taken) as error:
             form.blame(error, "name")
-    lead = _("People join it in the New User wizard.")
+    lead = _("People are added on its page, in the New User wizard and on their own pages.")
     return _name_page(form, _("New group"), lead, _("Make group"), None)
 
 
@@ -113,9 +116,9 @@ def new() -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def rename(group_id: str) -> ResponseReturnValue:
     """Give a group that was made by hand another name."""
-    row = _mine(group_id)
-    form = GroupForm(name=row.display_name)
-    if form.validate_on_submit():
+    row = mine(group_id)
+    form = GroupForm(kept.form_data(), name=row.display_name, before=row.display_name)
+    if form.validate_on_submit() and _is_fresh(form, row):
         try:
             with transaction():
                 document = {**groups.document_of(row), "displayName": form.name.data}
@@ -130,20 +133,37 @@ def rename(group_id: str) -> ResponseReturnValue:
 @panel_page(Role.OPERATOR)
 def delete(group_id: str) -> ResponseReturnValue:
     """Delete a group that was made by hand; its members stay users."""
-    row = _mine(group_id)
+    row = mine(group_id)
     with transaction():
         groups.delete_group(row, web.actor())
     flash(_("%(name)s is deleted.", name=row.display_name), "success")
     return redirect(url_for(".groups"))
 
 
-def _mine(group_id: str) -> Group:
+def mine(group_id: str) -> Group:
+    """Return a group that was made by hand; raises Forbidden naming the directory."""
     row = groups.get_group(group_id)
     if row.connection is not None:
         raise Forbidden(
             _("%(source)s owns this group: change it there.", source=row.connection.name)
         )
     return row
+
+
+def _is_fresh(form: GroupForm, row: Group) -> bool:
+    """Say whether nobody renamed the group meanwhile; what was typed stays in the field."""
+    if form.before.data in (None, row.display_name):
+        return True
+    flash(
+        _(
+            "Meanwhile somebody else renamed this group: it is called %(name)s now. Your name is "
+            "still in the field; rename again to replace theirs.",
+            name=row.display_name,
+        ),
+        "warning",
+    )
+    form.before.data, form.before.raw_data = row.display_name, None
+    return False
 
 
 def _actions(row: Group) -> list[Action]:
@@ -192,7 +212,10 @@ def _row(line: Line) -> dict[str, object]:
     }
 
 
-def _member(line: MemberLine) -> dict[str, object]:
+def _member(line: MemberLine, group: Group) -> dict[str, object]:
+    changes = group.connection is None and web.may(Role.OPERATOR)
+    given: dict[str, Any] = {"group_id": group.resource_id, "member_id": line.resource_id}
+    remove = url_for("group_members.remove", **given) if changes else None
     if line.is_user:
         url = url_for("users.user", user_id=line.resource_id)
         return {
@@ -201,9 +224,10 @@ def _member(line: MemberLine) -> dict[str, object]:
             "name": line.name,
             "sub": line.sub,
             "status": line.status,
+            "remove_url": remove,
         }
     url = url_for(".group", group_id=line.resource_id)
-    return {"kind": "group", "url": url, "name": line.name, "sub": _("group")}
+    return {"kind": "group", "url": url, "name": line.name, "sub": _("group"), "remove_url": remove}
 
 
 def _list(search: str, after: str | None = None) -> str:

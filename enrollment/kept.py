@@ -37,3 +37,8 @@ def take() -> MultiDict[str, str] | None:
         return None
     del session[_NAME]
     return MultiDict((str(name), str(value)) for name, value in kept["fields"])
+
+
+def form_data() -> MultiDict[str, str] | None:
+    """Return what a page that shows and saves a form is to fill it with: kept, sent, or nothing."""
+    return take() or (request.form if request.method == "POST" else None)

@@ -123,6 +123,7 @@ _ROLES = {"imports.imports": access.Role.OFFICER}
 _SECTION = {
     "pairing": "stations",
     "group_policy": "groups",
+    "group_members": "groups",
     "user_edit": "users",
     "user_timeline": "users",
     "wizard": "users",

@@ -89,6 +89,7 @@ def panel_page(
     def wrap(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            _refuse_nul()
             try:
                 g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
                 access.require_role(g.panel_session, role)
@@ -103,6 +104,14 @@ def panel_page(
         return guarded
 
     return wrap
+
+
+def _refuse_nul() -> None:
+    """Raise InvalidValue for a NUL in what was sent: no keyboard types it, PostgreSQL balks."""
+    sent = [*request.args.items(multi=True), *request.form.items(multi=True)]
+    sent += (request.view_args or {}).items()
+    if any("\0" in str(value) for _name, value in sent):
+        raise InvalidValue("What was sent cannot be read.")
 
 
 def step_up_first(back: str) -> ResponseReturnValue | None:

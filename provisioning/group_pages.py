@@ -117,6 +117,48 @@ def members(
     return lines, rows[size - 1][0] if len(rows) > size else 0
 
 
+def candidates(group: Group, search: str, size: int = 20) -> list[MemberLine]:
+    """Return people and groups that a search finds and that are not in the group yet."""
+    inside = Member.select(Member.user).where(Member.group == group, Member.user.is_null(False))
+    nested = Member.select(Member.subgroup).where(
+        Member.group == group, Member.subgroup.is_null(False)
+    )
+    users = _user_lines().where(User.id.not_in(inside)).order_by(User.display_name_key, User.id)
+    others = _group_lines().where(Group.id != group.id, Group.id.not_in(nested))
+    others = others.order_by(Group.display_name_key, Group.id)
+    key = fold(search)
+    if key:
+        users = users.where(people.are_found(User.id, search))
+        others = others.where(Group.display_name_key.contains(key))
+    found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users.limit(size))]
+    return found + [MemberLine(*row, "", "") for row in _with_kind(others.limit(size // 2))]
+
+
+def lines_of(ids: Sequence[str]) -> list[MemberLine]:
+    """Return these people and groups, people first."""
+    if not ids:
+        return []
+    wanted = list(ids)
+    users = _user_lines().where(User.resource_id.in_(wanted))
+    others = _group_lines().where(Group.resource_id.in_(wanted))
+    found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users)]
+    return found + [MemberLine(*row, "", "") for row in _with_kind(others)]
+
+
+def _user_lines() -> ModelSelect[User]:
+    return User.select(User.resource_id, User.display_name, User.user_name, User.status).where(
+        User.deleted_at.is_null()
+    )
+
+
+def _group_lines() -> ModelSelect[Group]:
+    return Group.select(Group.resource_id, Group.display_name).where(Group.deleted_at.is_null())
+
+
+def _with_kind(query: ModelSelect[Group]) -> list[tuple[str, bool, str]]:
+    return [(resource_id, False, name) for resource_id, name in tuples(query)]
+
+
 def _columns() -> ModelSelect[Group]:
     return Group.select(
         Group.id, Group.resource_id, Group.display_name, Connection.name, Group.updated_at

@@ -28,7 +28,6 @@ HOSTILE = [
     "\u202eecilA",  # right to left override
     "Ali\u200bce",  # zero width space
     "Alice\nBcc: everybody@example.org",
-    "Alice\x00",
 ]
 
 
@@ -184,6 +183,20 @@ class TestDetails:
         assert "Bcc:" not in stored
         assert "\\u0000" not in stored
         assert not any(sign in stored for sign in "\u202e\u200b")
+
+    def test_what_no_keyboard_types_is_refused_everywhere(self, panel: Panel) -> None:
+        ada = person()
+        for answer in (
+            panel.post(edit(ada), form(ada, user_name="Alice\x00")),
+            panel.get("/users?q=%00"),
+            panel.get("/users/%00"),
+            panel.get("/keys?q=a%00b"),
+            panel.get("/groups?q=%00"),
+            panel.get("/activity?q=%00"),
+            panel.post(f"/users/{ada.resource_id}/groups", {"groups": ["\x00"], "go": "save"}),
+        ):
+            assert answer.status_code == 400
+        assert User.get().user_name == "ada"
 
     def test_emoji_are_a_name_like_any_other(self, panel: Panel) -> None:
         ada = person()
