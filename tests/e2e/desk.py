@@ -27,9 +27,21 @@ Shown = dict[str, Any]
 
 
 class Desk:
-    """`with Desk(…) as desk:` is paired and ready. What it shows comes as JSON lines."""
+    """`with Desk(…) as desk:` is paired and ready. What it shows comes as JSON lines.
 
-    def __init__(self, installed: Installed, readers: VirtualReaders, folder: Path) -> None:
+    With `link` it is opened by a page's link instead, and agrees to be paired under `name`.
+    """
+
+    def __init__(
+        self,
+        installed: Installed,
+        readers: VirtualReaders,
+        folder: Path,
+        *,
+        link: str = "",
+        name: str = "",
+    ) -> None:
+        self._opened = ["open", link, "--name", name] if link else ["run"]
         self._program = installed.program("keywright-reader")
         self._environment = {**installed.environment, **readers.environment}
         self._port = readers.ports[0]
@@ -54,7 +66,7 @@ class Desk:
     def __enter__(self) -> Desk:
         with self._folder.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "run", "--desk-json", "--state", str(self._folder)],
+                [self._program, *self._opened, "--desk-json", "--state", str(self._folder)],
                 env=self._environment,
                 cwd="/",
                 text=True,
@@ -64,6 +76,8 @@ class Desk:
             )
         self._listener = threading.Thread(target=self._listen, args=(self._process,))
         self._listener.start()
+        if "open" in self._opened:
+            self.agrees()
         self.sees("ready")
         return self
 
