@@ -54,7 +54,7 @@ def web(settings: Settings) -> Child:
     command = [
         sys.executable,
         "-m",
-        "granian",
+        "provisioning.web",
         "--interface",
         "wsgi",
         "--factory",

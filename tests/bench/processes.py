@@ -12,7 +12,7 @@ _PROC = Path("/proc")
 
 
 def web(pid: int) -> list[int]:
-    """Return the web processes among a process's descendants: those that granian has forked."""
+    """Return the web processes among the descendants of a process: not the one that forks them."""
     parents: dict[int, int] = {}
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
@@ -25,7 +25,7 @@ def web(pid: int) -> list[int]:
         if not more:
             break
         tree |= more
-    return sorted(each for each in tree if _is_granian(each) and _is_granian(parents[each]))
+    return sorted(each for each in tree if _serves(each) and _serves(parents[each]))
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -49,8 +49,8 @@ def memory(pids: list[int]) -> float:
     return total / 1024
 
 
-def _is_granian(pid: int) -> bool:
+def _serves(pid: int) -> bool:
     try:
-        return b"granian" in (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return b"provisioning.web" in (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
