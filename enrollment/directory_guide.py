@@ -87,5 +87,5 @@ def _page(connection: Connection, shown: Guide) -> ResponseReturnValue:
         if web.may(Role.OPERATOR)
         else None,
         requests_url=url_for("directory_page.requests", connection_id=connection.id),
-        openapi_url=None,
+        openapi_url=f"{base_url()}/openapi.yaml",
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/scim/v2"
+OPENAPI = "/openapi.yaml"
 JWKS = "/jwks.json"
 _OTHER_VERSION = re.compile(r"/scim/v\d", re.ASCII)
 
@@ -96,9 +99,9 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         if not request.is_for(hosts):
             request.token = tokens.public_id(request.header("AUTHORIZATION"))
             raise SecurityError("another host's request")
-        if request.path == PREFIX + JWKS:  # public keys: whoever verifies has no token of ours
+        if request.path in _OPEN:
             request.allow("GET")
-            return Reply(body=orjson.dumps(jwks(door.services.vault)), media_type=JSON)
+            return _OPEN[request.path](door)
         caller = request.caller = _authenticate(request, door)
         extensions.look()
         return _view(request.path.removeprefix(PREFIX))(request, caller)
@@ -342,6 +345,20 @@ _ALONE: dict[str, View] = {
         request, discovery.resource_types(caller.base)
     ),
     "Schemas": lambda request, caller: _listed(request, discovery.schemas(caller.base)),
+}
+
+
+@cache
+def _document() -> bytes:
+    return Path(__file__).with_name("openapi.yaml").read_bytes()
+
+
+# What needs no token: public keys, as whoever verifies has none of ours, and what is known anyway.
+_OPEN: dict[str, Callable[[Door], Reply]] = {
+    PREFIX + JWKS: lambda door: Reply(
+        body=orjson.dumps(jwks(door.services.vault)), media_type=JSON
+    ),
+    PREFIX + OPENAPI: lambda door: Reply(body=_document(), media_type="application/yaml"),
 }
 
 
