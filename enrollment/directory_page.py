@@ -124,6 +124,7 @@ def head(connection: Connection, current: str) -> dict[str, object]:
         ),
     ]
     tabs.append(tab("guide", _("Guide"), "directory_guide.guide"))
+    tabs.append(tab("events", _("Events"), "streams.streams"))
     if web.may(Role.OPERATOR):
         tabs.append(tab("test", _("Test"), "directory_trial.test"))
     if web.may(Role.OWNER):

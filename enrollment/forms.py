@@ -13,6 +13,7 @@ from wtforms import (
     DateField,
     Field,
     IntegerField,
+    PasswordField,
     RadioField,
     SelectField,
     StringField,
@@ -181,6 +182,24 @@ class ConnectionForm(Form):
     days = IntegerField(
         _l("Token lifetime in days"), [NumberRange(1, tokens.MAX_DAYS)], default=180
     )
+
+
+def _ways() -> dict[str, str]:
+    return {"push": _("Push"), "poll": _("Poll")}
+
+
+def _details() -> dict[str, str]:
+    return {"notice": _("Names of attributes only"), "full": _("The whole document")}
+
+
+class StreamForm(Form):
+    """Who hears of a directory's people and groups, and how much."""
+
+    method = RadioField(_l("How events get there"), choices=_ways, default="push")
+    endpoint = _text(_l("Address"), 2_000)
+    receiver_token = PasswordField(_l("Authorization"), [Length(max=4_096), _one_line])
+    detail = RadioField(_l("What an event holds"), choices=_details, default="notice")
+    audience = _text(_l("Audience"), 255)
 
 
 class TermsForm(Form):

@@ -19,6 +19,7 @@ from provisioning import (
     imports,
     keys,
     stations,
+    streams,
     tasks,
     tokens,
 )
@@ -77,6 +78,7 @@ def fill(services: Services, account: PanelAccount) -> str:
     _stations(services)
     _mails()
     _imports(services, Actor("account", str(account.id), account.name))
+    _streams(services, entra)
     return token
 
 
@@ -256,3 +258,25 @@ def _imports(services: Services, actor: Actor) -> None:
                 run = imports.run(imports.get(file.resource_id), actor)
             tasks.finish(run, services)
     imports.spool(io.BytesIO(b"colour,shape\nred,round\n"), "not people.csv", actor)
+
+
+def _streams(services: Services, entra: Connection) -> None:
+    """A receiver that is away, and one that comes for its events by itself."""
+    with transaction():
+        away = streams.add(
+            entra,
+            CLI,
+            vault=services.vault,
+            method=streams.Method.PUSH,
+            endpoint="https://receiver.invalid/keywright/events",
+            authorization="Bearer of-nobody",
+        )
+        streams.add(
+            entra,
+            CLI,
+            vault=services.vault,
+            method=streams.Method.POLL,
+            detail=streams.Detail.FULL,
+            audience="https://siem.example.org",
+        )
+        streams.release(away, error="receiver.invalid has no address.")
