@@ -38,6 +38,7 @@ from . import (
     traces,
 )
 from .app import KEYS, create_app, open_services
+from .cli_connections import connection
 from .cli_import import import_file
 from .cli_schemas import schema
 from .cli_streams import stream
@@ -352,6 +353,7 @@ def _day(ms: int | None) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d") if ms else "never"
 
 
+main.add_command(connection)
 main.add_command(schema)
 main.add_command(stream)
 main.add_command(import_file)
