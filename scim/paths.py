@@ -69,7 +69,7 @@ def _target(type_: ResourceType, path: AttributePath, where: str | None, sub: st
     extension = type_.extension(path.extension) if path.extension else None
     if where is None:
         return Target(path.attribute, extension, sub=path.sub)
-    if path.sub is not None or not (path.attribute.multi_valued and path.attribute.is_complex):
+    if path.sub is not None or not path.attribute.multi_valued:
         raise InvalidPath(f"{path} cannot be selected from.")
     # A wrong filter is told as one, in a path, too (RFC 7644 §3.12, table 9).
     expression = parse_element(where, path)
