@@ -148,6 +148,12 @@ class SecurityKeyForm(Form):
     station = SelectField(_l("Reader"), choices={}, validate_choice=False)
 
 
+class BatchForm(Form):
+    """What a new batch is called; empty takes the day's name."""
+
+    name = _text(_l("Name"), 64, Optional())
+
+
 class TermForm(Form):
     """How long a key works; an empty day is for good."""
 

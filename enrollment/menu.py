@@ -77,6 +77,7 @@ def _menu() -> list[dict[str, object]]:
                 ("keys.keys", _("Security keys"), "key-round"),
                 ("approvals.approvals", _("Approvals"), "hand"),
                 ("stations.stations", _("Stations"), "router"),
+                ("batches.batches", _("Batch"), "scan-line"),
             ],
         ),
         (

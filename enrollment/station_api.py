@@ -21,7 +21,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
-from provisioning import ceremony, desk_events, dispatch, errors, jobs, stations, tickets
+from provisioning import ceremony, desk_events, dispatch, errors, jobs, stations, tickets, turns
 from provisioning.clock import SECOND, now_ms
 from provisioning.db import transaction
 from provisioning.desk_events import Reply
@@ -129,11 +129,14 @@ def poll() -> ResponseReturnValue:
             readers=_readers(body),
             clock_offset=_clock(body),
         )
-        dispatch.take_back(station)
+        sure = dispatch.take_back(station)
+        turns.tend(station, _text(body, "state"), services())
         ticket = dispatch.next_ticket(station, services())
+        seconds = _seconds(body) if sure else min(_seconds(body), dispatch.QUIET / SECOND)
+        if ticket is None and seconds:
+            stations.waits(station, taken.jti)
     if ticket is not None:
         return jsonify(ticket=ticket)
-    seconds = _seconds(body)
     if not seconds:
         return _nothing()
     watch: Watch = current_app.extensions[WATCH]
@@ -142,7 +145,10 @@ def poll() -> ResponseReturnValue:
             return _nothing(HINT_S)
         for _wake in watch.wakes(station.id, seconds):
             with transaction():
-                ticket = dispatch.next_ticket(_living(station.resource_id), services())
+                station = _living(station.resource_id)
+                if station.waits != taken.jti:
+                    return _nothing()  # the station restarted, and asks anew
+                ticket = dispatch.next_ticket(station, services())
             if ticket is not None:
                 return jsonify(ticket=ticket)
     return _nothing()

@@ -26,6 +26,7 @@ from . import (
     recognition,
     sign_in,
     stations,
+    turns,
     wipes,
 )
 from .audit import Actor, Event
@@ -106,6 +107,7 @@ def handle(
     if job.op == Op.ENROL:
         if event == "pin_setting":
             jobs.tell(job, pin_setting=True)
+            _written(job, services)
             return GO
         if event == "pin_set":
             jobs.step_to(job, JobStep.PIN_SET)
@@ -149,7 +151,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         audit.record(actor, Event.JOB_TAPPED, user=job.user, key=job.key, op=job.op)
         if _must_force(job) and not body.get("can_force_change"):
             return _stop(job, "cannot_force_change", actor)
-        return _whose(job, known, actor)
+        return _whose(job, known, services, actor)
     if job.op == Op.CHANGE_PIN and job.key is None:
         return _find_key(job, known, actor)
     if job.op == Op.FORCE_CHANGE and not body.get("can_force_change"):
@@ -161,7 +163,7 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         if not (known and mine.exists()) and not wipes.any_card_will_do(job):
             return _stop(job, "no_credential", actor)
         if job.op == Op.RESET:
-            return _whose(job, known, actor)
+            return _whose(job, known, services, actor)
     return GO
 
 
@@ -180,23 +182,46 @@ def _find_key(job: Job, known: list[bytes], actor: Actor) -> Reply:
     return GO
 
 
-def _whose(job: Job, known: list[bytes], actor: Actor) -> Reply:
+def _whose(job: Job, known: list[bytes], services: Services, actor: Actor) -> Reply:
     """Refuse a card that is a living key already, without naming its holder."""
-    if not known:
-        return GO
     holders = (
-        SecurityKey.select(SecurityKey.id, SecurityKey.user)
-        .join(Credential)
-        .where(
-            Credential.credential_id.in_(known),
-            SecurityKey.id != job.key_id,
-            SecurityKey.state.in_(keys.LIVING),
+        list(
+            SecurityKey.select(SecurityKey.id, SecurityKey.user)
+            .join(Credential)
+            .where(
+                Credential.credential_id.in_(known),
+                SecurityKey.id != job.key_id,
+                SecurityKey.state.in_(keys.LIVING),
+            )
         )
+        if known
+        else []
     )
+    word = turns.taken_from(job, holders, _uid_hash(job, services))
+    if word is not None:
+        return _stop(job, word, actor)
     for holder in holders:
         mine = job.user_id is not None and holder.user_id == job.user_id
         return _stop(job, "already_enrolled" if mine else "card_taken", actor)
     return GO
+
+
+def _uid_hash(job: Job, services: Services) -> str | None:
+    """Return the keyed hash of the card's UID, if that is the same at each tap."""
+    try:
+        uid = bytes.fromhex(str(jobs.card_of(job).get("uid") or ""))
+    except ValueError:
+        return None
+    if not uid or (len(uid) == 4 and uid[0] == 0x08):  # ISO 14443-3: a random one
+        return None
+    return services.vault.keyed_hash("card uid", uid).hex()
+
+
+def _written(job: Job, services: Services) -> None:
+    """Note on the key which card may carry it from here on."""
+    key = jobs.key_of(job)
+    key.uid_hash = _uid_hash(job, services)
+    key.save()
 
 
 def _credential(
@@ -225,6 +250,7 @@ def _credential(
         fault = "attestation_refused" if proof else "refused"
         return _stop(job, fault, actor, str(refused))
     jobs.step_to(job, JobStep.CREDENTIAL_MADE)
+    _written(job, services)
     keys.register(jobs.key_of(job), verified, services.settings.rp_id, actor)
     jobs.step_to(job, JobStep.REGISTERED)
     return GO
@@ -253,6 +279,7 @@ def _done(job: Job, services: Services, actor: Actor) -> Reply:
         jobs.finish(job, actor)
         if jobs.key_of(job).state == KeyState.PENDING:
             assignment.complete(job, services, actor)
+            turns.done(job)
         return GO
     if job.op in (Op.ASSERT, Op.VERIFY):
         raise WrongState("This ends with the card's assertion.")

@@ -19,8 +19,8 @@ from .services import Services
 from .vault import SealBroken
 
 ENROL = "enrol"
-_QUIET = 3 * SECOND
 _LONGEST_WAIT = 30 * SECOND  # of a poll; a station that was revoked in it hears so at once
+QUIET = 3 * SECOND
 
 
 def next_ticket(station: Station, services: Services) -> str | None:
@@ -76,8 +76,10 @@ def stations_with_news() -> dict[int, int]:
     return wanted | dict(tuples(ended))
 
 
-def take_back(station: Station) -> None:
+def take_back(station: Station) -> bool:
     """Let go of a job that the station does not have, though its ticket went out.
+
+    False where it is too early to say: let the station ask again in `QUIET` ms.
 
     Called when a station asks for work: it runs one job at a time and asks only between two. A
     ticket whose answer was lost on the way is given out anew; a job that broke off (the station
@@ -85,11 +87,14 @@ def take_back(station: Station) -> None:
     """
     out = Job.get_or_none(Job.station == station, Job.state == JobState.RUNNING)
     # It may ask on two connections at once, so a ticket of this very moment says nothing.
-    if out is None or now_ms() - jobs.heard_at(out) < _QUIET:
-        return
+    if out is None:
+        return True
+    if now_ms() - jobs.heard_at(out) < QUIET:
+        return False
     jobs.interrupt(out, "station_gone", audit.SYSTEM)
     if "at" not in jobs.card_of(out):
         jobs.requeue(out, audit.SYSTEM)
+    return True
 
 
 def _claims(job: Job, station: Station, services: Services) -> dict[str, object]:

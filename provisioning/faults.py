@@ -137,6 +137,19 @@ FAULTS: dict[str, Fault] = dict(
             Next.OTHER_CARD,
         ),
         _fault(
+            "tapped_twice",
+            _l("This card was given to somebody in this batch already. Take a new card."),
+            Next.OTHER_CARD,
+        ),
+        _fault(
+            "out_of_order",
+            _l(
+                "This card was begun for somebody else in this batch. Keep it for them, and take "
+                "a new card."
+            ),
+            Next.OTHER_CARD,
+        ),
+        _fault(
             "storage_full",
             _l("The card has no room for another credential."),
             Next.OTHER_CARD,

@@ -86,6 +86,27 @@ class JobStep(StrEnum):
 
 
 @unique
+class BatchState(StrEnum):
+    """A batch's life. That its hour is over pauses it as well; that is looked at by the clock."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+
+
+@unique
+class TurnState(StrEnum):
+    """One person's turn in a batch."""
+
+    WAITING = "waiting"
+    AT_READER = "at_reader"
+    DONE = "done"
+    SKIPPED = "skipped"
+    REFUSED = "refused"  # by a policy, say: no tap can help
+
+
+@unique
 class UserStatus(StrEnum):
     """What the Users list shows; derived, in this order: Suspended, Active, Pending, New."""
 
@@ -129,6 +150,23 @@ JOB: Mapping[JobState, frozenset[JobState]] = {
     JobState.DONE: frozenset(),
     JobState.CANCELLED: frozenset(),
     JobState.FAILED: frozenset(),
+}
+
+BATCH: Mapping[BatchState, frozenset[BatchState]] = {
+    BatchState.DRAFT: frozenset({BatchState.RUNNING, BatchState.FINISHED}),
+    BatchState.RUNNING: frozenset({BatchState.PAUSED, BatchState.FINISHED}),
+    BatchState.PAUSED: frozenset({BatchState.RUNNING, BatchState.FINISHED}),
+    BatchState.FINISHED: frozenset(),
+}
+
+TURN: Mapping[TurnState, frozenset[TurnState]] = {
+    TurnState.WAITING: frozenset({TurnState.AT_READER, TurnState.SKIPPED, TurnState.REFUSED}),
+    TurnState.AT_READER: frozenset(
+        {TurnState.DONE, TurnState.SKIPPED, TurnState.REFUSED, TurnState.WAITING}
+    ),
+    TurnState.DONE: frozenset({TurnState.WAITING}),
+    TurnState.SKIPPED: frozenset({TurnState.WAITING}),
+    TurnState.REFUSED: frozenset({TurnState.WAITING}),
 }
 
 S = TypeVar("S", bound=StrEnum)

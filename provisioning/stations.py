@@ -161,6 +161,11 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "·" for c in name)[:MAX_READER_NAME]
 
 
+def waits(station: Station, request_id: str) -> None:
+    """Note which request of a station waits for work now; earlier ones get none any more."""
+    Station.update(waits=request_id).where(Station.id == station.id).execute()
+
+
 def at_work(station: Station) -> None:
     """Note that a station speaks of its job: it asks for no other work meanwhile."""
     now = now_ms()

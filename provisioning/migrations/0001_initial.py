@@ -474,6 +474,7 @@ class Station(Row):
     state = CharField(default="no_reader")
     readers = TextField(default="[]")
     clock_offset = BigIntegerField(default=0)
+    waits = CharField(default="")
     created_at = BigIntegerField()
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)
@@ -709,6 +710,41 @@ class ImportLine(Row):
         )
 
 
+class Batch(Row):
+    resource_id = CharField(unique=True)
+    name = TextField()
+    account = ForeignKeyField(PanelAccount)
+    state = CharField(default="draft")
+    open_until = BigIntegerField(default=0)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField(index=True)
+    finished_at = BigIntegerField(null=True)
+
+
+class BatchItem(Row):
+    batch = ForeignKeyField(Batch, on_delete="CASCADE")
+    position = IntegerField()
+    user = ForeignKeyField(User)
+    state = CharField(default="waiting")
+    station = ForeignKeyField(Station, null=True)
+    key = ForeignKeyField(SecurityKey, null=True)
+    job = ForeignKeyField(Job, null=True)
+    note = TextField(default="")
+    updated_at = BigIntegerField()
+
+    class Meta:
+        indexes = (
+            (("batch", "position"), False),
+            (("batch", "state", "position"), False),
+            (("batch", "user"), True),
+        )
+
+
+class BatchStation(Row):
+    batch = ForeignKeyField(Batch, on_delete="CASCADE")
+    station = ForeignKeyField(Station, unique=True, on_delete="CASCADE")
+
+
 ALL = [
     Setting,
     LiveSetting,
@@ -754,6 +790,9 @@ ALL = [
     Approval,
     ImportFile,
     ImportLine,
+    Batch,
+    BatchItem,
+    BatchStation,
 ]
 
 

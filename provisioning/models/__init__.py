@@ -12,6 +12,7 @@ A migration never imports this module.
 
 from __future__ import annotations
 
+from .batches import Batch, BatchItem, BatchStation
 from .choices import LiveSetting, Logo, Preference
 from .desks import Job, PairingCode, RequestId, Station
 from .directories import (
@@ -80,6 +81,9 @@ ALL: list[type[Row]] = [
     Approval,
     ImportFile,
     ImportLine,
+    Batch,
+    BatchItem,
+    BatchStation,
 ]
 
 __all__ = [
@@ -89,6 +93,9 @@ __all__ = [
     "Approval",
     "AuditEvent",
     "AuditHead",
+    "Batch",
+    "BatchItem",
+    "BatchStation",
     "Challenge",
     "Conflict",
     "Connection",

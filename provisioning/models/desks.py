@@ -34,6 +34,8 @@ class Station(Row):
     state = CharField(default="no_reader")  # no_reader | no_card | card | busy (as last told)
     readers = TextField(default="[]")  # JSON: [{name, state}], as last told
     clock_offset = BigIntegerField(default=0)  # seconds that its clock is behind ours, as told
+    # The id of the request that waits for work: one that a dead station left behind gets none.
+    waits = CharField(default="")
     created_at = BigIntegerField(default=now_ms)
     last_seen_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)

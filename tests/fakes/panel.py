@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import secrets
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -106,7 +107,12 @@ def tap(desk: Desk, services: object) -> tuple[str, Authenticator]:
     card = Authenticator(settings.origin, settings.rp_id)
     ticket = desk.ticket()
     pin = desk.pin_of(ticket)
-    for event, body in (("waiting", {}), ("card", KNOWS_ALL), ("pin_setting", {}), ("pin_set", {})):
+    for event, body in (
+        ("waiting", {}),
+        ("card", {**KNOWS_ALL, "uid": secrets.token_hex(7)}),
+        ("pin_setting", {}),
+        ("pin_set", {}),
+    ):
         assert desk.tell(ticket, event, **body).json == {"go": True}
     response = card.create(json.dumps(ticket["options"]))
     assert desk.tell(ticket, "credential", response=response).json == {"go": True}
