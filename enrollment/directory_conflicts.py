@@ -10,9 +10,10 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from provisioning import conflicts, connections
+from provisioning import conflicts, connections, hand_overs
 from provisioning.access import Role
 from provisioning.conflicts import Held, Line
 from provisioning.connections import Scope
@@ -20,9 +21,10 @@ from provisioning.db import transaction
 from provisioning.errors import WrongState
 from provisioning.models import Connection, User
 
-from . import web
+from . import tasks, web
 from .directory_page import head
 from .key_items import Action, Ask
+from .tasks import Words
 from .web import panel_page
 
 blueprint = Blueprint(
@@ -47,6 +49,7 @@ def all_conflicts(connection_id: int) -> ResponseReturnValue:
         **head(connection, "conflicts"),
         rows=[_row(connection, line) for line in lines],
         dismissed=dismissed,
+        all_action=_all(connection) if lines and not dismissed else None,
         open_url=url_for(".conflicts", connection_id=connection_id),
         dismissed_url=url_for(".conflicts", connection_id=connection_id, only="dismissed"),
         pager={
@@ -87,6 +90,18 @@ def hand_over(connection_id: int, conflict_id: int) -> ResponseReturnValue:
     return redirect(back)
 
 
+@blueprint.post("/hand-over")
+@panel_page(Role.OWNER)
+def hand_over_all(connection_id: int) -> ResponseReturnValue:
+    """Give everybody whose name it wants to the directory, as long work."""
+    first = web.step_up_first(url_for(".conflicts", connection_id=connection_id))
+    if first is not None:
+        return first
+    with transaction():
+        task = hand_overs.begin(connections.get(connection_id), web.actor())
+    return redirect(url_for("tasks.task", task_id=task.resource_id))
+
+
 @blueprint.post("/<int:conflict_id>/dismiss")
 @panel_page(Role.OPERATOR)
 def dismiss(connection_id: int, conflict_id: int) -> ResponseReturnValue:
@@ -106,6 +121,41 @@ def reopen(connection_id: int, conflict_id: int) -> ResponseReturnValue:
         line = conflicts.get(conflict_id, connections.get(connection_id))
         conflicts.reopen(line.conflict, web.actor())
     return redirect(url_for(".conflicts", connection_id=connection_id, only="dismissed"))
+
+
+def _all(connection: Connection) -> Action | None:
+    """Offer to hand everybody over, where there are several."""
+    people = hand_overs.count(connection) if web.may(Role.OWNER) else 0
+    if people < 2:
+        return None
+    number, there = f"{people:,}", connection.name
+    ask = Ask(
+        _("Hand %(n)s people over to %(connection)s?", n=number, connection=there),
+        [
+            _(
+                "From its next attempts on %(connection)s finds them by name and updates them: "
+                "what it sends replaces what is here, and when it says that somebody has left, "
+                "that person's keys stop at once.",
+                connection=there,
+            ),
+            _("Directories that sent some of them until now lose them, and so do their groups."),
+            _("People with an account in the panel are left out: decide them one by one."),
+            _("It runs in the background, can be watched and stopped, and ends with a result."),
+        ],
+        _("Hand all over"),
+        tone="primary",
+    )
+    url = url_for(".hand_over_all", connection_id=connection.id)
+    return Action(_("Hand over all %(n)s", n=number), url, "send", ask=ask)
+
+
+tasks.WORDS[hand_overs.HAND_OVER.name] = Words(
+    _l("Hand-over to a directory"),
+    _l("Conflicts"),
+    "directory_conflicts.conflicts",
+    "folder-sync",
+    lambda options: {"connection_id": options["connection"]},
+)
 
 
 def _row(connection: Connection, line: Line) -> dict[str, object]:

@@ -11,7 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import conflicts, connections, tokens, traces
+from provisioning import conflicts, connections, guard, tokens, traces
 from provisioning.access import Role
 from provisioning.clock import DAY, now_ms
 from provisioning.db import transaction, tuples
@@ -175,6 +175,9 @@ def page_of(connection: Connection, shown_token: str | None = None) -> ResponseR
         ],
         tokens=[_token(token, owner) for token in rows],
         living=tokens.living(connection).count(),
+        ends_soon_at=_ends_soon(connection),
+        departure_url=_departure(connection),
+        guide_url=url_for("directory_guide.guide", connection_id=connection.id),
         new_token_url=make_url if owner and connection.retired_at is None else None,
         hours=[vars(hour) for hour in day],
         most=max((hour.requests for hour in day), default=0),
@@ -185,6 +188,17 @@ def page_of(connection: Connection, shown_token: str | None = None) -> ResponseR
         quirks=[_quirk(row) for row in traces.quirks(connection)],
         unknown=list(tuples(unknown.order_by(UnknownAttribute.seen.desc()).limit(50))),
     )
+
+
+def _ends_soon(connection: Connection) -> int | None:
+    """Return when the last token ends that works, if that is soon."""
+    ends = [token.expires_at for token in tokens.living(connection)]
+    return max(ends) if ends and max(ends) - now_ms() < SOON else None
+
+
+def _departure(connection: Connection) -> str | None:
+    held = guard.open_for(connection)
+    return url_for("departures.page", number=held.id) if held is not None else None
 
 
 def _quirk(row: QuirkUse) -> dict[str, object]:

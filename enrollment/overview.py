@@ -162,7 +162,6 @@ def _of_mail(told: Attention) -> list[Item]:
 
 
 def _of_directories(told: Attention) -> list[Item]:
-    where = url_for("directories.directories")
     now = now_ms()
     silent = [
         Item(
@@ -170,11 +169,11 @@ def _of_directories(told: Attention) -> list[Item]:
             _("Nothing was heard of it since"),
             "wifi-off",
             "warn",
-            where,
-            _("Directories"),
+            url_for("directory_page.page", connection_id=number),
+            _("Look at it"),
             seen,
         )
-        for name, seen in told.silent
+        for name, number, seen in told.silent
     ]
     return silent + [
         Item(
@@ -184,11 +183,11 @@ def _of_directories(told: Attention) -> list[Item]:
             _("Make a new one and put it into the directory. It ends"),
             "key-round",
             "bad" if ends <= now else "warn",
-            where,
-            _("Directories"),
+            url_for("directory_page.page", connection_id=number),
+            _("Make a token"),
             ends,
         )
-        for name, _number, ends in told.tokens
+        for name, number, ends in told.tokens
     ]
 
 

@@ -57,7 +57,7 @@ def _find() -> None:
         about, path = str(held.id), f"/departures/{held.id}"
         alerts.note(Kind.DEPARTURES_HELD, about, held.connection.name, path)
     for name, number, ends in expiring_tokens():
-        alerts.note(Kind.TOKEN_EXPIRING, f"{number}:{ends}", name, "/directories")
+        alerts.note(Kind.TOKEN_EXPIRING, f"{number}:{ends}", name, f"/directories/{number}")
     dead = _new_dead_mails()
     if dead:  # one mail a day, however many died: an outage is one thing to hear of
         alerts.note(Kind.MAIL_DEAD, str(now_ms() // DAY), str(dead), "/mails")

@@ -58,7 +58,7 @@ class Attention:
     stuck_mail: OutboxMail | None  # the oldest that waits because no mail server takes it
     resets: int
     links: int
-    silent: list[tuple[str, int]]  # directory, last seen
+    silent: list[tuple[str, int, int]]  # directory, its id, last seen
     tokens: list[tuple[str, int, int]]  # directory, its id, end of its last token
     locked: list[Alert]
     stations: list[Station]  # all that are paired, by name
@@ -139,9 +139,9 @@ def _stuck(at: int) -> OutboxMail | None:
     return head if waits else None
 
 
-def _silent(at: int) -> list[tuple[str, int]]:
+def _silent(at: int) -> list[tuple[str, int, int]]:
     rows = (
-        Connection.select(Connection.name, Connection.last_seen_at)
+        Connection.select(Connection.name, Connection.id, Connection.last_seen_at)
         .where(Connection.last_seen_at < at - SILENT_AFTER, Connection.retired_at.is_null())
         .order_by(Connection.last_seen_at)
         .limit(20)

@@ -17,7 +17,14 @@ from provisioning.audit import CLI
 from provisioning.clock import DAY, now_ms
 from provisioning.db import transaction
 from provisioning.errors import Unauthenticated
-from provisioning.models import AuditEvent, Connection, Token, UnknownAttribute, User
+from provisioning.models import (
+    AuditEvent,
+    Connection,
+    MassDeparture,
+    Token,
+    UnknownAttribute,
+    User,
+)
 from provisioning.recorder import EXTENSION
 from scim.quirks import Quirk
 from tests.fakes.panel import Panel, text_of
@@ -252,9 +259,25 @@ def test_only_an_owner_who_stepped_up_changes_a_connection(app: Flask, entra: Di
     assert connections.get(entra.connection.id).scope == "write"
     with transaction():
         tokens.revoke(Token.get().public_id, CLI)
-    assert "Settings" not in officer.see(address(entra)).split("Overview")[1]
+    assert f'href="{address(entra, "/settings")}"' not in officer.get(address(entra)).text
 
 
 @pytest.mark.parametrize("page", ["", "/requests", "/settings"])
 def test_a_connection_that_is_none_is_not_found(panel: Panel, page: str) -> None:
     assert panel.get(f"/directories/77{page}").status_code == 404
+
+
+def test_what_needs_a_hand_stands_above_all_else(
+    panel: Panel, app: Flask, entra: Directory
+) -> None:
+    assert "Nothing was heard of it yet. How to connect it, step by step" in panel.see(
+        address(entra)
+    )
+    entra("GET", "/Users")
+    app.extensions[EXTENSION].flush()
+    Token.update(expires_at=now_ms() + 2 * DAY).execute()
+    assert "Its last token ends soon." in panel.see(address(entra))
+    held = MassDeparture.create(connection=entra.connection, started_at=now_ms())
+    page = panel.get(address(entra))
+    assert "Many people have left at once." in text_of(page)
+    assert f'href="/departures/{held.id}"' in page.text

@@ -117,3 +117,25 @@ def test_a_conflict_is_found_under_its_own_directory_only(
     url = f"/directories/{okta.connection.id}/conflicts/{Conflict.get().id}"
     for verb in ("hand-over", "dismiss", "reopen"):
         assert panel.post(f"{url}/{verb}").status_code == 404
+
+
+def test_all_are_handed_over_as_long_work(panel: Panel, app: Flask, entra: Directory) -> None:
+    people.person("ada")
+    page = wants(app, entra)
+    assert "Hand over all" not in panel.see(page)
+    people.person("bob")
+    wants(app, entra, "bob")
+    assert "Hand over all 2" in panel.see(page)
+    answer = panel.post(f"{page}/hand-over", follow_redirects=True)
+    assert answer.request.path.startswith("/tasks/")
+    assert "Hand-over to a directory" in text_of(answer)
+    assert f'href="{page}"' in answer.text
+
+
+def test_handing_all_over_asks_for_the_owners_key(app: Flask, entra: Directory) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    people.person("ada")
+    page = wants(app, entra)
+    assert Panel(app, Role.OFFICER).post(f"{page}/hand-over").status_code == 403
+    tired = Panel(app, stepped_up=False)
+    assert tired.post(f"{page}/hand-over").location.startswith("/step-up?next=/directories/")

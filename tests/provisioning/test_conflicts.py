@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from provisioning import access, conflicts, directory, groups, tally, tokens
+from provisioning import access, conflicts, directory, groups, hand_overs, tally, tasks, tokens
 from provisioning.access import Role
 from provisioning.audit import CLI
 from provisioning.clock import now_ms
@@ -226,3 +226,52 @@ def test_a_page_of_conflicts_takes_a_bounded_number_of_queries(entra: Connection
     assert (len(first), more) == (50, True)
     rest, more = conflicts.page(entra, after=first[-1].conflict.id)
     assert (len(rest), more) == (10, False)
+
+
+def test_everybody_is_handed_over_at_once_but_those_with_an_account(
+    entra: Connection, okta: Connection, services: Services
+) -> None:
+    wanted = [people.person(f"u{number}") for number in range(5)]
+    boss = people.person("boss")
+    with transaction():
+        account = access.create_account("Boss", Role.OWNER, CLI)
+        account.user = boss
+        account.save()
+    pushed(entra, "own")
+    pushed(okta, "theirs")
+    names = ("u0", "u1", "u2", "u3", "u4", "boss", "own", "theirs", "free")
+    note(*(clash(entra, name) for name in names), clash(okta, "u0"))
+    with transaction():
+        conflicts.dismiss(Conflict.get(Conflict.value == "u4"), CLI)
+    assert hand_overs.count(entra) == 5
+    with transaction():
+        task = hand_overs.begin(entra, CLI)
+    pushed(entra, "late")
+    done = tasks.finish(task, services)
+    assert (done.total, done.failed, done.state) == (5, 0, "done")
+    mine = {user.user_name for user in User.select().where(User.connection == entra)}
+    assert mine == {"u0", "u1", "u2", "u3", "theirs", "own", "late"}
+    assert User.get_by_id(wanted[4].id).connection is None
+    assert {row.value for row in Conflict.select().where(Conflict.connection == entra)} == {
+        "u4",
+        "boss",
+        "own",
+        "free",
+    }
+
+
+def test_who_is_somebody_elses_by_then_is_passed_over(
+    entra: Connection, services: Services
+) -> None:
+    ada, bob = people.person("ada"), people.person("bob")
+    note(clash(entra, "ada"), clash(entra, "bob"))
+    with transaction():
+        task = hand_overs.begin(entra, CLI)
+        directory.delete_user(ada, CLI)
+        account = access.create_account("Bob", Role.OWNER, CLI)
+        account.user = bob
+        account.save()
+    done = tasks.finish(task, services)
+    outcomes = [outcome for _label, outcome, _detail in tasks.results(done)]
+    assert outcomes == ["skipped", "skipped"]
+    assert tally.living(User, entra.id) == 0
