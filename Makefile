@@ -92,7 +92,7 @@ types: $(UV) ## Check types, strictly
 
 messages: ## Extract every string into the catalogues, and compile these
 	@$(BABEL) extract -F pyproject.toml -k _l -k lazy_gettext --no-location --sort-output -o .cache/messages.pot enrollment provisioning templates
-	@$(BABEL) update -i .cache/messages.pot -d provisioning/translations --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --omit-header
+	@$(BABEL) update -i .cache/messages.pot -d provisioning/translations -w 100 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 	@$(BABEL) compile -d provisioning/translations
 
 format: ## Put the code in shape

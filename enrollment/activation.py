@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import access, activations, group_policies, jobs, keys
+from provisioning import access, activations, group_policies, jobs
 from provisioning.access import SessionKind
 from provisioning.db import transaction
 from provisioning.errors import Unauthenticated
@@ -27,6 +27,7 @@ from provisioning.services import services
 from provisioning.settings import PinDelivery
 
 from . import desk_job, visit, web
+from .forms import kind_name
 from .visit import Visit
 
 blueprint = Blueprint("activation", __name__, url_prefix="/activate")
@@ -89,7 +90,7 @@ def choose() -> ResponseReturnValue:
     return render_template(
         "activation/choose.html",
         person=here.user.display_name or here.user.user_name,
-        key={"name": here.key.name, "kind": kind, "kind_label": keys.KINDS[kind]},
+        key={"name": here.key.name, "kind": kind, "kind_label": kind_name(kind)},
         needs=_needs(here),
         station_url=url_for("activation_reader.page") if at_reader else None,
         stations=readers,

@@ -18,6 +18,7 @@ from provisioning.models import Approval
 from provisioning.services import services
 
 from . import web
+from .forms import kind_name
 from .key_items import Action, Ask
 from .web import panel_page
 
@@ -110,7 +111,7 @@ def _row(row: Approval, *, tapped: bool) -> dict[str, object]:
         "person_url": url_for("users.user", user_id=row.user.resource_id),
         "key": row.key.name,
         "kind": row.key.kind,
-        "device": keys.KINDS[KeyKind(row.key.kind)],
+        "device": kind_name(KeyKind(row.key.kind)),
         "how": _("Card tapped; works when you agree")
         if tapped
         else _("Link is sent when you agree"),

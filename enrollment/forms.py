@@ -127,6 +127,11 @@ def kinds() -> dict[str, str]:
     }
 
 
+def kind_name(kind: KeyKind) -> str:
+    """Return what a kind of key is called."""
+    return kinds()[kind.value]
+
+
 def _methods() -> dict[str, str]:
     return {"admin": _("Activate now as an admin"), "user": _("Activate by user")}
 

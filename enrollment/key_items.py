@@ -20,6 +20,7 @@ from provisioning.mail import Template
 from provisioning.models import Credential, OutboxMail, SecurityKey
 from provisioning.services import services
 
+from .forms import kind_name
 from .web import may
 
 
@@ -78,7 +79,7 @@ def item(key: SecurityKey) -> dict[str, object]:
         "reason": reason_words(key.reason),
         "last_used_at": key.last_used_at,
         "facts": [
-            (_("Device"), keys.KINDS[KeyKind(key.kind)]),
+            (_("Device"), kind_name(KeyKind(key.kind))),
             (_("AAGUID"), key.aaguid),
             (_("Attestation"), _attested(credential, verified)),
             (_("PIN change at first use"), _forced(key)),

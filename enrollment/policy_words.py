@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import keys
 from provisioning.access import Role
 from provisioning.group_policies import Ruling
 from provisioning.lifecycle import KeyKind
 from provisioning.policy import ANY, Method, Policy
 from provisioning.settings import PinDelivery
+
+from .forms import kind_name
 
 
 def lines(ruling: Ruling, *, all_parts: bool = False) -> list[dict[str, str]]:
@@ -46,7 +47,7 @@ def kinds(allowed: Iterable[KeyKind]) -> str:
     there = frozenset(allowed)
     if there == ANY.kinds:
         return str(_("any"))
-    names = [keys.KINDS[kind] for kind in KeyKind if kind in there]
+    names = [kind_name(kind) for kind in KeyKind if kind in there]
     return ", ".join(names) or str(_("none: the groups contradict each other"))
 
 
@@ -84,7 +85,7 @@ def no_kind(ruling: Ruling, kind: KeyKind) -> str:
     return str(
         _(
             "%(kind)s is not offered because of %(groups)s.",
-            kind=keys.KINDS[kind],
+            kind=kind_name(kind),
             groups=", ".join(ruling.because("kinds")),
         )
     )

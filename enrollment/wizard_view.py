@@ -12,7 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, group_policies, groups, jobs, keys, times
+from provisioning import group_pages, group_policies, groups, jobs, times
 from provisioning.group_policies import Ruling
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
@@ -20,6 +20,7 @@ from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
 from . import policy_words, tap, user_page, web, wizard_draft, wizard_forms, wizard_others
+from .forms import kind_name
 from .tap import Links, Live
 from .wizard_confirm import Confirmed
 from .wizard_draft import Plan, Step, Typed
@@ -236,7 +237,7 @@ def _key_facts(row: WizardDraft, typed: Typed) -> list[tuple[str, str]]:
         return [(_("Security key"), _("none"))]
     kind = KeyKind(typed.key.get("kind", KeyKind.CONTACTLESS_CARD))
     facts = [
-        (_("Security Key Device"), keys.KINDS[kind]),
+        (_("Security Key Device"), kind_name(kind)),
         (_("Name"), wizard_draft.key_name(row, typed)),
     ]
     ends_at = wizard_draft.ends_at(typed)

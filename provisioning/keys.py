@@ -31,12 +31,6 @@ from .models import Credential, SecurityKey, User
 from .naming import fold
 from .statements import Statements, models, parameter, update
 
-KINDS: dict[KeyKind, str] = {
-    KeyKind.CONTACTLESS_CARD: "Contactless Card",
-    KeyKind.USB_KEY: "USB security key",
-    KeyKind.PASSKEY: "Passkey on phone or computer",
-}
-
 MAX_NAME = 64
 LIVING = (KeyState.PENDING, KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET)
 

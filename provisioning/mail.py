@@ -234,8 +234,10 @@ def _sender(settings: Settings) -> Address:
 
 
 def _refused(what: str, code: int, reply: bytes | str, *, quote: bool) -> KeywrightError:
-    text = f"The mail server refused the {what}: {_reply(code, reply, quote=quote)}"
-    return MailPermanent(text) if code >= 500 else MailTemporary(text)
+    said = _reply(code, reply, quote=quote)
+    if code >= 500:
+        return MailPermanent(f"The mail server refused the {what}: {said}")
+    return MailTemporary(f"The mail server refused the {what}: {said}")
 
 
 def _reply(code: int, reply: bytes | str, *, quote: bool) -> str:

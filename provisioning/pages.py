@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import errors
 from .db import RETRY_AFTER, will_pass
+from .error_words import told
 from .logs import kind_and_place
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ _STATUS: dict[type[errors.KeywrightError], int] = {
 
 def register(app: Flask) -> None:
     """Hang the handlers on the app; doors with a form of their own have theirs before these."""
+    app.jinja_env.filters["told"] = told
     app.register_error_handler(errors.KeywrightError, _core)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
@@ -79,6 +81,7 @@ def _answer(
     status: int, sentence: str | None, headers: dict[str, str] | None = None
 ) -> ResponseReturnValue:
     kept = {n: v for n, v in (headers or {}).items() if n in ("Allow", "Retry-After")}
+    sentence = told(sentence) if sentence else None
     if wants_json():
         return jsonify(error=sentence or _("That did not work.")), status, kept
     page = render_template("errors/error.html", status=status, sentence=sentence)

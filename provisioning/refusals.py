@@ -64,8 +64,6 @@ class Refusal(StrEnum):
     SIGN_COUNT_REGRESSED = "sign_count_regressed"
 
 
-_UNPROVEN = "This key cannot prove which model it is."
-
 SENTENCES: dict[Refusal, str] = {
     Refusal.MALFORMED: "The answer of the key could not be read.",
     Refusal.NO_CHALLENGE: "This was answered already, or never asked here. Start again.",
@@ -85,8 +83,8 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.ALGORITHM_NOT_ALLOWED: "The key uses a kind of signature that is not allowed here.",
     Refusal.BACKUP_ELIGIBLE: "This is a passkey that can be copied to other devices; "
     "a key that stays in one device is needed.",
-    Refusal.ATTESTATION_MISSING: _UNPROVEN,
-    Refusal.ATTESTATION_SELF: _UNPROVEN,
+    Refusal.ATTESTATION_MISSING: "This key cannot prove which model it is.",
+    Refusal.ATTESTATION_SELF: "This key cannot prove which model it is.",
     Refusal.ATTESTATION_FORMAT: "This key proves its model in a way that is not accepted here.",
     Refusal.ATTESTATION_SIGNATURE: "The proof of this key's model is forged or damaged.",
     Refusal.ATTESTATION_CERTIFICATE: "The certificate of this key's model cannot be used.",

@@ -16,6 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from .. import headers, times
 from ..app import TEMPLATES
+from ..error_words import told
 from .desk import WebDesk
 from .mailbox import Mailbox
 
@@ -57,6 +58,7 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
     Babel(app)
     CSRFProtect(app)
     times.register(app)
+    app.jinja_env.filters["told"] = told
 
     app.jinja_env.globals.update(
         logo_url=lambda: url_for("static", filename="logo.svg"), accent_url=lambda: ""
