@@ -205,7 +205,8 @@ def test_hostile_words_are_refused_or_kept_as_words(
     for field in PAGES[url]:
         version = version_on(panel.get(url).text)
         answer = panel.post(url, {**PAGES[url], "version": version, field: hostile})
-        assert answer.status_code in (200, 303)
+        # A NUL is refused for all pages at once, before any form.
+        assert answer.status_code in ((400,) if hostile == "\x00" else (200, 303))
         assert "<script>alert" not in answer.text
         if answer.status_code == 200:
             assert 'class="field-error"' in answer.text
