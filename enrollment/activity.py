@@ -5,68 +5,158 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import audit_pages, directory
+from provisioning import audit, audit_check, audit_pages, directory, spreadsheet, times
+from provisioning.audit import Event
+from provisioning.audit_pages import Wanted
+from provisioning.clock import DAY
+from provisioning.db import transaction
 from provisioning.models import AuditEvent
 
-from . import timeline
+from . import timeline, web
 from .web import panel_page
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
+
+_NAMES = ("q", "kind", "by", "person", "from", "to")
 
 
 @blueprint.get("", endpoint="activity")
 @panel_page()
 def activity() -> ResponseReturnValue:
     """Show a page of the log by the URL's filters."""
-    search, kind = request.args.get("q", "").strip()[:100], request.args.get("kind", "")
-    after = request.args.get("after", 0, type=int) or 0
-    person_id = request.args.get("person", "")
-    person = directory.get_user(person_id) if person_id else None
-    rows, more = audit_pages.page(search=search, kind=kind, person=person, after=after)
-    here = {"q": search, "kind": kind, "person": person_id}
+    here = _filters()
+    wanted = _wanted(here)
+    rows, more = audit_pages.page(wanted)
+    given = {name: value for name, value in here.items() if name != "after"}
     return render_template(
         "panel/activity.html",
         rows=[_row(row) for row in rows],
         kinds=timeline.kinds(),
-        kind_filter=kind,
-        search_text=search,
-        chain=None,
-        export_url=None,
-        list_url=_list({"person": person_id}),
+        kind_filter=here["kind"],
+        actors=list(_actors().items()),
+        actor_filter=here["by"],
+        from_filter=here["from"],
+        to_filter=here["to"],
+        search_text=here["q"],
+        chain=_chain(),
+        export_url=_list(given, "activity.export"),
+        list_url=_list({"person": here["person"]}),
         pager={
             "shown": _("%(some)s shown", some=len(rows)),
-            "first_url": _list(here) if after else None,
+            "first_url": _list(given) if wanted.after else None,
             "previous_url": None,
-            "next_url": _list({**here, "after": rows[-1].id}) if more else None,
+            "next_url": _list({**given, "after": rows[-1].id}) if more else None,
         },
         total=audit_pages.count(),
-        person=person.display_name if person is not None else None,
+        person=wanted.person.display_name if wanted.person is not None else None,
+        person_id=here["person"],
+        all_url=url_for(".activity"),
     )
+
+
+@blueprint.get("/export.csv")
+@panel_page(step_up=True)
+def export() -> ResponseReturnValue:
+    """Stream the filtered log as CSV; that somebody took it along is in the log as well."""
+    here = _filters()
+    wanted = _wanted(here)
+    with transaction():
+        filters = {name: value for name, value in here.items() if value}
+        audit.record(web.actor(), Event.LOG_EXPORTED, filters=filters)
+    header = ("line", "at", "event", "by", "actor", "person", "userName", "detail")
+    lines = spreadsheet.lines(header, map(_cells, audit_pages.export(wanted)))
+    response = Response(stream_with_context(lines), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="activity.csv"'
+    return response
+
+
+def _filters() -> dict[str, str]:
+    given = {name: request.args.get(name, "").strip()[:100] for name in _NAMES}
+    given["after"] = str(request.args.get("after", 0, type=int) or "")
+    for name in ("from", "to"):
+        given[name] = given[name] if _day(given[name]) is not None else ""
+    return given
+
+
+def _wanted(given: dict[str, str]) -> Wanted:
+    since, until = _day(given["from"]), _day(given["to"])
+    return Wanted(
+        search=given["q"],
+        kind=given["kind"],
+        by=given["by"] if given["by"] in _actors() else "",
+        person=directory.get_user(given["person"]) if given["person"] else None,
+        since=since,
+        until=until + DAY if until is not None else None,
+        after=int(given["after"] or 0),
+    )
+
+
+def _day(text: str) -> int | None:
+    """Return the beginning of a day in ms, UTC as every time on these pages, or None."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+
+def _chain() -> dict[str, object] | None:
+    standing = audit_check.standing()
+    if standing is None:
+        return None
+    checked = times.exact(standing.checked_at) if standing.checked_at else ""
+    words = _("%(rows)s lines, last walked through %(when)s.", rows=standing.rows, when=checked)
+    return {"whole": standing.whole, "sentence": words if standing.whole else standing.sentence}
+
+
+def _actors() -> dict[str, str]:
+    return {
+        "account": _("admin"),
+        "connection": _("directory"),
+        "station": _("reader"),
+        "user": _("user"),
+        "system": _("Keywright itself"),
+        "cli": _("command line"),
+    }
+
+
+def _kind_of_actor(row: AuditEvent) -> str:
+    if row.actor_kind == "system":
+        return ""  # its name says it
+    return _actors().get(row.actor_kind, row.actor_kind)
+
+
+def _cells(row: AuditEvent) -> list[object]:
+    person = row.user
+    return [
+        row.id,
+        times.iso(row.at),
+        row.event,
+        row.actor_kind,
+        row.actor_name,
+        person.display_name if person is not None else "",
+        person.user_name if person is not None else "",
+        row.detail,
+    ]
 
 
 def _row(row: AuditEvent) -> dict[str, object]:
     text, icon, tone = timeline.words_of(row)
     person = row.user
     here = person is not None and person.deleted_at is None
-    kinds = {
-        "account": _("admin"),
-        "connection": _("directory"),
-        "station": _("reader"),
-        "system": "",
-        "cli": _("command line"),
-        "user": _("user"),
-    }
     return {
         "at": row.at,
         "text": text,
         "actor": row.actor_name,
-        "actor_kind": kinds.get(row.actor_kind, row.actor_kind),
+        "actor_kind": _kind_of_actor(row),
         "person": person.display_name if person is not None else None,
         "person_url": url_for("users.user", user_id=person.resource_id)
         if person is not None and here
@@ -85,5 +175,6 @@ def _facts(detail: dict[str, object]) -> list[tuple[str, str]]:
     ]
 
 
-def _list(filters: dict[str, Any]) -> str:
-    return url_for("activity.activity", **{name: value for name, value in filters.items() if value})
+def _list(filters: Mapping[str, object], endpoint: str = "activity.activity") -> str:
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value}
+    return url_for(endpoint, **given)

@@ -5,36 +5,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning.key_pages import Line, Wanted
-from provisioning.lifecycle import KeyState
+from provisioning import spreadsheet, times
+from provisioning.key_pages import Exported, Line, Wanted
+from provisioning.lifecycle import KeyKind, KeyState
 
 
 def wanted(args: MultiDict[str, str]) -> Wanted:
     """Read the filters of a URL; what it does not know means all."""
-    state = args.get("state", "")
+    state, kind = args.get("state", ""), args.get("kind", "")
     return Wanted(
         state=KeyState(state) if state in set(KeyState) and state != KeyState.DRAFT else None,
         model=args.get("model", "")[:200],
+        kind=KeyKind(kind) if kind in set(KeyKind) else None,
         search=args.get("q", "").strip()[:100],
         after=args.get("after", 0, type=int) or 0,
     )
 
 
-def address(shown: Wanted, **changes: str | int | None) -> str:
+def address(shown: Wanted, endpoint: str = "keys.keys", **changes: str | int | None) -> str:
     """Return the list's URL with these filters."""
     given: dict[str, Any] = {
         "q": shown.search,
         "state": shown.state,
         "model": shown.model,
+        "kind": shown.kind,
         **changes,
     }
-    return url_for("keys.keys", **{name: value for name, value in given.items() if value})
+    return url_for(endpoint, **{name: value for name, value in given.items() if value})
 
 
 def tabs(shown: Wanted, counts: dict[KeyState, int]) -> list[dict[str, object]]:
@@ -85,3 +89,32 @@ def pager(shown: Wanted, lines: list[Line], more: bool) -> dict[str, object]:
         "previous_url": None,
         "next_url": address(shown, after=lines[-1].row) if more else None,
     }
+
+
+def as_csv(lines: Iterable[Exported]) -> Iterator[str]:
+    """Write keys as CSV, in pieces."""
+    header = ["key", "device", "state", "reason", "model", "aaguid", "attestation", "person"]
+    header += ["userName", "assigned", "activated", "confirmed", "revoked", "lastUsed"]
+    return spreadsheet.lines(header, map(_cells, lines))
+
+
+def _cells(line: Exported) -> list[object]:
+    moments = (
+        line.created_at,
+        line.activated_at,
+        line.confirmed_at,
+        line.revoked_at,
+        line.last_used_at,
+    )
+    return [
+        line.name,
+        line.kind,
+        line.state,
+        line.reason or "",
+        line.model or "",
+        line.aaguid or "",
+        line.attestation or "",
+        line.person,
+        line.user_name,
+        *(times.iso(at) if at else "" for at in moments),
+    ]

@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -19,7 +28,7 @@ from provisioning.models import SecurityKey, User
 from provisioning.services import services
 
 from . import key_table, web
-from .forms import NameForm, TermForm
+from .forms import NameForm, TermForm, kinds
 from .web import panel_page
 
 blueprint = Blueprint("keys", __name__, url_prefix="/keys")
@@ -39,12 +48,25 @@ def all_keys() -> ResponseReturnValue:
         models=key_pages.models(),
         model_filter=wanted.model,
         state_filter=wanted.state,
+        kinds=list(kinds().items()),
+        kind_filter=wanted.kind,
+        export_url=key_table.address(wanted, "keys.export"),
         search_text=wanted.search,
         list_url=url_for(".keys"),
         pager=key_table.pager(wanted, lines, more),
         total=sum(counts.values()),
         whose_url=url_for("whose.choose") if web.may(Role.OPERATOR) else None,
     )
+
+
+@blueprint.get("/export.csv")
+@panel_page()
+def export() -> ResponseReturnValue:
+    """Stream the whole filtered list as CSV."""
+    lines = key_pages.export(key_table.wanted(request.args))
+    response = Response(stream_with_context(key_table.as_csv(lines)), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="security-keys.csv"'
+    return response
 
 
 @blueprint.post("/<key_id>/suspend")

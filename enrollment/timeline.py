@@ -171,6 +171,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "check",
         "",
     ),
+    Event.LOG_EXPORTED: (_l("The log was exported"), "download", "warn"),
     Event.OWNER_LINK_MADE: (_l("Owner link made at the command line"), "terminal", "warn"),
     Event.SETTINGS_CHANGED: (_l("Settings changed: %(names)s"), "settings", ""),
     Event.ACCOUNT_CREATED: (_l("Panel account %(account)s made (%(role)s)"), "circle-user", ""),

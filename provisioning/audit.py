@@ -20,12 +20,12 @@ from typing import Self
 import orjson
 
 from .clock import now_ms
-from .db import Gathered, database
+from .db import Gathered, database, tuples
 from .errors import InvalidValue
 from .models import AuditEvent, AuditHead, SecurityKey, User
 from .statements import Statements, parameter, rows_of
 
-_START = b"\0" * 32
+START = b"\0" * 32  # what the first line's MAC covers
 
 
 @unique
@@ -109,6 +109,7 @@ class Event(StrEnum):
     CONFLICT_REOPENED = "conflict.reopened"
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
+    LOG_EXPORTED = "log.exported"
     OWNER_LINK_MADE = "owner_link.made"
     SETTINGS_CHANGED = "settings.changed"
     ACCOUNT_CREATED = "account.created"
@@ -144,6 +145,7 @@ Content = tuple[object, ...]
 
 # What a row's MAC covers, in this order, as JSON.
 _COVERED = ("at", "actor_kind", "actor_id", "actor_name", "event", "user_id", "key_id", "detail")
+_WALK = 1_000  # lines read at once
 _AT_ONCE = 100  # lines in one statement: databases limit the number of its parameters
 
 _process_key: list[bytes] = []
@@ -200,7 +202,7 @@ def _head() -> tuple[int, int, bytes]:
     """Return the head's row id, the number of rows, and the MAC that the next one covers."""
     found = _HEAD.rows((bool(database.for_update),), ())
     if not found:
-        return AuditHead.create(rows=0, mac=_START).id, 0, _START
+        return AuditHead.create(rows=0, mac=START).id, 0, START
     head_id, rows, mac = found[0]
     return head_id, rows, bytes(mac)
 
@@ -264,20 +266,43 @@ class Verdict:
 def head() -> Anchor:
     """Return where the log stands now."""
     row = AuditHead.select().first()
-    return Anchor(row.rows, bytes(row.mac)) if row is not None else Anchor(0, _START)
+    return Anchor(row.rows, bytes(row.mac)) if row is not None else Anchor(0, START)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as the chain sees it."""
+
+    id: int
+    content: Content
+    mac: bytes
+
+
+def lines_after(row: int, size: int) -> list[Line]:
+    """Return lines in the order of the chain, those past line `row`."""
+    columns = (getattr(AuditEvent, name) for name in _COVERED)
+    query = AuditEvent.select(AuditEvent.id, *columns, AuditEvent.mac).where(AuditEvent.id > row)
+    found = tuples(query.order_by(AuditEvent.id).limit(size))
+    return [Line(one[0], one[1:-1], bytes(one[-1])) for one in found]
+
+
+def mac_of(previous: bytes, content: Content) -> bytes:
+    """Return the MAC that a line must have after one with the MAC `previous`."""
+    return _mac(previous, content)
 
 
 def verify(anchor: Anchor | None = None) -> Verdict:
     """Walk the chain; compare it with its head, and with an anchor if there is one."""
-    previous, count = _START, 0
-    for row in AuditEvent.select().order_by(AuditEvent.id).iterator():
-        count += 1
-        content = tuple(getattr(row, name) for name in _COVERED)
-        if not hmac.compare_digest(bytes(row.mac), _mac(previous, content)):
-            return Verdict(count, row.id, f"row {row.id} or the one before it was changed")
-        previous = bytes(row.mac)
-        if anchor is not None and count == anchor.rows and previous != anchor.mac:
-            return Verdict(count, row.id, f"row {row.id} is not the one that was anchored")
+    previous, count, row = START, 0, 0
+    while lines := lines_after(row, _WALK):
+        for line in lines:
+            count += 1
+            row = line.id
+            if not hmac.compare_digest(line.mac, _mac(previous, line.content)):
+                return Verdict(count, row, f"row {row} or the one before it was changed")
+            previous = line.mac
+            if anchor is not None and count == anchor.rows and previous != anchor.mac:
+                return Verdict(count, row, f"row {row} is not the one that was anchored")
     wanted = max(head().rows, anchor.rows if anchor is not None else 0)
     if count != wanted or previous != head().mac:
         return Verdict(count, None, f"the log ends after {count} of {wanted} rows")

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from peewee import JOIN, Expression
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from peewee import JOIN, Expression, fn
 
 from . import people
 from .audit import CLI, SYSTEM
@@ -21,33 +24,81 @@ def count() -> int:
     return int(head.rows) if head is not None else 0
 
 
-def page(
-    *,
-    search: str = "",
-    kind: str = "",
-    person: User | None = None,
-    after: int = 0,
-    size: int = PAGE,
-) -> tuple[list[AuditEvent], bool]:
-    """Return a page and whether older rows follow; `after` is the row id before it.
+@dataclass(frozen=True)
+class Wanted:
+    """What a page or an export shows.
 
-    `kind` is an event's first word ("key"); a search finds beginnings of an actor's and of a
-    person's name.
+    `kind` is an event's first word ("key"), `by` a kind of actor. A search finds beginnings of an
+    actor's and of a person's name. `since` and `until` in ms, the latter excluded; `after` is the
+    row id before the page.
     """
+
+    search: str = ""
+    kind: str = ""
+    by: str = ""
+    person: User | None = None
+    since: int | None = None
+    until: int | None = None
+    after: int = 0
+
+
+def page(wanted: Wanted, size: int = PAGE) -> tuple[list[AuditEvent], bool]:
+    """Return a page, the newest first, and whether older rows follow."""
     query = AuditEvent.select(AuditEvent, User).join(User, JOIN.LEFT_OUTER)
-    if kind:
-        query = query.where((AuditEvent.event >= kind + ".") & (AuditEvent.event < kind + "/"))
-    if person is not None:
-        query = query.where(AuditEvent.user == person)
-    if search.strip():
-        whose = _whose(search.strip())
+    if wanted.kind:
+        first, last = wanted.kind + ".", wanted.kind + "/"
+        query = query.where((AuditEvent.event >= first) & (AuditEvent.event < last))
+    if wanted.by:
+        query = query.where(AuditEvent.actor_kind == wanted.by)
+    if wanted.person is not None:
+        query = query.where(AuditEvent.user == wanted.person)
+    if wanted.search.strip():
+        whose = _whose(wanted.search.strip())
         if whose is None:
             return [], False
         query = query.where(whose)
-    if after:
-        query = query.where(AuditEvent.id < after)
+    if wanted.since is not None:
+        query = query.where(AuditEvent.id >= _first_at(wanted.since))
+    if wanted.until is not None:
+        query = query.where(AuditEvent.id < _first_at(wanted.until))
+    if wanted.after:
+        query = query.where(AuditEvent.id < wanted.after)
     rows = list(query.order_by(AuditEvent.id.desc()).limit(size + 1))
     return rows[:size], len(rows) > size
+
+
+def export(wanted: Wanted) -> Iterator[AuditEvent]:
+    """Stream every line that the filters let through, the newest first."""
+    after = wanted.after
+    while True:
+        rows, more = page(replace(wanted, after=after), 500)
+        yield from rows
+        if not more:
+            return
+        after = rows[-1].id
+
+
+def _first_at(moment: int) -> int:
+    """Return the id of the first line at or after a moment, or one past the last.
+
+    Lines are numbered in the order of time, so halving finds it; an index of times would have to
+    be written with every change of anything.
+    """
+    newest = AuditEvent.select(fn.MAX(AuditEvent.id)).scalar() or 0
+    low, high = 1, newest + 1
+    while low < high:
+        middle = (low + high) // 2
+        line = (
+            AuditEvent.select(AuditEvent.id, AuditEvent.at)
+            .where(AuditEvent.id >= middle)
+            .order_by(AuditEvent.id)
+            .first()
+        )
+        if line is None or line.at >= moment:
+            high = middle
+        else:
+            low = line.id + 1
+    return low
 
 
 def _whose(search: str) -> Expression | None:

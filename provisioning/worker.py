@@ -20,9 +20,9 @@ import structlog
 from flask import Flask
 from peewee import PeeweeException
 
-from . import audit, deliveries, live_settings, mail, outbox, streams, tasks
+from . import audit, audit_check, deliveries, live_settings, mail, outbox, streams, tasks
 from .audit import Event
-from .clock import HOUR, MINUTE, now_ms
+from .clock import HOUR, MINUTE, SECOND, now_ms
 from .db import database, transaction
 from .lifecycle import LinkState
 from .logs import kind_and_place
@@ -61,6 +61,7 @@ class Worker:
         self._hooks = (
             Hook("expire_mail", MINUTE, expire_mail),
             Hook("sweep", 10 * MINUTE, sweep),
+            Hook("check_log", 10 * SECOND, audit_check.advance),
             Hook("forget_old_tasks", HOUR, tasks.forget_old),
             Hook("forget_old_events", HOUR, streams.forget_old),
             *hooks,

@@ -369,7 +369,12 @@ class SecurityKey(Row):
     last_used_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("user", "state"), False), (("state", "id"), False), (("model", "id"), False))
+        indexes = (
+            (("user", "state"), False),
+            (("state", "id"), False),
+            (("model", "id"), False),
+            (("kind", "id"), False),
+        )
 
 
 SecurityKey.add_index(

@@ -42,6 +42,7 @@ class SecurityKey(Row):
             (("user", "state"), False),
             (("state", "id"), False),
             (("model", "id"), False),
+            (("kind", "id"), False),
         )
 
 

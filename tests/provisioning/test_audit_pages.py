@@ -7,6 +7,7 @@ import pytest
 
 from provisioning import audit, audit_pages
 from provisioning.audit import CLI, SYSTEM, Actor, Event
+from provisioning.audit_pages import Wanted
 from provisioning.db import transaction
 from provisioning.models import PanelAccount, User
 from provisioning.services import Services
@@ -21,7 +22,7 @@ def note(actor: Actor, user: User | None = None, times: int = 1) -> None:
 
 
 def found(search: str) -> list[tuple[str, str | None]]:
-    rows, _more = audit_pages.page(search=search)
+    rows, _more = audit_pages.page(Wanted(search=search))
     return [(row.actor_name, row.user.display_name if row.user else None) for row in rows]
 
 
@@ -53,6 +54,6 @@ def test_a_page_asks_the_same_whoever_is_on_it(services: Services) -> None:
     for one in people:
         note(CLI, one)
     with counted() as statements:
-        rows, _ = audit_pages.page()
+        rows, _ = audit_pages.page(Wanted())
         assert {row.user.display_name for row in rows} == {"Ada Lovelace"}
     assert len(statements) == 1
