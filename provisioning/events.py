@@ -97,12 +97,11 @@ def note_move(row: User | Group, old: int | None, new: int | None) -> None:
 
 
 def answer(connection: int, txn: str, type_: str, subject: str, outcome: Document) -> None:
-    """Tell a connection's streams what became of a request, in the caller's transaction."""
+    """Tell a connection's streams what became of a request, behind what it has changed."""
     content = json.dumps({"outcome": dict(outcome)}, ensure_ascii=False)
-    _insert(
-        (stream, uuid.uuid4().hex, txn, Kind.ANSWERED, type_, subject, None, None, content)
-        for stream, _detail in _STREAMS.rows((), (connection,))
-    )
+    for stream, _detail in _STREAMS.rows((), (connection,)):
+        jti = uuid.uuid4().hex
+        _ANSWERS.add((stream, jti, txn, Kind.ANSWERED, type_, subject, None, None, content))
 
 
 def is_heard(connection: int) -> bool:
@@ -206,6 +205,7 @@ _COLUMNS = (
     "at",
 )
 _CHANGES = Gathered(_write)
+_ANSWERS: Gathered[tuple[object, ...]] = Gathered(_insert)
 _ADD = Statements(lambda count: rows_of(StreamEvent, _COLUMNS, count))
 _HEARD = Statements(
     lambda: EventStream.select(EventStream.connection).where(EventStream.state == "active")

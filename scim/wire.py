@@ -97,11 +97,11 @@ class Reply:
     def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Send it in the media type asked for; OneLogin asks for application/json."""
         headers = [*self.headers.items(), *_ALWAYS]
-        if self.status not in (202, 204, 304):
-            headers += [
-                ("Content-Type", self.media_type or _media_type(request.header("ACCEPT"))),
-                ("Content-Length", str(len(self.body))),
-            ]
+        if self.body:
+            media_type = self.media_type or _media_type(request.header("ACCEPT"))
+            headers.append(("Content-Type", media_type))
+        if self.status not in (204, 304):
+            headers.append(("Content-Length", str(len(self.body))))
         start_response(_STATUS[self.status], headers)
         return () if request.method == "HEAD" else (self.body,)
 

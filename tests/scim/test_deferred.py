@@ -79,6 +79,7 @@ def test_a_request_is_accepted_done_later_and_each_operation_told(
         {"method": "DELETE", "path": path},
     )  # fmt: skip
     assert (answer.status_code, answer.data) == (202, b"")
+    assert (answer.headers["Content-Length"], "Content-Type" in answer.headers) == ("0", False)
     txn = answer.headers["Set-Txn"]
     assert answer.headers["Preference-Applied"] == "respond-async"
     assert answer.headers["Location"].endswith(f"/scim/v2/Bulk/{txn}")
@@ -252,6 +253,15 @@ def test_names_that_others_hold_are_conflicts_here_too(
     send(directory, post("Ada"))
     tasks.work(services)
     assert Conflict.get().connection_id == directory.connection.id
+
+
+def test_what_a_request_changed_is_told_before_its_outcome(
+    services: Services, directory: Directory, stream: EventStream
+) -> None:
+    send(directory, post("ada"))
+    tasks.work(services)
+    kinds = [next(iter(what(claims))) for claims in told(directory, stream)]
+    assert kinds == ["prov:create:notice", "misc:asyncresp"]
 
 
 def test_the_audit_log_names_the_directory(
