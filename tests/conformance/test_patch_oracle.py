@@ -119,7 +119,9 @@ def _on_lists(draw: st.DrawFn) -> dict[str, Any]:
             one = f'type eq "{draw(_type)}" and value eq {json.dumps(draw(value))}'
             return _op(draw(_write), f"{name}[{one}].primary", True)
         case _:
-            return _op("replace", path, draw(_element(value)))
+            element = draw(_element(value))
+            element.pop("primary", None)  # the filter may select several
+            return _op("replace", path, element)
 
 
 _whole_value = st.fixed_dictionaries(
@@ -248,8 +250,10 @@ def twins(document: dict[str, Any]) -> bool:
         if isinstance(elements, list):
             names = [
                 (fold(each["value"]), fold(each.get("type", "")))
+                if "value" in each
+                else repr_of({part: one for part, one in each.items() if part != "primary"})
                 for each in elements
-                if isinstance(each, dict) and "value" in each
+                if isinstance(each, dict)
             ]
             if len(names) != len(set(names)):
                 return True
