@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from peewee import EXCLUDED
@@ -44,6 +45,12 @@ class Caller:
             raise Forbidden("This connection may only read.")
         if scope == "users" and type_ is not USER:
             raise Forbidden("This connection may write users only.")
+
+    def pass_over(self, types: Sequence[ResourceType], names: Iterable[str]) -> None:
+        """Note which of the names that shape an answer none of the types has (R9)."""
+        for name in names:
+            if not any(type_.resolve(name) or type_.knows(name) for type_ in types):
+                self.dialect.note_unknown(name)
 
     def note_unknown(self) -> None:
         """Count what no schema knows, by name (R9), in the caller's transaction.

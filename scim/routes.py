@@ -41,7 +41,7 @@ from .errors import (
     describe,
     describe_http,
 )
-from .listing import answer, from_parameters, from_search, list_response, names
+from .listing import Listing, answer, from_parameters, from_search, list_response, names
 from .projection import Projection, projection
 from .resource_types import ALL, GROUP
 from .resources import Resource, render
@@ -177,14 +177,28 @@ def _one(request: Request, caller: Caller, type_: ResourceType, resource_id: str
 
 def _list(request: Request, caller: Caller, types: Sequence[ResourceType]) -> Reply:
     try:
-        return Reply(body=answer(caller, types, from_parameters(request.args)))
+        return _answer(caller, types, from_parameters(request.args))
     except SecretFilter as error:
         raise Sensitive("A password does not belong in an address, which is logged.") from error
 
 
 def _search(request: Request, caller: Caller, types: Sequence[ResourceType]) -> Reply:
     request.allow("POST")
-    return Reply(body=answer(caller, types, from_search(request.body(json_body.MEBIBYTE))))
+    return _answer(caller, types, from_search(request.body(json_body.MEBIBYTE)))
+
+
+def _answer(caller: Caller, types: Sequence[ResourceType], listing: Listing) -> Reply:
+    caller.pass_over(types, (*listing.attributes, *listing.excluded))
+    reply = Reply(body=answer(caller, types, listing))
+    _count_unknown(caller)
+    return reply
+
+
+def _count_unknown(caller: Caller) -> None:
+    """Count what a reader asks for and no schema knows; nearly nobody does."""
+    if caller.dialect.unknown:
+        with transaction():
+            caller.note_unknown()
 
 
 def _root(request: Request, caller: Caller) -> Reply:
@@ -193,11 +207,12 @@ def _root(request: Request, caller: Caller) -> Reply:
 
 
 def _get(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
-    shape = _projection(request, type_)
+    shape = _projection(request, caller, type_)
     row = rows.find(type_, caller.connection, resource_id)
     if row is None:
         raise NothingThere(f"There is no {type_.name} {resource_id}.")
     resource = render(type_, [row], shape, caller.connection, caller.base)[0]
+    _count_unknown(caller)
     seen = request.header("IF_NONE_MATCH")
     if seen is not None and _seen(seen, resource.version):
         return Reply(304, headers={"ETag": resource.version})
@@ -217,7 +232,7 @@ def _seen(header: str, version: str) -> bool:
 def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     verbs = _writable(type_)
     caller.check_may_write(type_)
-    shape, body = _projection(request, type_), request.body(verbs.body_limit)
+    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     with transaction():
         row = verbs.create(caller, body)
         caller.note_unknown()
@@ -228,7 +243,7 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
 def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = _writable(type_)
     caller.check_may_write(type_)
-    shape, body = _projection(request, type_), request.body(verbs.body_limit)
+    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
     quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
     with transaction():
@@ -365,10 +380,11 @@ _OPEN: dict[str, Callable[[Door], Reply]] = {
 # --- replies ---------------------------------------------------------------------------------
 
 
-def _projection(request: Request, type_: ResourceType) -> Projection:
-    return projection(
-        type_, names(request.args.get("attributes")), names(request.args.get("excludedAttributes"))
-    )
+def _projection(request: Request, caller: Caller, type_: ResourceType) -> Projection:
+    attributes = names(request.args.get("attributes"))
+    excluded = names(request.args.get("excludedAttributes"))
+    caller.pass_over([type_], (*attributes, *excluded))
+    return projection(type_, attributes, excluded)
 
 
 def _resource(resource: Resource, status: int = 200) -> Reply:

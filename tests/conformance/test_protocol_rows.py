@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import scim.routes
-from provisioning.models import Group, User
+from provisioning.models import Group, UnknownAttribute, User
 from scim.bulk import MAX_OPERATIONS, REQUEST_URN
 from scim.resource_types import ENTERPRISE_USER
 from tests.scim.pushing import GROUP, PATCH_OP, USER, Directory
@@ -628,3 +628,48 @@ def test_each_status_has_its_cause(app: Flask, directory: Directory) -> None:
         (204, directory("DELETE", path)),
     ):
         assert answer.status_code == status, answer.text
+
+
+@pytest.mark.req("R9")
+def test_no_way_loses_an_attribute_in_silence(directory: Directory) -> None:
+    """What no schema knows is counted by its name, whatever brings it."""
+    ann = directory.user("ann", inPost=1, name={"inPart": 1}, **{ENTERPRISE_USER: {"inMore": 1}})
+    path = f"/Users/{ann['id']}"
+    body_of(directory("PUT", path, {"schemas": [USER], "userName": "ann", "inPut": None}))
+    body_of(
+        directory.patch(
+            path,
+            {"op": "add", "value": {"inPatch": 1, f"{ENTERPRISE_USER}:inPath": 1}},
+            {"op": "add", "path": "urn:example:Custom:2.0:User:inUrn", "value": 1},
+            {"op": "add", "path": "emails", "value": [{"value": "a@x", "inElement": 1}]},
+        )
+    )
+    directory.group("Staff", inGroup=1)
+    body_of(bulk(directory, post("/Users", "b", userName="bob", inBulk=1)))
+    for query in (
+        f"{path}?attributes=inGet",
+        "/Users?excludedAttributes=inList",
+        "/?attributes=inAll",
+    ):
+        get(directory, query)
+    body_of(directory("POST", "/.search", {"attributes": ["inSearch", "userName", USER]}))
+    seen = {row.name: row.seen for row in UnknownAttribute.select()}
+    assert seen == dict.fromkeys(
+        [
+            "inPost",
+            "name.inPart",
+            f"{ENTERPRISE_USER}:inMore",
+            "inPut",
+            "inPatch",
+            f"{ENTERPRISE_USER}:inPath",
+            "urn:example:Custom:2.0:User:inUrn",
+            "emails.inElement",
+            "inGroup",
+            "inBulk",
+            "inGet",
+            "inList",
+            "inAll",
+            "inSearch",
+        ],
+        1,
+    )
