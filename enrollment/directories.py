@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import conflicts, tokens, traces
+from provisioning import conflicts, tally, tokens, traces
 from provisioning.access import Role
 from provisioning.clock import now_ms
 from provisioning.db import transaction
 from provisioning.errors import InvalidValue, Taken
-from provisioning.models import Connection, Group, User
+from provisioning.models import Connection
 from provisioning.models.directories import FILES
-from provisioning.tally import living
 
 from . import directory_page, web
 from .directory_page import DAYS
@@ -67,26 +68,30 @@ def _page(form: ConnectionForm) -> ResponseReturnValue:
     every = every.order_by(Connection.retired_at.is_null(False), Connection.name)
     return render_template(
         "panel/directories.html",
-        rows=[_row(row) for row in every],
+        rows=_rows(list(every)),
         form=form if web.may(Role.OWNER) else None,
         new_url=url_for(".connect"),
     )
 
 
-def _row(connection: Connection) -> dict[str, object]:
-    day = traces.hours(connection)
-    ends = [token.expires_at for token in tokens.living(connection)]
-    return {
-        "name": connection.name,
-        "url": url_for("directory_page.page", connection_id=connection.id),
-        "state": directory_page.state_of(connection),
-        "scope": scope_words(connection.scope),
-        "last_seen_at": connection.last_seen_at,
-        "requests": sum(hour.requests for hour in day),
-        "errors": sum(hour.errors for hour in day),
-        "conflicts": conflicts.count(connection),
-        "users": living(User, connection.id),
-        "groups": living(Group, connection.id),
-        "token_ends_at": max(ends, default=None),
-        "soon": bool(ends) and max(ends) - now_ms() < directory_page.SOON,
-    }
+def _rows(every: Sequence[Connection]) -> list[dict[str, object]]:
+    """Look everything up at once, however many there are."""
+    ends, day, waiting = tokens.ends(), traces.last_day(), conflicts.counts()
+    there = tally.all_living()
+    return [
+        {
+            "name": each.name,
+            "url": url_for("directory_page.page", connection_id=each.id),
+            "state": directory_page.state_of(each, works=each.id in ends),
+            "scope": scope_words(each.scope),
+            "last_seen_at": each.last_seen_at,
+            "requests": day.get(each.id, (0, 0))[0],
+            "errors": day.get(each.id, (0, 0))[1],
+            "conflicts": waiting.get(each.id, 0),
+            "users": there.get((each.id, "User"), 0),
+            "groups": there.get((each.id, "Group"), 0),
+            "token_ends_at": ends.get(each.id),
+            "soon": each.id in ends and ends[each.id] - now_ms() < directory_page.SOON,
+        }
+        for each in every
+    ]

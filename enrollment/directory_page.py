@@ -133,7 +133,7 @@ def head(connection: Connection, current: str) -> dict[str, object]:
         "connection": {
             "id": connection.id,
             "name": connection.name,
-            "state": state_of(connection),
+            "state": state_of(connection, works=tokens.living(connection).exists()),
             "last_seen_at": connection.last_seen_at,
         },
         "tabs": tabs,
@@ -141,11 +141,14 @@ def head(connection: Connection, current: str) -> dict[str, object]:
     }
 
 
-def state_of(connection: Connection) -> str:
-    """Return a connection's state in a word: retired, no_token, waiting, silent or connected."""
+def state_of(connection: Connection, *, works: bool) -> str:
+    """Return a connection's state in a word: retired, no_token, waiting, silent or connected.
+
+    `works`: it has a token that lets it in.
+    """
     if connection.retired_at is not None:
         return "retired"
-    if not tokens.living(connection).exists():
+    if not works:
         return "no_token"
     if connection.last_seen_at is None:
         return "waiting"

@@ -183,11 +183,9 @@ def _delete(connection: Connection, held: Holdings) -> Ask:
 def _people(held: Holdings) -> str:
     return str(
         ngettext(
-            "%(n)s person stays as it is, %(active)s of them active, with %(keys)s working keys.",
-            "%(n)s people stay as they are, %(active)s of them active, with %(keys)s working keys.",
+            "%(n)s person stays as it is, keys and sign-ins too.",
+            "%(n)s people stay as they are, keys and sign-ins too.",
             held.users,
             n=f"{held.users:,}",
-            active=f"{held.active:,}",
-            keys=f"{held.keys:,}",
         )
     )

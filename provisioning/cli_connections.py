@@ -16,6 +16,7 @@ from .connections import PatchReply, Profile, Scope
 from .db import transaction
 from .errors import KeywrightError
 from .models import Connection, Group, User
+from .models.directories import FILES
 from .shell import data_option, open_installation, refusing
 from .times import iso
 
@@ -35,7 +36,7 @@ def connection() -> None:
 def list_all(data: Path) -> None:
     """List directories: name, rights, profile, users, groups, requests and errors of a day."""
     open_installation(data)
-    rows = list(Connection.select().order_by(Connection.name))
+    rows = list(Connection.select().where(Connection.profile != FILES).order_by(Connection.name))
     for row in rows:
         day = traces.hours(row)
         asked, refused = sum(h.requests for h in day), sum(h.errors for h in day)

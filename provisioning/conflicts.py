@@ -123,6 +123,16 @@ def count(connection: Connection) -> int:
     return int(query.scalar() or 0)
 
 
+def counts() -> dict[int, int]:
+    """Return the same for all connections that have some."""
+    rows = (
+        Conflict.select(Conflict.connection, fn.COUNT(Conflict.id))
+        .where(Conflict.dismissed_at.is_null())
+        .group_by(Conflict.connection)
+    )
+    return {number: int(waiting) for number, waiting in tuples(rows)}
+
+
 def page(
     connection: Connection, *, dismissed: bool = False, after: int = 0, size: int = 50
 ) -> tuple[list[Line], bool]:

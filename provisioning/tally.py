@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from peewee import fn
 
-from .db import Gathered
+from .db import Gathered, tuples
 from .models import Group, Tally, User
 from .statements import Statements, parameter
 
@@ -48,6 +48,14 @@ def _write(counts: Sequence[tuple[int, str, int]]) -> None:
 
 
 _COUNTS = Gathered(_write)
+
+
+def all_living() -> dict[tuple[int, str], int]:
+    """Return how many there are of each connection and kind (User, Group)."""
+    rows = Tally.select(Tally.connection, Tally.kind, Tally.living)
+    return {(connection, kind): int(count) for connection, kind, count in tuples(rows)}
+
+
 _ADD = Statements(
     lambda: Tally.insert(
         {

@@ -10,11 +10,12 @@ import hmac
 import re
 import secrets
 
-from peewee import ModelSelect
+from peewee import ModelSelect, fn
 
 from . import audit
 from .audit import Actor, Event
 from .clock import DAY, now_ms
+from .db import tuples
 from .errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from .models import Connection, Token
 from .models.directories import FILES
@@ -113,6 +114,16 @@ def living(connection: Connection) -> ModelSelect[Token]:
     return Token.select().where(
         Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
     )
+
+
+def ends() -> dict[int, int]:
+    """Return when the last token ends that works, by connection."""
+    last = (
+        Token.select(Token.connection, fn.MAX(Token.expires_at))
+        .where(Token.revoked_at.is_null(), Token.expires_at > now_ms())
+        .group_by(Token.connection)
+    )
+    return dict(tuples(last))
 
 
 def public_id(authorization: str | None) -> str | None:

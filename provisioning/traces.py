@@ -95,6 +95,19 @@ def hours(connection: Connection, count: int = 24) -> list[Hour]:
     return [Hour(at, *found.get(at, (0, 0))) for at in range(first, last + 1, HOUR)]
 
 
+def last_day() -> dict[int, tuple[int, int]]:
+    """Return requests and errors of the last 24 hours, by connection; a quiet one is left out."""
+    first = now_ms() // HOUR * HOUR - 23 * HOUR
+    rows = (
+        RequestHour.select(
+            RequestHour.connection, fn.SUM(RequestHour.requests), fn.SUM(RequestHour.errors)
+        )
+        .where(RequestHour.hour >= first)
+        .group_by(RequestHour.connection)
+    )
+    return {number: (int(asked), int(refused)) for number, asked, refused in tuples(rows)}
+
+
 def quirks(connection: Connection) -> list[QuirkUse]:
     """Return which leniencies a directory relied on, the most used first."""
     mine = QuirkUse.select().where(QuirkUse.connection == connection)

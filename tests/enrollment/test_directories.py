@@ -28,6 +28,7 @@ from provisioning.models import (
 from provisioning.recorder import EXTENSION
 from scim.quirks import Quirk
 from tests.fakes.panel import Panel, text_of
+from tests.fakes.queries import counted
 from tests.scim.pushing import Directory, connect
 
 TERMS = {
@@ -224,7 +225,7 @@ def test_retiring_and_deleting_say_what_follows_in_numbers(panel: Panel, entra: 
     entra.group("Staff")
     page = panel.see(address(entra, "/settings"))
     assert "Its only token is revoked" in page
-    assert "2 people stay as they are, 2 of them active, with 0 working keys." in page
+    assert "2 people stay as they are, keys and sign-ins too." in page
     panel.post(address(entra, "/retire"))
     assert entra("GET", "/Users").status_code == 401
     page = panel.see(address(entra, "/settings"))
@@ -281,3 +282,18 @@ def test_what_needs_a_hand_stands_above_all_else(
     page = panel.get(address(entra))
     assert "Many people have left at once." in text_of(page)
     assert f'href="/departures/{held.id}"' in page.text
+
+
+@pytest.mark.sqlite  # the statements are counted there
+def test_the_list_asks_as_often_for_many_as_for_one(
+    panel: Panel, app: Flask, entra: Directory
+) -> None:
+    with counted() as one:
+        panel.get("/directories")
+    for number in range(5):
+        connect(app, f"Branch {number}").user(f"u{number}")
+    app.extensions[EXTENSION].flush()
+    with counted() as many:
+        page = panel.see("/directories")
+    assert page.count("Connected") == 5
+    assert len(many) <= len(one) + 1
