@@ -8,22 +8,16 @@ The same key and the same checks as at a reader; no PIN of the server's, so none
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal
-
-from flask import Blueprint, Response, jsonify, redirect, render_template, url_for
+from flask import Blueprint, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import activations, assignment, attestation, audit, ceremony, keys, sign_in
+from provisioning import activations, assignment, audit, ceremony, keys
 from provisioning.audit import Event
 from provisioning.db import transaction
 from provisioning.errors import CeremonyRefused
-from provisioning.lifecycle import KeyKind
 from provisioning.services import services
-from provisioning.settings import AttestationRule
 
-from . import visit, web
-from .visit import Visit
+from . import browser_ceremony, visit, web
 
 PURPOSE = "activate"
 
@@ -52,20 +46,13 @@ def options() -> ResponseReturnValue:
     """Ask for a new credential, bound to this visit."""
     with transaction():
         here = visit.inside()
-        text = ceremony.registration_options(
-            sign_in.party(services()),
+        return browser_ceremony.options(
+            here.key,
             purpose=PURPOSE,
             binding=web.session_binding(here.session),
-            user_handle=bytes(here.key.user_handle),
             user_name=here.user.user_name,
-            display_name=here.user.display_name or here.user.user_name,
-            exclude=keys.credential_ids(here.user),
-            attachment=_attachment(KeyKind(here.key.kind)),
-            attestation=_conveyance(),
-            user=here.user,
-            key=here.key,
+            display_name=here.user.display_name,
         )
-    return Response(text, mimetype="application/json")
 
 
 @blueprint.post("/finish")
@@ -80,9 +67,7 @@ def finish() -> ResponseReturnValue:
     try:
         with transaction():
             here = visit.inside()
-            verified = ceremony.verify_registration(
-                response, taken, policy=_policy(here), party=sign_in.party(services())
-            )
+            verified = browser_ceremony.verify(here.key, response, taken)
             keys.register(here.key, verified, services().settings.rp_id, here.actor)
             assignment.complete_in_browser(here.key, here.activation, services(), here.actor)
     except CeremonyRefused as refused:
@@ -92,20 +77,3 @@ def finish() -> ResponseReturnValue:
             )
         raise
     return jsonify(location=url_for("activation.done"))
-
-
-def _policy(here: Visit) -> attestation.Policy:
-    policy = attestation.load_policy(services().settings)
-    # What a phone calls a passkey may live in more than one device: the admin chose that kind.
-    passkey = here.key.kind == KeyKind.PASSKEY
-    return replace(policy, device_bound=policy.device_bound and not passkey)
-
-
-def _attachment(kind: KeyKind) -> Literal["cross-platform"] | None:
-    # A passkey may be on this device or on a phone beside it: the browser asks which.
-    return None if kind is KeyKind.PASSKEY else "cross-platform"
-
-
-def _conveyance() -> Literal["direct", "none"]:
-    required = services().settings.attestation is AttestationRule.REQUIRED
-    return "direct" if required else "none"

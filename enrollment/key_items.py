@@ -227,6 +227,9 @@ def _actions(key: SecurityKey) -> list[Action]:
         offer("resend", _("Send a registration link"), "send")
     if state is KeyState.PENDING and card and not lacks_word:
         at_reader("assign", _("Assign Contactless Card"), "nfc")
+    if state is KeyState.PENDING and not card and not lacks_word:
+        url = url_for("key_browser.page", key_id=key.resource_id)
+        found.append(Action(_("Activate now as an admin"), url, "usb", link=True))
     if state is KeyState.SUSPENDED and officer:
         offer("resume", _("Resume"), "circle-play")
     if state is KeyState.NEEDS_RESET:

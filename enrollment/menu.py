@@ -130,6 +130,7 @@ _SECTION = {
     "wizard": "users",
     "wizard_card": "users",
     "key_reader": "users",
+    "key_browser": "users",
     "whose": "keys",
     "at_reader": "",
     "directory_guide": "directories",

@@ -47,7 +47,8 @@ def begin(row: WizardDraft, typed: Typed) -> ResponseReturnValue:
     typed.faults.pop(Step.SECURITY_KEY, None)
     typed.assign_at = 0
     form = wizard_forms.key_form(row, typed, services(), check=True)
-    if form.errors or form.method.data != "admin" or not form.assign_key.data:
+    no_card = form.kind.data != KeyKind.CONTACTLESS_CARD
+    if form.errors or form.method.data != "admin" or not form.assign_key.data or no_card:
         typed.seen = list(dict.fromkeys([*typed.seen, Step.SECURITY_KEY]))
         _keep(row, typed)
         return here

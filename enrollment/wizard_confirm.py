@@ -144,7 +144,12 @@ def _tapped(
     else:
         keys.check_name(name, user, besides=key)
     _replace(key, row)
-    works = assignment.confirm_tapped(key, user, services, actor)
+    confirm = (
+        assignment.confirm_tapped
+        if key.kind == KeyKind.CONTACTLESS_CARD
+        else assignment.confirm_in_person
+    )
+    works = confirm(key, user, services, actor)
     return Confirmed(user, key, waits=not works)
 
 

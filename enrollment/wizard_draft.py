@@ -239,7 +239,12 @@ def card_job(row: WizardDraft) -> Job | None:
 
 
 def is_tapped(row: WizardDraft) -> bool:
-    """Say whether a card was assigned successfully."""
+    """Say whether a card was assigned, or another key made in this browser, successfully."""
+    kind = read(row).key.get("kind", KeyKind.CONTACTLESS_CARD)
+    if row.key is not None and row.key.kind != kind:
+        return False
+    if row.key is not None and kind != KeyKind.CONTACTLESS_CARD:
+        return keys.is_registered(row.key)
     job = key_job(row)
     return job is not None and job.state == JobState.DONE
 

@@ -72,6 +72,8 @@ def blocked(row: WizardDraft, typed: Typed) -> str:
     if plan is Plan.NONE and row.user is not None:
         return str(_("Turn the switch on to assign a key, or cancel."))
     if (plan is Plan.TAPPED or not typed.key) and not wizard_draft.is_tapped(row):
+        if typed.key.get("kind", KeyKind.CONTACTLESS_CARD) != KeyKind.CONTACTLESS_CARD:
+            return str(_("Use the key in this browser first, or choose Activate by user."))
         return str(_("Assign the card first, or choose Activate by user."))
     return ""
 
@@ -143,8 +145,8 @@ def _check_key(form: SecurityKeyForm, row: WizardDraft, typed: Typed, services: 
         form.method.errors = [no_method]
     elif by_user and no_mail:
         form.method.errors = [no_mail]
-    elif not by_user and kind is not KeyKind.CONTACTLESS_CARD:
-        form.method.errors = [_("This device is activated by its user: choose Activate by user.")]
+    elif kind is not KeyKind.CONTACTLESS_CARD:
+        return
     elif not by_user and no_mail and ruling.policy.pin_delivery is PinDelivery.MAIL:
         form.method.errors = [_("The PIN is mailed to the person: give an e-mail address first.")]
 

@@ -76,7 +76,8 @@ def security_key(row: WizardDraft, typed: Typed) -> str:
         pair_url=url_for("pairing.page"),
         pair_here_url=url_for("pairing.here", next=request.path),
         live=wizard_view.live(row),
-        next_blocked="" if wizard_draft.is_tapped(row) else _blocked(),
+        in_browser=_in_browser(row),
+        next_blocked="" if wizard_draft.is_tapped(row) else _blocked(typed),
     )
 
 
@@ -133,8 +134,28 @@ def _message(made: Confirmed, services: Services) -> str | None:
     )
 
 
-def _blocked() -> str:
+def _in_browser(row: WizardDraft) -> dict[str, object]:
+    """Return how a key that is no card is made here: the ceremony, or the step-up before it."""
+    key = row.key
+    made = key is not None and key.kind != KeyKind.CONTACTLESS_CARD and wizard_draft.is_tapped(row)
+    try:
+        access.require_step_up(web.panel_session())
+        step_up_url = None
+    except Forbidden:
+        here = wizard_view.step_url(row, Step.SECURITY_KEY)
+        step_up_url = url_for("sign_in.step_up", next=here)
+    return {
+        "made": key.name if made and key is not None else "",
+        "step_up_url": step_up_url,
+        "options_url": url_for("key_browser.draft_options", draft_id=row.resource_id),
+        "finish_url": url_for("key_browser.draft_finish", draft_id=row.resource_id),
+    }
+
+
+def _blocked(typed: Typed) -> str:
     # The style sheet hides this sentence while no key or Activate by user is chosen.
+    if typed.key.get("kind", KeyKind.CONTACTLESS_CARD) != KeyKind.CONTACTLESS_CARD:
+        return str(_("Use the key in this browser first, or choose Activate by user."))
     return str(_("Assign the card first, or choose Activate by user."))
 
 

@@ -187,7 +187,10 @@ def outcome(row: WizardDraft, typed: Typed, services: Services) -> list[str]:
         return said
     if plan is Plan.TAPPED:
         said.append(_("“%(key)s” works from now on.", key=wizard_draft.key_name(row, typed)))
-        said.append(_pin_words(policy.pin_delivery, address))
+        if typed.key.get("kind", KeyKind.CONTACTLESS_CARD) == KeyKind.CONTACTLESS_CARD:
+            said.append(_pin_words(policy.pin_delivery, address))
+        else:
+            said.append(_("The key has the PIN that was chosen in this browser."))
     if plan is Plan.BY_USER:
         said.append(_("A registration link goes to %(address)s.", address=address))
     old = wizard_draft.replaced(row, typed)
@@ -216,7 +219,8 @@ def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[s
     elif made.key is not None and made.url is None:
         policy = group_policies.of_user(made.user, services.settings).policy
         said.append({"text": _("“%(key)s” is active.", key=made.key.name), "icon": "nfc"})
-        said.append({"text": _pin_words(policy.pin_delivery, address), "icon": "mail"})
+        if made.key.kind == KeyKind.CONTACTLESS_CARD:
+            said.append({"text": _pin_words(policy.pin_delivery, address), "icon": "mail"})
     elif made.key is not None:
         text = _("The registration link is on its way to %(address)s.", address=address)
         said.append({"text": text, "icon": "send"})
@@ -247,6 +251,10 @@ def _key_facts(row: WizardDraft, typed: Typed) -> list[tuple[str, str]]:
         address = wizard_draft.address(row, typed) or ""
         return [*facts, (_("How to activate"), _("Activate by user")), (_("Link to"), address)]
     facts.append((_("How to activate"), _("Activate now as an admin")))
+    if kind is not KeyKind.CONTACTLESS_CARD:
+        made = row.key is not None and wizard_draft.is_tapped(row)
+        model = (row.key.model if row.key is not None else None) or _("made in this browser")
+        return [*facts, (_("Key"), model if made else _("not made yet"))]
     return [*facts, *_card_facts(row.key, wizard_draft.key_job(row))]
 
 

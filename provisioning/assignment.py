@@ -61,6 +61,27 @@ def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Acto
     return True
 
 
+def confirm_in_person(key: SecurityKey, user: User, services: Services, actor: Actor) -> bool:
+    """Give a key that was made in the admin's browser to its user: active at once, no PIN of ours.
+
+    False where the person's policy asks for a second person, whose word it waits for.
+    """
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
+    if not keys.is_registered(key):
+        raise WrongState("Use the key in this browser first, or choose Activate by user.")
+    key.user = user
+    key.save()
+    if policy.second_approver:
+        keys.assign(key, user, actor)
+        approvals.ask(key, user, actor)
+        return False
+    audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
+    _let_work(key, actor)
+    notices.key_added(key, user, services)
+    return True
+
+
 def confirm_by_user(
     key: SecurityKey, user: User, services: Services, actor: Actor
 ) -> tuple[Activation, str] | None:
@@ -93,11 +114,16 @@ def approve(approval: Approval, account: PanelAccount, services: Services) -> No
     approvals.decide(approval, account, approved=True)
     actor = Actor("account", str(account.id), account.name)
     job = jobs.of_key(key, Op.ENROL)
-    if job is None or key.id not in jobs.finished_for([key]):
+    in_person = key.kind != KeyKind.CONTACTLESS_CARD and keys.is_registered(key)
+    if not in_person and (job is None or key.id not in jobs.finished_for([key])):
         activations.issue(key, services, actor)
         return
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
+    if in_person or job is None:
+        _let_work(key, actor)
+        notices.key_added(key, user, services)
+        return
     _check_pin(job, key, policy, services)
     _let_work(key, actor)
     _hand_over(job, key, user, policy, services, actor)
@@ -149,6 +175,17 @@ def complete_in_browser(
     if job is not None and job.state in jobs.OPEN:
         jobs.cancel(job, actor)  # begun at a reader and left there
     notices.key_added(key, keys.owner_of(key), services)
+
+
+def complete_in_person(key: SecurityKey, services: Services, actor: Actor) -> None:
+    """Finish a pending key that was made in the admin's browser; its link is superseded."""
+    user = keys.owner_of(key)
+    policy = group_policies.of_user(user, services.settings).policy
+    group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
+    approvals.require(policy, key)
+    activations.end_for_key(key, LinkState.SUPERSEDED)
+    _let_work(key, actor)
+    notices.key_added(key, user, services)
 
 
 def release_card(key: SecurityKey, actor: Actor) -> bool:

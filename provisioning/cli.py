@@ -40,6 +40,7 @@ from . import (
 from .app import KEYS, create_app, open_services
 from .cli_connections import connection
 from .cli_import import import_file
+from .cli_keys import key_group
 from .cli_schemas import schema
 from .cli_streams import stream
 from .clock import HOUR, MINUTE
@@ -355,6 +356,7 @@ def _day(ms: int | None) -> str:
 
 main.add_command(connection)
 main.add_command(schema)
+main.add_command(key_group)
 main.add_command(stream)
 main.add_command(import_file)
 

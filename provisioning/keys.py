@@ -123,7 +123,7 @@ def register(key: SecurityKey, verified: VerifiedRegistration, rp_id: str, actor
 
 def activate(key: SecurityKey, actor: Actor) -> None:
     """Make a registered key count. Raises InvalidValue when no credential is there."""
-    if not Credential.select().where(Credential.key == key).exists():
+    if not is_registered(key):
         raise InvalidValue("This key has no credential yet.", "key")
     _check_holder(key)
     key.state = advance(KEY, KeyState(key.state), KeyState.ACTIVE, "key")
@@ -131,6 +131,11 @@ def activate(key: SecurityKey, actor: Actor) -> None:
     key.save()
     audit.record(actor, Event.KEY_ACTIVATED, user=key.user, key=key, name=key.name)
     _refresh(key)
+
+
+def is_registered(key: SecurityKey) -> bool:
+    """Say whether a key has a credential."""
+    return bool(Credential.select().where(Credential.key == key).exists())
 
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:

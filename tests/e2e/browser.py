@@ -66,6 +66,10 @@ class Person:
         )
         return str(made["authenticatorId"])
 
+    def lays_down(self, authenticator: str) -> None:
+        """Take a key out of the computer; what it holds is known by `credentials` before."""
+        self._cdp.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": authenticator})
+
     def credentials(self, authenticator: str) -> list[dict[str, Any]]:
         """What a virtual key holds."""
         told = self._cdp.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})
