@@ -11,6 +11,7 @@ event goes out again under the same identifier, by which its receiver knows it.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from .services import Services
 from .vault import SealBroken
 
 BATCH = 20  # events of one stream in one turn
+BUDGET = 5.0  # seconds of one turn, and of the last event's try on top
 
 log = structlog.get_logger()
 
@@ -50,14 +52,17 @@ def speak(writer: Writer) -> None:
 
 
 def work(services: Services) -> int:
-    """Give the push stream that is due longest a turn; return how many events went out."""
+    """Give the push stream that is due longest a turn; return how many events went out.
+
+    A slow receiver's turn ends with `BUDGET`: mails and other streams wait behind it.
+    """
     if not _writers or not streams.is_due(now_ms()):
         return 0
     with transaction():
         stream = streams.claim(now_ms())
     if stream is None:
         return 0
-    sent, error = 0, ""
+    sent, error, until = 0, "", time.monotonic() + BUDGET
     try:
         authorization = streams.authorization_of(stream, services.vault)
         for event in streams.next_events(stream, BATCH):
@@ -65,6 +70,8 @@ def work(services: Services) -> int:
             if error:
                 break
             sent += 1
+            if time.monotonic() >= until:
+                break
     except SealBroken as broken:
         error = str(broken)
     finally:

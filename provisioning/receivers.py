@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import InvalidValue, KeywrightError
@@ -94,7 +97,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, local: bool = Fal
     host = str(parts.hostname)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     until = time.monotonic() + TIMEOUT
-    address = _resolved(host, port, trial=local and host in _LOCAL_NAMES)
+    address = _resolved(host, port, until, trial=local and host in _LOCAL_NAMES)
     connection = _Pinned(host, port, address, secure=parts.scheme == "https", until=until)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
@@ -153,18 +156,35 @@ def _read(response: http.client.HTTPResponse, connection: _Pinned, until: float)
     raise http.client.HTTPException("more than 64 KiB")
 
 
-def _resolved(host: str, port: int, *, trial: bool) -> tuple[int, str]:
+def _resolved(host: str, port: int, until: float, *, trial: bool) -> tuple[int, str]:
     """Return family and address of a host all of whose addresses are public."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Unreachable(f"{host} has no address.") from None
+    found = _looked_up(host, port, until)
     for _family, _type, _protocol, _name, place in found:
         address = ipaddress.ip_address(str(place[0]).partition("%")[0])
         if not (is_public(address) or (trial and address.is_loopback)):
             raise Refused(f"{host} leads into a network that is not public.")
     family, _type, _protocol, _name, place = found[0]
     return family, str(place[0])
+
+
+def _looked_up(host: str, port: int, until: float) -> list[Any]:
+    """Resolve a name in time: the system's resolver knows no time limit, so a thread waits."""
+    answers: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError):
+            answers.put([])
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        found = answers.get(timeout=max(0.0, until - time.monotonic()))
+    except queue.Empty:
+        found = []
+    if not found:
+        raise Unreachable(f"{host} has no address.")
+    return found
 
 
 def _literal(host: str) -> Address | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -189,6 +190,18 @@ def test_a_slow_receiver_is_not_waited_for(
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1 does not answer"):
         post(there.url, b"", {}, local=True)
     assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.req("R29")
+def test_a_resolver_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(receivers, "TIMEOUT", 0.1)
+    monkeypatch.setattr(receivers.socket, "getaddrinfo", lambda *_, **__: over.wait(5) and [])
+    with pytest.raises(Unreachable, match="has no address"):
+        post("https://slow.example.com/", b"", {})
+    over.set()
 
 
 def test_a_closed_port_is_unreachable() -> None:

@@ -443,6 +443,16 @@ def test_a_receiver_that_is_away_kills_no_event(
     assert deliveries.work(local(services)) == 1
 
 
+def test_a_slow_receiver_gives_the_turn_to_others(
+    services: Services, directory: Directory, pushed: EventStream, there: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(deliveries, "BUDGET", 0.0)
+    directory.user("a")
+    directory.user("b")
+    assert [deliveries.work(local(services)) for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_stream_rests_longer_after_each_failure(
     services: Services, directory: Directory, there: Receiver
 ) -> None:
