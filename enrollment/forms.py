@@ -165,6 +165,13 @@ class TermForm(Form):
     ends_on = DateField(_l("Works until the end of"), [Optional()])
 
 
+class BulkAssignForm(Form):
+    """Which key many people get."""
+
+    kind = SelectField(_l("Security Key Device"), choices=kinds)
+    again = BooleanField(_l("Also those who have a key already"))
+
+
 class StationForm(Form):
     """Which reader."""
 

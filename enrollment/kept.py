@@ -19,15 +19,15 @@ _NAME = "kept"
 _LEFT_OUT = re.compile(r"password|token|^pin$")  # but not `pin_length`
 
 
-def keep() -> None:
-    """Keep the form that this request posts."""
+def keep(path: str = "") -> None:
+    """Keep the form that this request posts, for the page at `path` (its own by default)."""
     fields = [
         (name, value)
         for name, value in request.form.items(multi=True)
         if not _LEFT_OUT.search(name)
     ]
     if fields and sum(len(name) + len(value) for name, value in fields) <= LONGEST:
-        session[_NAME] = {"path": request.path, "fields": fields}
+        session[_NAME] = {"path": path or request.path, "fields": fields}
 
 
 def take() -> MultiDict[str, str] | None:

@@ -126,6 +126,7 @@ _SECTION = {
     "group_policy": "groups",
     "group_members": "groups",
     "user_edit": "users",
+    "users_bulk": "users",
     "user_timeline": "users",
     "wizard": "users",
     "wizard_card": "users",

@@ -16,11 +16,22 @@ from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.services import services
 
-from . import key_items, policy_words, user_page, user_table, user_timeline, web, wizard_draft
+from . import (
+    key_items,
+    policy_words,
+    user_page,
+    user_table,
+    user_timeline,
+    users_bulk,
+    web,
+    wizard_draft,
+)
 from .forms import user_name_fault
 from .web import panel_page
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
+
+_FILTERS = ("q", "status", "sort", "dir")
 
 
 @blueprint.get("")
@@ -42,6 +53,9 @@ def users() -> ResponseReturnValue:
         status_filter=wanted.status,
         list_url=url_for(".users"),
         new_url=url_for("wizard.new") if operator else None,
+        bulk_url=url_for("users_bulk.choose") if operator else None,
+        verbs=[(name, verb.label) for name, verb in users_bulk.VERBS.items()],
+        filters=[(name, request.args[name]) for name in _FILTERS if request.args.get(name)],
         export_url=user_table.address(wanted, "users.export"),
         total=sum(counts.values()),
         drafts=_drafts() if operator else [],

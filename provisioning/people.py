@@ -140,6 +140,15 @@ def _filtered(wanted: Wanted) -> ModelSelect[User]:
     return query.where(_matches(key)) if key else query
 
 
+def matching(wanted: Wanted) -> ModelSelect[User]:
+    """Return everybody whom the filters let through, as a query whose columns may be chosen."""
+    query = User.select().where(User.deleted_at.is_null())
+    if wanted.status is not None:
+        query = query.where(User.status == wanted.status)
+    key = fold(wanted.search[:MAX_SEARCH])
+    return query.where(_matches(key)) if key else query
+
+
 def are_found(column: Field[Any], search: str) -> Expression:
     """Return the condition that `column`, a user's row id, is among those that a search finds."""
     key = fold(search[:MAX_SEARCH])
