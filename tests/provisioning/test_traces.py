@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from peewee import OperationalError
@@ -122,3 +125,22 @@ def test_its_thread_writes_within_the_pause_and_outlives_a_fault(
     mine.note("good")
     assert came.wait(5)
     mine.stop()
+
+
+def test_a_forked_process_that_ends_in_order_writes_its_last_batch(tmp_path: Path) -> None:
+    """granian's processes are made by multiprocessing, which passes by what atexit would do."""
+    told = tmp_path / "told"
+    program = f"""
+import multiprocessing, pathlib
+from provisioning import recorder
+recorder.PAUSE = 600
+def work():
+    mine = recorder.Recorder(lambda batch: pathlib.Path({str(told)!r}).write_text(str(batch)))
+    mine.start()
+    mine.note(1815)
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join(20)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert told.read_text() == "[1815]"
