@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask
 
 from provisioning import conflicts
@@ -31,6 +32,7 @@ def handed_over(directory: Directory) -> None:
         conflicts.hand_over(line, CLI)
 
 
+@pytest.mark.req("S6")
 def test_a_name_held_elsewhere_is_refused_and_tells_nothing_of_its_holder(
     app: Flask, directory: Directory
 ) -> None:
