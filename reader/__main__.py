@@ -21,7 +21,6 @@ from reader.commands.console import say
 from reader.commands.outcome import EXPECTED, told
 from reader.identity import default_folder
 from reader.server import version
-from reader.simulator.vpcd import VPCD_PORT
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -85,12 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     _with_reader(added)
     added.add_argument("--json", action="store_true")
     added = command(
-        "simulate", simulation.simulate, "Lay a software card on a virtual reader (vpcd)."
+        "simulate",
+        simulation.simulate,
+        "A software card to test with, behind pcscd or in here.",
     )
-    added.add_argument("--vpcd", required=True, action="store_true", help="through pcscd and vpcd")
-    added.add_argument("--host", default="127.0.0.1")
-    added.add_argument("--port", type=int, default=VPCD_PORT, help="of the slot (%(default)s)")
-    added.add_argument("--card", type=Path, metavar="FILE", help="keep the card in this file")
+    simulation.add_options(added)
     return parser
 
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
+from werkzeug.serving import make_server
 
-from reader.simulator import SoftwareCard
+from provisioning import audit
+from provisioning.app import create_app
+from provisioning.db import database, open_database
+from provisioning.migrate import migrate
+from provisioning.services import Services
+from provisioning.settings import load
+from provisioning.vault import Vault
+from reader.simulator import SIMULATOR_AAGUID, SoftwareCard, root_pem
 from reader.simulator.vpcd import VpcdCard
 from tests.fakes.pcscd import PcscdUnavailable, VirtualReaders
 
@@ -39,3 +49,35 @@ def vpcd_card(virtual_readers: VirtualReaders) -> Iterator[VpcdCard]:
     """A fresh software card on the first reader."""
     with VpcdCard(SoftwareCard(), port=virtual_readers.ports[0]) as card:
         yield card
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> Iterator[Services]:
+    """A database and settings that live as long as all the cases."""
+    folder = tmp_path_factory.mktemp("pulled")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    roots = folder / "roots"
+    roots.mkdir()
+    (roots / f"{SIMULATOR_AAGUID}.pem").write_bytes(root_pem())
+    settings = load(folder, base_url=f"http://localhost:{port}", demo=True, attestation_roots=roots)
+    opened = open_database(settings.database_url)
+    migrate(opened)
+    audit.use_key(vault.audit_key)
+    yield Services(settings, vault)
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def bench_server(services: Services) -> Iterator[str]:
+    base_url = services.settings.base_url
+    made = make_server(
+        "localhost", int(base_url.rsplit(":", 1)[1]), create_app(services), threaded=True
+    )
+    made.daemon_threads = True
+    serving = threading.Thread(target=made.serve_forever)
+    serving.start()
+    yield base_url
+    made.shutdown()
+    serving.join(30)
+    made.server_close()

@@ -11,202 +11,58 @@ card must finish it with the same PIN.
 from __future__ import annotations
 
 import secrets
-import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
 
 import pytest
-from fido2 import cbor
-from fido2.cose import CoseKey
 from fido2.ctap import CtapError
-from werkzeug.serving import make_server
 
-from provisioning import audit, faults, jobs, keys, orders, pins, stations
-from provisioning.app import create_app
+from provisioning import faults, jobs, pins, stations
 from provisioning.audit import CLI
-from provisioning.db import database, open_database, transaction
+from provisioning.db import transaction
 from provisioning.faults import Next
-from provisioning.lifecycle import JobState, KeyKind, KeyState
+from provisioning.lifecycle import JobState, KeyState
 from provisioning.mail import Template
-from provisioning.migrate import migrate
-from provisioning.models import Credential, Job, OutboxMail, SecurityKey
-from provisioning.models import Station as PairedStation
+from provisioning.models import Job, OutboxMail, SecurityKey
 from provisioning.services import Services
-from provisioning.settings import load
-from provisioning.vault import Vault
-from reader.card_reader import CardReader
-from reader.desk import HeadlessDesk
-from reader.pairing import pair
 from reader.simulator import (
     CTAP_2_0,
-    SIMULATOR_AAGUID,
-    CardRemoved,
     Faults,
     Profile,
     SoftwareCard,
-    root_pem,
 )
 from reader.simulator.profile import NO_FAULTS
-from reader.simulator.vpcd import VpcdCard
-from reader.software_reader import SoftwareReader
-from reader.station import Station
 from reader.transport import PcscReader
-from tests.fakes.desk import pairing_code
+from tests.device.bench import (
+    RP_ID,
+    Bench,
+    CountingCard,
+    InProcess,
+    MortalCard,
+    VirtualSlots,
+    assert_signs,
+    at_work,
+    fresh,
+    fresh_station,
+    goes_on_waiting,
+    wait_until,
+)
 from tests.fakes.pcscd import READER_NAME, VirtualReaders
-from tests.fakes.people import person
-from tests.reader.simulator.ceremony import Platform, tap
+from tests.reader.simulator.ceremony import tap
 
 pytestmark = [pytest.mark.device, pytest.mark.enable_socket, pytest.mark.req("R20")]
 
-RP_ID = "localhost"
 OWN_PIN = "739154"
-PATIENCE = 20.0
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> Iterator[Services]:
-    """A database and settings that live as long as all the cases."""
-    folder = tmp_path_factory.mktemp("pulled")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    roots = folder / "roots"
-    roots.mkdir()
-    (roots / f"{SIMULATOR_AAGUID}.pem").write_bytes(root_pem())
-    settings = load(folder, base_url=f"http://localhost:{port}", demo=True, attestation_roots=roots)
-    opened = open_database(settings.database_url)
-    migrate(opened)
-    audit.use_key(vault.audit_key)
-    yield Services(settings, vault)
-    database.close()
-
-
-class Tray(Protocol):
-    """Where a test lays its cards."""
-
-    def lay(self, card: SoftwareCard) -> None: ...
-
-    def take_away(self) -> None: ...
-
-
-class VirtualSlots:
-    """Two slots of one virtual reader, in turn: a slot needs rest after a pulled card."""
-
-    def __init__(self, ports: tuple[int, int]) -> None:
-        self._ports = ports
-        self._slot: VpcdCard | None = None
-        self._turn = 0
-
-    def lay(self, card: SoftwareCard) -> None:
-        self._turn += 1
-        self._slot = VpcdCard(card, port=self._ports[self._turn % 2])
-        self._slot.insert()
-
-    def take_away(self) -> None:
-        if self._slot is not None:
-            self._slot.remove()
-
-
-class InProcess:
-    """The software reader, which reads APDUs as well."""
-
-    def __init__(self) -> None:
-        self.reader = SoftwareReader()
-
-    def lay(self, card: SoftwareCard) -> None:
-        self.reader.insert(card)
-
-    def take_away(self) -> None:
-        self.reader.remove()
-
-
-@dataclass
-class Bench:
-    """The server, a station at it, and the place for cards."""
-
-    services: Services
-    station: PairedStation
-    tray: Tray
-
-    def enrol(self, name: str) -> tuple[Job, str]:
-        """Queue the assignment of a new person's card; returns the PIN made for it."""
-        user = person(name)
-        with transaction():
-            key = keys.draft(KeyKind.CONTACTLESS_CARD, "Card", "user", user=user, actor=CLI)
-            keys.assign(key, user, CLI)
-            job = orders.queue_enrolment(self.station, key, self.services, CLI)
-        return job, pins.unseal(self.services.vault, job)
-
-
-@pytest.fixture(scope="module")
-def server(services: Services) -> Iterator[str]:
-    base_url = services.settings.base_url
-    made = make_server(
-        "localhost", int(base_url.rsplit(":", 1)[1]), create_app(services), threaded=True
-    )
-    made.daemon_threads = True
-    serving = threading.Thread(target=made.serve_forever)
-    serving.start()
-    yield base_url
-    made.shutdown()
-    serving.join(30)
-    made.server_close()
-
-
-@contextmanager
-def at_work(server: str, services: Services, reader: CardReader, tray: Tray) -> Iterator[Bench]:
-    """A paired station that runs until the block ends."""
-    identity = pair(server, pairing_code(services), "Desk NFC")
-    stop = threading.Event()
-    station = Station(identity, HeadlessDesk(), reader)
-    working = threading.Thread(target=station.run, args=(stop,))
-    working.start()
-    try:
-        yield Bench(services, stations.living(identity.station_id), tray)
-    finally:
-        tray.take_away()
-        stop.set()
-        working.join(30)
-        assert not working.is_alive()
-
-
-class CountingCard(SoftwareCard):
-    """Counts the APDUs that reach it."""
-
-    apdus = 0
-
-    def transmit(self, apdu: bytes) -> bytes:
-        self.apdus += 1
-        return super().transmit(apdu)
-
-
-class MortalCard(SoftwareCard):
-    """Tells when it left the field in the middle of an APDU."""
-
-    def __init__(self, profile: Profile, faults: Faults) -> None:
-        super().__init__(profile, faults)
-        self.died = threading.Event()
-
-    def transmit(self, apdu: bytes) -> bytes:
-        try:
-            return super().transmit(apdu)
-        except CardRemoved:
-            self.died.set()
-            raise
 
 
 def test_over_pcscd_a_pulled_card_is_finished_by_the_next_tap_with_the_same_pin(
-    server: str,
+    bench_server: str,
     services: Services,
     virtual_readers: VirtualReaders,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slots = VirtualSlots(virtual_readers.ports)
-    with at_work(server, services, PcscReader(READER_NAME), slots) as bench:
+    with at_work(bench_server, services, PcscReader(READER_NAME), slots) as bench:
         told = pull_at_every_moment(bench, Profile(), tap_again)
     with capsys.disabled():
         print(f"\nover pcscd: {told}")
@@ -220,24 +76,24 @@ def test_over_pcscd_a_pulled_card_is_finished_by_the_next_tap_with_the_same_pin(
     ],
 )
 def test_other_kinds_of_card_are_finished_by_the_next_tap_too(
-    server: str,
+    bench_server: str,
     services: Services,
     kind: str,
     profile: Profile,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tray = InProcess()
-    with at_work(server, services, tray.reader, tray) as bench:
+    with at_work(bench_server, services, tray.reader, tray) as bench:
         told = pull_at_every_moment(bench, profile, tap_again)
     with capsys.disabled():
         print(f"\n{kind}: {told}")
 
 
 def test_who_gives_up_after_a_pull_has_a_key_that_needs_a_reset_and_never_an_active_one(
-    server: str, services: Services, capsys: pytest.CaptureFixture[str]
+    bench_server: str, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tray = InProcess()
-    with at_work(server, services, tray.reader, tray) as bench:
+    with at_work(bench_server, services, tray.reader, tray) as bench:
         told = pull_at_every_moment(bench, Profile(), give_up)
     with capsys.disabled():
         print(f"\ncancelled instead: {told}")
@@ -338,40 +194,3 @@ def assert_works(job: Job, card: SoftwareCard, pin: str, bench: Bench) -> None:
         there.client_pin.change_pin(pin, OWN_PIN)
         pin = OWN_PIN
     assert_signs(there, key, pin)
-
-
-def assert_signs(card: Platform, key: SecurityKey, pin: str) -> None:
-    """The card holds one credential of ours, and the server has its public key."""
-    row = Credential.get(Credential.key == key)
-    challenge = secrets.token_bytes(32)
-    token = card.client_pin.get_pin_token(pin, 0x02, RP_ID)
-    (answer,) = card.ctap.get_assertions(RP_ID, challenge, **card.mac(token, challenge))
-    assert bytes(answer.credential["id"]) == bytes(row.credential_id)
-    answer.verify(challenge, CoseKey.parse(cbor.decode(bytes(row.public_key))))
-
-
-def goes_on_waiting(job: Job) -> bool:
-    """Whether the station took the pulled card for none at all."""
-    end = time.monotonic() + 1.0  # a fault that is on its way is told by then
-    while (now := fresh(job)).state == JobState.RUNNING:
-        if jobs.card_of(now).get("at") != "waiting":
-            return False
-        if time.monotonic() > end:
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def fresh_station(bench: Bench) -> PairedStation:
-    return stations.living(bench.station.resource_id)
-
-
-def fresh(job: Job) -> Job:
-    return jobs.get(job.resource_id)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)

@@ -208,19 +208,29 @@ def test_the_doctor_and_info_look_at_a_real_reader(slots: Slots, tmp_path: Path)
 def test_a_card_is_simulated_by_the_program_itself(
     virtual_readers: VirtualReaders, slots: Slots
 ) -> None:
-    command = [sys.executable, "-m", "reader", "simulate", "--vpcd"]
-    command += ["--port", str(virtual_readers.ports[0])]
+    command = [sys.executable, "-m", "reader", "simulate", "--set", f"pin={PIN}"]
+    command += ["--vpcd", f"127.0.0.1:{virtual_readers.ports[0]}"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         assert "lies on the reader" in process.stdout.readline()
         session = PcscReader().wait_for_card(10, never)
-        assert not Card(session.device).has_pin
+        assert Card(session.device).has_pin
         session.close()
-        process.stdin.write("remove\n")
+        for line, said in (
+            ("fault delay=0.01 storage_full", "faults: delay=0.01 storage_full\n"),
+            ("fault die_at=soon", "die_at: a whole number, also as 0x33\n"),
+            ("remove", "off the reader\n"),
+        ):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == said
+        process.stdin.write("state\n")
         process.stdin.flush()
-        assert process.stdout.readline() == "off the reader\n"
+        state = json.loads(process.stdout.readline())
+        assert (state["on_the_reader"], state["pin_set"]) == (False, True)
+        assert state["faults"] == ["delay=0.01", "storage_full=true"]
         process.stdin.write("quit\n")
         process.stdin.flush()
         assert process.wait(10) == 0
