@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -132,7 +132,6 @@ def _page(connection: Connection, form: StreamForm) -> ResponseReturnValue:
         **head(connection, "events"),
         rows=[_row(each, owner) for each in streams.every(connection)],
         form=form if owner and connection.retired_at is None else None,
-        typed=request.method == "POST",
         add_url=url_for(".add", connection_id=connection.id),
         issuer=base_url(),
         keys_url=f"{base_url()}/jwks.json",

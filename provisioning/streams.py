@@ -15,8 +15,6 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum, unique
 from typing import Any
 
-from peewee import fn
-
 from . import audit, events
 from .audit import Actor, Event
 from .clock import DAY, HOUR, MINUTE, SECOND, now_ms
@@ -30,6 +28,7 @@ LEASE = 2 * MINUTE
 FIRST_WAIT, LONGEST_WAIT = 5 * SECOND, HOUR
 MAX_ATTEMPTS = 10
 MAX_AGE = 7 * DAY  # how long an event waits for its receiver, dead ones included
+MAX_WAITING = 200_000  # events of one stream; looked at once an hour
 MAX_STREAMS = 10  # of one connection
 
 
@@ -259,21 +258,23 @@ def retry(stream: EventStream, actor: Actor) -> int:
 
 
 def forget_old() -> int:
-    """Delete events that nobody has come for in seven days; return how many."""
-    old = StreamEvent.at < now_ms() - MAX_AGE
-    lost = (
-        StreamEvent.select(StreamEvent.stream, fn.COUNT(StreamEvent.id).alias("count"))
-        .where(old)
-        .group_by(StreamEvent.stream)
-    )
-    total = 0
-    for stream_id, count in list(tuples(lost)):
-        stream = EventStream.get_by_id(stream_id)
-        _record(Event.STREAM_EVENT_DEAD, stream, audit.SYSTEM, events=count, error="too old")
-        total += count
-    if total:
-        StreamEvent.delete().where(old).execute()
-    return total
+    """Delete events that nobody has come for in seven days, and the oldest of too many.
+
+    Return how many; the audit log says whose.
+    """
+    return sum(_trim(stream) for stream in every())
+
+
+def _trim(stream: EventStream) -> int:
+    mine = StreamEvent.stream == stream
+    newest = StreamEvent.select(StreamEvent.id).where(mine).order_by(StreamEvent.id.desc())
+    beyond = next(iter(tuples(newest.offset(MAX_WAITING).limit(1))), (0,))
+    gone = (StreamEvent.at < now_ms() - MAX_AGE) | (StreamEvent.id <= beyond[0])
+    count = int(StreamEvent.delete().where(mine, gone).execute())
+    if count:
+        error = "too many" if beyond[0] else "too old"
+        _record(Event.STREAM_EVENT_DEAD, stream, audit.SYSTEM, events=count, error=error)
+    return count
 
 
 def _record(event: Event, stream: EventStream, actor: Actor, **detail: Any) -> None:

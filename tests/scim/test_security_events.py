@@ -524,6 +524,21 @@ def test_events_that_nobody_comes_for_are_forgotten(
     assert "too old" in AuditEvent.get(AuditEvent.event == "stream.event_dead").detail
 
 
+def test_too_many_events_lose_the_oldest(
+    services: Services, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_WAITING", 2)
+    stream = make(directory, services)
+    for name in "abcd":
+        directory.user(name)
+    with transaction():
+        assert streams.forget_old() == 2
+        assert streams.forget_old() == 0
+    left = [claims["sub_id"]["uri"] for claims in told(directory, stream)]
+    assert left == [f"/Users/{row.resource_id}" for row in User.select().order_by(User.id)][2:]
+    assert "too many" in AuditEvent.get(AuditEvent.event == "stream.event_dead").detail
+
+
 # --- poll (RFC 8936) -------------------------------------------------------------------------
 
 
