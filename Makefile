@@ -20,7 +20,7 @@ BABEL := .venv/bin/pybabel -q
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
   xvfb python3-tk
 
-.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel gallery lint types messages format clean test-oracle
+.PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel bench-cards gallery lint types messages format clean test-oracle
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -74,6 +74,9 @@ bench: dev ## Measure beside the goals: hello route, scim2-server (two minutes)
 
 bench-full: dev ## The same with growth, memory, full syncs and many connections
 	@UV=$(CURDIR)/$(UV) $(RUN) tests.bench --full $(ARGS)
+
+bench-cards: dev ## Cards per minute in a batch; from the click to the verified enrolment
+	@$(RUN) tests.bench.cards $(ARGS)
 
 bench-panel: dev ## The panel's pages with 100,000 users: milliseconds and queries beside the goal
 	@$(RUN) tests.bench.panel $(ARGS)
