@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioning import events
+from provisioning.errors import InvalidValue
 from provisioning.models import User
+from provisioning.services import Services
+from scim import extensions
 from scim.bulk import REQUEST_URN
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from tests.scim.pushing import GROUP, PATCH_OP, USER, Directory
 from tests.scim.samples import EXAMPLES
+from tests.scim.test_security_events import make
 
 _texts = st.sampled_from(
     [
@@ -203,7 +211,16 @@ def test_no_bulk_request_makes_the_server_fail(directory: Directory) -> None:
 def test_no_query_makes_the_server_fail(directory: Directory) -> None:
     directory.group("Some", directory.user("someone", emails=[{"value": "a@b.example"}])["id"])
     names = st.sampled_from(
-        ["filter", "sortBy", "sortOrder", "startIndex", "count", "attributes", "excludedAttributes"]
+        [
+            "filter",
+            "sortBy",
+            "sortOrder",
+            "startIndex",
+            "count",
+            "cursor",
+            "attributes",
+            "excludedAttributes",
+        ]
     )
     words = st.sampled_from(
         [
@@ -261,3 +278,114 @@ def test_no_query_makes_the_server_fail(directory: Directory) -> None:
 
     check()
     assert User.select().count() == 1
+
+
+# Anything in JSON, as deep and as odd as hypothesis likes, and bytes that are no JSON at all.
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(_names, st.text(max_size=8)), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+_message = st.fixed_dictionaries(
+    {},
+    optional={
+        "schemas": st.one_of(st.just([REQUEST_URN, PATCH_OP, USER]), _json),
+        "Operations": st.lists(st.one_of(_operation, _json), max_size=3),
+        "filter": st.one_of(st.text(), _json),
+        "cursor": st.one_of(st.just(""), st.text(), _json),
+        "count": st.one_of(st.integers(), _json),
+        "sortBy": st.one_of(_names, _json),
+        "ack": st.one_of(st.lists(st.text(max_size=8), max_size=3), _json),
+        "setErrs": _json,
+        "maxEvents": st.one_of(st.integers(), _json),
+        "attributes": _json,
+    },
+)
+_sent = st.one_of(
+    st.binary(max_size=80),
+    _json.map(lambda value: json.dumps(value).encode()),
+    _message.map(lambda value: json.dumps({**value, "returnImmediately": True}).encode()),
+)
+
+
+@pytest.mark.req("R30")
+@pytest.mark.req("R4")
+def test_no_bytes_and_no_json_make_any_address_fail(
+    services: Services, directory: Directory, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(events.forget)  # the next test has another database
+    user, group = directory.user("someone"), directory.group("Some")
+    stream = make(directory, services)
+    paths = st.one_of(
+        st.sampled_from(
+            [
+                "",
+                "/",
+                "/.search",
+                "/Bulk",
+                "/Bulk/x",
+                "/Me",
+                "/Users",
+                "/Users/.search",
+                "/Groups",
+                "/Groups/.search",
+                "/SecurityKeys",
+                "/SecurityKeys/.search",
+                "/Schemas",
+                "/Schemas/x",
+                "/ResourceTypes/User",
+                "/ServiceProviderConfig",
+                f"/Users/{user['id']}",
+                f"/Groups/{group['id']}",
+                f"/Events/{stream.resource_id}",
+                "/Events/x",
+            ]
+        ),
+        st.text(max_size=20).map(lambda text: "/" + quote(text)),
+    )
+    headers = st.fixed_dictionaries(
+        {},
+        optional={
+            "If-Match": st.sampled_from(["*", "x", 'W/"1"', 'W/"', '"1", "2"']),
+            "If-None-Match": st.sampled_from(["*", "x", 'W/"1"', ""]),
+            "Accept": st.sampled_from(["*/*", "text/html", "application/json;q=x", ";"]),
+            "Prefer": st.sampled_from(["respond-async", "respond-async; wait=x", "=", ""]),
+            "Content-Type": st.sampled_from(["application/scim+json", "text/plain", "x", ""]),
+            "Content-Encoding": st.sampled_from(["gzip", "x"]),
+        },
+    )
+    answered: Counter[int] = Counter()
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(
+        method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "BREW"]),
+        path=paths,
+        sent=_sent,
+        more=headers,
+    )
+    def check(method: str, path: str, sent: bytes, more: dict[str, str]) -> None:
+        if method == "DELETE" and path.endswith((user["id"], group["id"])):
+            method = "PUT"  # they are wanted until the end
+        answer = directory.app.test_client().open(
+            f"/scim/v2{path}",
+            method=method,
+            data=sent,
+            headers={"Authorization": f"Bearer {directory.token}", **more},
+        )
+        # /Me is 501 by decision; nothing else may say that the server is to blame.
+        assert answer.status_code < 500 or path == "/Me", (answer.status_code, answer.text)
+        answered[answer.status_code] += 1
+
+    check()
+    assert {400, 404, 405} <= set(answered)
+
+
+@pytest.mark.req("R30")
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@given(sent=st.one_of(_sent, _json.map(lambda value: json.dumps({"attributes": value}).encode())))
+def test_no_document_makes_the_reading_of_a_schema_fail(sent: bytes) -> None:
+    with pytest.raises(InvalidValue):
+        extensions.read(sent)
