@@ -142,6 +142,7 @@ def test_from_a_directory_s_push_to_a_dead_key(
     # The panel shows it, and the log tells it all, in order and untouched.
     grace.page.reload()
     grace.sees("Suspended")
+    grace.follows("The whole timeline")
     grace.follows("All activity of this user")
     assert_in_order(
         grace.log(),

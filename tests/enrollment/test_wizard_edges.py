@@ -334,3 +334,97 @@ class TestNobodyComesBack:
     def test_the_worker_looks_after_them(self) -> None:
         source = (Path(__file__).parents[2] / "provisioning" / "cli.py").read_text()
         assert "drafts.forget_abandoned" in source
+
+
+HOSTILE = [
+    ("user_name", "", "A user name is needed."),
+    ("user_name", "x" * 10_000, "Field cannot be longer than 256 characters."),
+    ("user_name", "ada\u200b", "on one line"),
+    ("user_name", "\u202eada", "on one line"),
+    ("given_name", "Ada\nBcc: all@example.org", "on one line"),
+    ("display_name", "x" * 257, "Field cannot be longer than 256 characters."),
+    ("email", "ada@example.org\r\nBcc: all@example.org", "on one line"),
+    ("email", "<evil@example.org> ada@example.org", "ddress"),
+    ("email", "a@example.org, b@example.org", "ddress"),
+    ("email", "ada", "email"),
+    ("phone", "1" * 65, "Field cannot be longer than 64 characters."),
+    ("employee_number", "x" * 65, "Field cannot be longer than 64 characters."),
+]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(("field", "value", "sentence"), HOSTILE)
+    def test_what_is_wrong_stands_beside_its_field_and_the_rest_is_kept(
+        self, panel: Panel, field: str, value: str, sentence: str
+    ) -> None:
+        draft = panel.new_user()
+        answer = panel.step(draft, "user-information", **{**ADA, field: value})
+        assert answer.location.endswith("/user-information")
+        page = panel.get(answer.location)
+        assert sentence in text_of(page)
+        assert 'aria-invalid="true"' in page.text
+        assert 'value="Engineer"' in page.text
+        assert "/user-information" in panel.get(f"{draft}/review").location
+        assert panel.step(draft, "review", go="confirm").status_code == 302
+        assert not User.select().exists()
+
+    @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "Ada 🦉", "=1+1", "O'Neil & co"])
+    def test_strange_names_are_names_and_are_shown_as_text(self, panel: Panel, name: str) -> None:
+        draft = panel.to_key_step(display_name=name)
+        panel.step(draft, "security-key", **{**BY_USER, "key_name": name})
+        for page in (
+            panel.get(f"{draft}/review"),
+            panel.step(draft, "review", go="confirm"),
+            panel.get(f"/users/{User.get().resource_id}"),
+            panel.get("/users"),
+            panel.get("/keys"),
+            panel.get("/activity"),
+        ):
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+        assert User.get().display_name == name
+
+    @pytest.mark.parametrize(
+        ("name", "sentence"),
+        [
+            ("", "needs a name"),
+            ("   ", "needs a name"),
+            ("x" * 65, "Field cannot be longer than 64 characters."),
+            ("Card\u202eof Ada", "on one line"),
+        ],
+    )
+    def test_a_keys_name_is_checked_beside_its_field(
+        self, panel: Panel, name: str, sentence: str
+    ) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "security-key", **{**BY_USER, "key_name": name})
+        assert sentence in panel.see(f"{draft}/security-key")
+        assert "/security-key" in panel.step(draft, "review", go="confirm").location
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"kind": "<script>", "method": "user", "assign_key": "y", "key_name": "x"},
+            {"kind": "usb_key", "method": "nobody", "assign_key": "y", "key_name": "x"},
+            {"kind": "contactless_card", "method": "admin", "station": "gone", "assign_key": "y"},
+            {"go": "<script>"},
+        ],
+    )
+    def test_answers_that_no_page_offers_break_nothing(
+        self, panel: Panel, fields: dict[str, str]
+    ) -> None:
+        draft = panel.to_key_step()
+        assert panel.step(draft, "security-key", **fields).status_code == 302
+        assert panel.get(f"{draft}/security-key").status_code == 200
+        panel.step(draft, "security-key", **{**fields, "go": "assign"})
+        assert panel.get(f"{draft}/security-key").status_code == 200
+        assert not Job.select().exists()
+
+    def test_groups_that_are_none_are_left_out(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        panel.step(draft, "groups", groups=["<script>", "x" * 10_000, "nothing"])
+        assert panel.get(f"{draft}/groups").status_code == 200
+        panel.step(draft, "security-key", **BY_USER)
+        assert panel.step(draft, "review", go="confirm").location.endswith("/groups")
+        assert "One of the chosen groups is gone." in panel.see(f"{draft}/groups")
+        assert not User.select().exists()
