@@ -36,12 +36,12 @@ _BATCH = 500
 SPARE = 50  # people in no group, who are added and removed
 
 
-def set_up(data: Path, port: int, database_url: str = "") -> Services:
+def set_up(data: Path, port: int, database_url: str = "", organisation: str = "Bench") -> Services:
     """Make a data folder as `keywright init` does, and open it in this process."""
     data.mkdir(mode=0o700, parents=True)
     lines = {
         "BASE_URL": f"http://localhost:{port}",
-        "ORGANISATION": "Bench",
+        "ORGANISATION": organisation,
         "DATABASE_URL": database_url,
     }
     (data / ENV_FILE).write_text("".join(f"{PREFIX}{n}={v}\n" for n, v in lines.items() if v))

@@ -20,7 +20,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from provisioning.access import SessionKind
 from provisioning.app import create_app
 from tests.e2e.browser import launch
-from tests.pages import filling
 from tests.pages.errors import ERRORS
 from tests.pages.site import Site
 from tests.pages.walk import walk
@@ -89,9 +88,8 @@ def panel(gallery: Gallery, site: Site, app: Flask, browser: Browser, part: str)
 
 def people(gallery: Gallery, site: Site, app: Flask, browser: Browser) -> None:
     """What a person sees who works in no panel: by link, signed in, and as a stranger."""
-    token = filling.link_of(site.services)
     for name, kind, starts in (
-        ("stranger", None, ("/sign-in", "/me/sign-in", f"/activate#{token}", "/reader-driver")),
+        ("stranger", None, ("/sign-in", "/me/sign-in", f"/activate#{site.link}", "/reader-driver")),
         ("link", SessionKind.ACTIVATION, ("/activate/key",)),
         ("holder", SessionKind.USER, ("/me",)),
     ):

@@ -32,6 +32,8 @@ def crawl(
         endpoint = endpoint_of(app, here)
         if not endpoint or count.get(endpoint, 0) >= examples:
             continue
+        if answer.mimetype != "text/html":
+            continue
         assert answer.status_code == 200, f"{here}: {answer.status_code}"
         count[endpoint] = count.get(endpoint, 0) + 1
         yield endpoint, here

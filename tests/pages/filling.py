@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import secrets
+import uuid
 from urllib.parse import urlsplit
 
 from provisioning import (
@@ -34,6 +36,7 @@ from provisioning.models import (
     Connection,
     OutboxMail,
     PanelAccount,
+    PanelCredential,
     SecurityKey,
     Station,
     User,
@@ -58,6 +61,17 @@ def owner(name: str = "Grace Hopper") -> tuple[PanelAccount, str]:
     """An owner of the panel who has just confirmed with a key, and the session's cookie."""
     with transaction():
         account = access.create_account(name, Role.OWNER, CLI)
+        for label in ("Key on my ring", "Spare in the safe"):
+            PanelCredential.create(
+                account=account,
+                label=label,
+                rp_id="localhost",
+                credential_id=secrets.token_bytes(16),
+                public_key=b"",
+                aaguid=str(uuid.UUID(int=0)),
+                attestation_format="packed",
+                attestation_object=b"",
+            )
         session, secret = access.open_session(SessionKind.PANEL, account=account)
         access.stepped_up(session)
     return account, secret
@@ -161,7 +175,7 @@ def _groups(people: list[User], entra: Connection) -> None:
         members = [
             person.resource_id
             for place, person in enumerate(people)
-            if place % (number + 2) == 0 and (owned is None or person.connection_id == owned.id)
+            if (place % 3 == 1 if owned else place % (number + 2) == 0)
         ]
         with transaction():
             group = groups.create_group({"displayName": name}, connection=owned, actor=CLI)

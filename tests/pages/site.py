@@ -36,9 +36,15 @@ class Site:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Site:
-        self.services = set_up(self.data, self.port)
-        self.account, self.cookie = filling.owner()
-        token = filling.fill(self.services, self.account) if self.full else ""
+        self.services = set_up(self.data, self.port, organisation="Example Hospital")
+        self.account, cookie = filling.owner()
+        self.cookies = {SessionKind.PANEL: cookie}
+        token = self.link = ""
+        if self.full:
+            token = filling.fill(self.services, self.account)
+            self.link = filling.link_of(self.services)
+            for kind in (SessionKind.USER, SessionKind.ACTIVATION):
+                self.cookies[kind] = filling.session_of(kind)
         self._start()
         if token:
             filling.push(self.url, token)
@@ -73,15 +79,14 @@ class Site:
         **options: Any,
     ) -> BrowserContext:
         """A browser of its own, signed in as asked (None: a stranger's)."""
-        context = browser.new_context(base_url=self.url, **options)
+        context = browser.new_context(base_url=self.url, reduced_motion="reduce", **options)
         context.set_default_timeout(20_000)
         if kind is not None:
-            secret = self.cookie if kind is SessionKind.PANEL else filling.session_of(kind)
             context.add_cookies(
                 [
                     {
                         "name": web.COOKIE[kind],
-                        "value": secret,
+                        "value": self.cookies[kind],
                         # By http Chromium would be given no `__Host-` cookie here.
                         "url": self.url.replace("http:", "https:"),
                         "secure": True,
