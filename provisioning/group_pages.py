@@ -100,14 +100,16 @@ def members(
         .left_outer_join(User, on=(Member.user == User.id))
         .switch(Member)
         .left_outer_join(inner, on=(Member.subgroup == inner.id))
-        .where(Member.group == group, Member.id > after)
     )
+    # The page's own rows first: joined before they are put in order, all members would be read.
+    wanted = Member.select(Member.id).where(Member.group == group, Member.id > after)
     key = fold(search)
     if key:
         # On the membership's own columns, so that only those found are joined.
         named = Group.select(Group.id).where(Group.display_name_key.startswith(key))
-        query = query.where(people.are_found(Member.user, search) | Member.subgroup.in_(named))
-    rows = list(tuples(query.order_by(Member.id).limit(size + 1)))
+        wanted = wanted.where(people.are_found(Member.user, search) | Member.subgroup.in_(named))
+    ids = [row_id for (row_id,) in tuples(wanted.order_by(Member.id).limit(size + 1))]
+    rows = list(tuples(query.where(Member.id.in_(ids)).order_by(Member.id))) if ids else []
     lines = [
         MemberLine(row[1], True, row[2], row[3], row[4])
         if row[1] is not None

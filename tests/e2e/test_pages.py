@@ -27,6 +27,7 @@ pytestmark = pytest.mark.e2e
 
 # The menu of the contract, by its words; each leads to a page of that name.
 MENU = (
+    "Overview",
     "Users",
     "Groups",
     "Security keys",
