@@ -9,7 +9,7 @@ Whatever goes wrong is told in the form of RFC 7644 §3.12, an address that is n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from time import perf_counter_ns
@@ -291,7 +291,14 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     with transaction():
         outcome = bulk.run(caller, body)
         caller.note_unknown()
-    return Reply(body=orjson.dumps(outcome))
+    return Reply(body=orjson.dumps(outcome), scim_type=_failed(outcome))
+
+
+def _failed(outcome: Mapping[str, object]) -> str | None:
+    """Say how many operations failed: the answer is 200 all the same."""
+    operations = outcome["Operations"]
+    failed = sum("response" in each for each in operations) if isinstance(operations, list) else 0
+    return f"failed={failed}" if failed else None
 
 
 def _deferred(request: Request, caller: Caller, txn: str) -> Reply:

@@ -91,7 +91,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    scim_type: str | None = None  # of a refusal
+    scim_type: str | None = None  # of a refusal; for the trace only
     media_type: str | None = None  # unless the client may choose
 
     def send(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:

@@ -153,6 +153,9 @@ def test_requests_show_newest_first_and_by_errors(
     assert "lovelace" not in shown
     assert "400 invalidFilter" in shown
     assert "boolean_strings" in shown
+    Directory(app, entra.connection, entra.token[:-4] + "0000")("GET", "/Users")
+    app.extensions[EXTENSION].flush()
+    assert f"401 kw_{Token.get().public_id}" in panel.see(page)
     errors = panel.see(page + "?only=errors")
     assert "400 invalidFilter" in errors
     assert "POST /Users" not in errors

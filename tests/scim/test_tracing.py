@@ -112,6 +112,21 @@ def test_a_request_is_told_with_its_outcome(app: Flask, directory: Directory) ->
     assert user["id"] not in first.path
 
 
+def test_a_bulk_request_tells_how_many_of_its_operations_failed(
+    app: Flask, directory: Directory
+) -> None:
+    urn = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": str(place), "data": {"userName": name}}
+        for place, name in enumerate(("ada", "ada", "bob", "", "carl"))
+    ]
+    for some in (operations[:4], operations[4:]):
+        answer = directory("POST", "/Bulk", {"schemas": [urn], "Operations": some})
+        assert answer.status_code == 200
+    told = [(row.status, row.scim_type) for row in traces(app)]
+    assert told == [(200, "failed=2"), (200, None)]
+
+
 def test_a_token_that_lets_nobody_in_is_told_to_whose_it_was(
     app: Flask, directory: Directory
 ) -> None:
