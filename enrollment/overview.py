@@ -305,8 +305,8 @@ def _plot(days: list[tuple[int, int]]) -> dict[str, object]:
         "height": PLOT_HEIGHT,
         "most": most,
         "total": sum(count for _day, count in days),
-        "first": bars[0]["day"],
-        "last": bars[-1]["day"],
+        "first": format_date(utc(days[0][0]), "short", rebase=False),
+        "last": format_date(utc(days[-1][0]), "short", rebase=False),
     }
 
 
