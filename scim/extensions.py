@@ -15,9 +15,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
+import structlog
+
 from provisioning import custom_schemas
 from provisioning.db import database
 from provisioning.errors import InvalidValue, KeywrightError
+from provisioning.models import CustomSchema
 
 from . import json_body
 from .resource_types import GROUP, SCHEMAS, USER
@@ -49,6 +52,8 @@ _KNOWN = frozenset(
     }
 )
 
+log = structlog.get_logger()
+
 Given = Mapping[str, object]
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -73,7 +78,7 @@ def look(*, now: bool = False) -> None:
     for type_ in EXTENSIBLE.values():
         mine = [row for row in rows if row.resource_type == type_.name]
         type_.adopt(
-            [read(row.document.encode()) for row in mine],
+            [schema for row in mine if (schema := _stored(row)) is not None],
             frozenset(row.urn for row in mine if row.required),
         )
     _Seen.version = latest
@@ -83,6 +88,15 @@ def schemas() -> tuple[Schema, ...]:
     """Return every schema there is, the built-in ones first."""
     added = [each for type_ in EXTENSIBLE.values() for each in type_.custom]
     return (*SCHEMAS, *SERVICE_SCHEMAS, *added)
+
+
+def _stored(row: CustomSchema) -> Schema | None:
+    """Return a schema that was added; one that an older version took must stop no directory."""
+    try:
+        return read(row.document.encode())
+    except InvalidValue as error:
+        log.error("schema passed over", urn=row.urn, error=str(error))
+        return None
 
 
 def read(text: bytes) -> Schema:

@@ -204,9 +204,11 @@ class ResourceType:
             "generation": self.generation + 1,
         }
         self.__dict__.update(changed)
+        # Each was made from the extensions before. Put in place and never taken away, so that no
+        # other thread makes one of its own from what it read a moment ago.
         for name, made in vars(type(self)).items():
-            if isinstance(made, cached_property):  # each was made from the extensions before
-                self.__dict__.pop(name, None)
+            if isinstance(made, cached_property):
+                self.__dict__[name] = made.func(self)
 
     @cached_property
     def hides(self) -> bool:

@@ -406,6 +406,15 @@ def test_the_shell_adds_lists_and_removes(services: Services, added: Directory) 
     assert told == ["schema.added", "schema.removed"]
 
 
+def test_a_document_that_is_no_longer_taken_stops_no_directory(
+    services: Services, added: Directory
+) -> None:
+    CustomSchema.update(document="{}", created_at=1).execute()
+    extensions.look(now=True)
+    assert added("GET", "/Users").status_code == 200
+    refused(added("GET", f"/Schemas/{URN}"), 404)
+
+
 BAD: list[tuple[object, str]] = [
     ("{", "not JSON"),
     ("[]", "not a JSON object"),
