@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, jobs, keys, orders, wipes
+from provisioning import access, badges, jobs, keys, orders, wipes
 from provisioning.access import Role
 from provisioning.db import transaction
-from provisioning.errors import InvalidValue, NotFound, StepUpNeeded
+from provisioning.errors import InvalidValue, NotFound, StepUpNeeded, Taken, WrongState
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, SecurityKey, Station, User
 from provisioning.services import services
@@ -98,6 +98,27 @@ def again(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
     return redirect(url_for(".show", key_id=key_id, verb=verb, job_id=job_id))
 
 
+@blueprint.post("/<job_id>/badge")
+@panel_page(Role.OPERATOR)
+def badge(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
+    """Keep the plain badge that was tapped as an identifier of its holder; it is no key."""
+    key, user = _key(key_id)
+    job = tap.current(_job(key, verb, job_id))
+    if job.fault != "not_fido":
+        raise WrongState(_("No plain badge was tapped."))
+    try:
+        with transaction():
+            uid = badges.uid_of(jobs.card_of(job))
+            badges.add(user, uid, services(), web.actor())
+            if job.state in jobs.OPEN:
+                jobs.cancel(job, web.actor())
+    except (InvalidValue, Taken) as error:
+        flash(str(error), "error")
+        return redirect(url_for(".show", key_id=key_id, verb=verb, job_id=job_id))
+    flash(_("Kept as an identifier. It is not a key: assign a FIDO2 card as well."), "success")
+    return redirect(_back(user)["url"])
+
+
 @blueprint.post("/<job_id>/own-pin")
 @panel_page(Role.OPERATOR)
 def own_pin(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
@@ -177,6 +198,7 @@ def _links(key_id: str, verb: str, job: Job) -> Links:
     return replace(
         links,
         own_pin=to(".own_pin"),
+        badge=to(".badge"),
         reset=url_for(".choose", key_id=key_id, verb=Verb.BLANK),
     )
 

@@ -41,6 +41,7 @@ class Links:
     cancel: str = ""
     reset: str = ""
     own_pin: str = ""
+    badge: str = ""
     change_pin: str = ""
     collect: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -222,7 +223,8 @@ def _seconds_left(job: Job) -> int:
 
 def _helping(steps: tuple[Next, ...], links: Links) -> list[Next]:
     # What only this page could offer is not advised where it does not.
-    return [step for step in steps if step is not Next.OWN_PIN or links.own_pin]
+    offered = {Next.OWN_PIN: links.own_pin, Next.KEEP_BADGE: links.badge}
+    return [step for step in steps if offered.get(step, True)]
 
 
 def _sentence(step: Next) -> str:
@@ -231,6 +233,7 @@ def _sentence(step: Next) -> str:
         Next.OTHER_CARD: _("Use another card."),
         Next.RESET: _("Reset this card. That wipes the sign-ins of every site on it."),
         Next.OWN_PIN: _("If its holder knows the PIN, keep it: it is typed at the reader."),
+        Next.KEEP_BADGE: _("Keep it as an identifier, if it is of use: it will never be a key."),
         Next.CHANGE_PIN: _("Change the card's PIN first."),
         Next.MEND_STATION: _(
             "Look at the station's computer: “keywright-reader doctor” says what is wrong there."
@@ -254,6 +257,8 @@ def _actions(steps: tuple[Next, ...], links: Links) -> list[dict[str, object]]:
         offer(_("Try another card"), links.retry, "credit-card", "primary")
     if Next.OWN_PIN in steps:
         offer(_("Use the card's own PIN"), links.own_pin, "lock")
+    if Next.KEEP_BADGE in steps:
+        offer(_("Keep as an identifier"), links.badge, "scan-line")
     if Next.RESET in steps:
         offer(_("Reset this card"), links.reset, "rotate-ccw", "danger-quiet", link=True)
     return actions

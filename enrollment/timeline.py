@@ -121,6 +121,8 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.JOB_INTERRUPTED: (_l("Interrupted at the reader: %(fault)s"), "triangle-alert", "warn"),
     Event.JOB_DONE: (_l("%(op)s at %(station)s: finished"), "circle-check", "ok"),
     Event.JOB_CANCELLED: (_l("%(op)s at the reader: cancelled"), "x", "warn"),
+    Event.BADGE_ADDED: (_l("Badge kept as an identifier (%(technology)s)"), "scan-line", ""),
+    Event.BADGE_REMOVED: (_l("Identifier forgotten (%(technology)s)"), "trash-2", ""),
     Event.BATCH_STARTED: (_l("Batch “%(batch)s” started: %(people)s people"), "nfc", ""),
     Event.BATCH_PAUSED: (_l("Batch “%(batch)s” paused"), "circle-pause", ""),
     Event.BATCH_FINISHED: (

@@ -17,6 +17,7 @@ from provisioning.lifecycle import KeyState, Reason
 from provisioning.services import services
 
 from . import (
+    badges,
     key_items,
     policy_words,
     user_page,
@@ -86,6 +87,7 @@ def user(user_id: str) -> ResponseReturnValue:
         groups=user_page.groups_of(person),
         policy=policy_words.lines(group_policies.of_user(person, services().settings)),
         keys=[key_items.item(key) for key in keys.of_user(person)],
+        badges=badges.shown(person),
         events=user_timeline.page(person, size=15)[0],
         events_url=url_for("user_timeline.timeline", user_id=user_id),
         log_url=url_for("activity.activity", person=user_id),

@@ -57,7 +57,7 @@ def ask() -> ResponseReturnValue:
 def show(job_id: str) -> ResponseReturnValue:
     """Show the live panel, then the answer."""
     job = tap.current(_job(job_id))
-    if job.state == JobState.DONE:
+    if job.state == JobState.DONE or (job.fault == "not_fido" and job.user is not None):
         return render_template("panel/whose.html", **_answer(job))
     return render_template(
         "panel/tap.html",
@@ -115,7 +115,8 @@ def _answer(job: Job) -> dict[str, object]:
         if user is not None
         else None,
         "account": job.account.name if job.account is not None else None,
-        "at": job.finished_at,
+        "badge": job.key is None and user is not None,
+        "at": job.finished_at or job.updated_at,
         "station": job.station.name,
         "again_url": url_for(".choose"),
         "back": _back(),

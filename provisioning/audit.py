@@ -75,6 +75,8 @@ class Event(StrEnum):
     JOB_INTERRUPTED = "job.interrupted"
     JOB_DONE = "job.done"
     JOB_CANCELLED = "job.cancelled"
+    BADGE_ADDED = "badge.added"
+    BADGE_REMOVED = "badge.removed"
     BATCH_STARTED = "batch.started"
     BATCH_PAUSED = "batch.paused"
     BATCH_FINISHED = "batch.finished"

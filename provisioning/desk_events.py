@@ -19,6 +19,7 @@ from . import (
     assignment,
     attestation,
     audit,
+    badges,
     ceremony,
     faults,
     jobs,
@@ -146,6 +147,9 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
         raise InvalidValue("The card's description is too long.", "card")
     jobs.tell(job, at="card", model=attestation.model_name(str(body.get("aaguid"))), **facts)
     known = _credential_ids(body.get("known"))
+    if job.op == Op.VERIFY and body.get("fido") is False:
+        badges.recognise(job, jobs.card_of(job), services)
+        jobs.save(job)
     if job.op == Op.ENROL:
         jobs.step_to(job, JobStep.TAPPED)
         audit.record(actor, Event.JOB_TAPPED, user=job.user, key=job.key, op=job.op)
@@ -208,13 +212,8 @@ def _whose(job: Job, known: list[bytes], services: Services, actor: Actor) -> Re
 
 def _uid_hash(job: Job, services: Services) -> str | None:
     """Return the keyed hash of the card's UID, if that is the same at each tap."""
-    try:
-        uid = bytes.fromhex(str(jobs.card_of(job).get("uid") or ""))
-    except ValueError:
-        return None
-    if not uid or (len(uid) == 4 and uid[0] == 0x08):  # ISO 14443-3: a random one
-        return None
-    return services.vault.keyed_hash("card uid", uid).hex()
+    uid = badges.uid_of(jobs.card_of(job))
+    return badges.hash_of(uid, services) if uid is not None else None
 
 
 def _written(job: Job, services: Services) -> None:

@@ -22,6 +22,7 @@ class Next(StrEnum):
     TRY_AGAIN = "try_again"
     OTHER_CARD = "other_card"
     OWN_PIN = "own_pin"
+    KEEP_BADGE = "keep_badge"
     RESET = "reset"
     CHANGE_PIN = "change_pin"
     MEND_STATION = "mend_station"
@@ -59,6 +60,7 @@ FAULTS: dict[str, Fault] = dict(
             "not_fido",
             _l("This card has no FIDO2 application. It is an identifier, not a key."),
             Next.OTHER_CARD,
+            Next.KEEP_BADGE,
         ),
         _fault(
             "u2f_only",

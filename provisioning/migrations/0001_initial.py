@@ -715,6 +715,15 @@ class ImportLine(Row):
         )
 
 
+class Badge(Row):
+    resource_id = CharField(unique=True)
+    user = ForeignKeyField(User, on_delete="CASCADE")
+    technology = CharField()
+    uid_hash = CharField(unique=True)
+    created_by = TextField(default="")
+    created_at = BigIntegerField()
+
+
 class Batch(Row):
     resource_id = CharField(unique=True)
     name = TextField()
@@ -798,6 +807,7 @@ ALL = [
     Batch,
     BatchItem,
     BatchStation,
+    Badge,
 ]
 
 

@@ -26,7 +26,7 @@ from .directories import (
     UnknownAttribute,
 )
 from .imports import ImportFile, ImportLine
-from .keys import Activation, Credential, SecurityKey, WebAuthnCredential
+from .keys import Activation, Badge, Credential, SecurityKey, WebAuthnCredential
 from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
 from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
@@ -84,6 +84,7 @@ ALL: list[type[Row]] = [
     Batch,
     BatchItem,
     BatchStation,
+    Badge,
 ]
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "Approval",
     "AuditEvent",
     "AuditHead",
+    "Badge",
     "Batch",
     "BatchItem",
     "BatchStation",

@@ -80,6 +80,17 @@ class Credential(WebAuthnCredential):
     key = ForeignKeyField(SecurityKey, backref="credentials", on_delete="CASCADE")
 
 
+class Badge(Row):
+    """A card without FIDO2, kept as an identifier: it is no key and proves nothing."""
+
+    resource_id = CharField(unique=True)
+    user = ForeignKeyField(User, backref="badges", on_delete="CASCADE")
+    technology = CharField()
+    uid_hash = CharField(unique=True)  # keyed; the UID itself is stored nowhere
+    created_by = TextField(default="")
+    created_at = BigIntegerField(default=now_ms)
+
+
 class Activation(Row):
     """A mailed link by which a user activates a key. Only its hash is stored (R11)."""
 
