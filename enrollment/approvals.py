@@ -31,7 +31,8 @@ def waiting() -> ResponseReturnValue:
     """Show what waits, the oldest first."""
     after = request.args.get("after", 0, type=int) or 0
     rows, more = approvals.waiting(after=after)
-    done = jobs.finished_for([row.key for row in rows])
+    waiting_keys = [row.key for row in rows]
+    done = jobs.finished_for(waiting_keys) | keys.made_in_person(waiting_keys)
     return render_template(
         "panel/approvals.html",
         rows=[_row(row, tapped=row.key_id in done) for row in rows],
@@ -112,7 +113,7 @@ def _row(row: Approval, *, tapped: bool) -> dict[str, object]:
         "key": row.key.name,
         "kind": row.key.kind,
         "device": kind_name(KeyKind(row.key.kind)),
-        "how": _("Card tapped; works when you agree")
+        "how": _("Made already; works when you agree")
         if tapped
         else _("Link is sent when you agree"),
         "requester": row.requester,

@@ -45,9 +45,6 @@ def save(group_id: str) -> ResponseReturnValue:
     if go == "edit" or not form.validate():
         return _page(group, form, row)
     policy = form.policy()
-    if not policy.is_possible:
-        form.methods.errors = [_impossible()]
-        return _page(group, form, row)
     if go != "save":
         return _page(group, form, row, follows=_follows(group, before, policy))
     try:
@@ -125,9 +122,3 @@ def _follows(group: Group, before: Policy, after: Policy) -> list[str]:
         else _("The group asks for nothing any more; other groups may still.")
     )
     return said
-
-
-def _impossible() -> str:
-    return str(
-        _("Nobody could have any key like this: admins activate nothing but Contactless Cards.")
-    )

@@ -34,7 +34,7 @@ BOTH = "both"
 def _methods() -> dict[str, str]:
     return {
         BOTH: _("By an admin or by the user"),
-        Method.ADMIN.value: _("Only by an admin, with the card at a reader"),
+        Method.ADMIN.value: _("Only by an admin, who has the key at hand"),
         Method.USER.value: _("Only by the user, through a link"),
     }
 

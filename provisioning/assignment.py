@@ -66,6 +66,7 @@ def confirm_in_person(key: SecurityKey, user: User, services: Services, actor: A
 
     False where the person's policy asks for a second person, whose word it waits for.
     """
+    _check_there(user)
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
     if not keys.is_registered(key):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 
 from . import audit, events
 from .audit import Actor, Event
@@ -136,6 +137,13 @@ def activate(key: SecurityKey, actor: Actor) -> None:
 def is_registered(key: SecurityKey) -> bool:
     """Say whether a key has a credential."""
     return bool(Credential.select().where(Credential.key == key).exists())
+
+
+def made_in_person(some: Sequence[SecurityKey]) -> set[int]:
+    """Return the row ids of those of these keys, cards left out, that have a credential."""
+    wanted = [key.id for key in some if key.kind != KeyKind.CONTACTLESS_CARD]
+    rows = Credential.select(Credential.key).where(Credential.key.in_(wanted))
+    return {row[0] for row in tuples(rows)} if wanted else set()
 
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:

@@ -22,7 +22,7 @@ from .settings import PinDelivery
 
 @unique
 class Method(StrEnum):
-    """Who activates a key: an admin with the card at a reader, or its user by a link."""
+    """Who activates a key: an admin who has it at hand, or its user by a link."""
 
     ADMIN = "admin"
     USER = "user"
@@ -52,17 +52,12 @@ class Policy:
 
     def allows(self, kind: KeyKind, method: Method) -> bool:
         """Say whether a key of this kind may be activated this way."""
-        return kind in self.kinds and method in self.methods and can_be(kind, method)
+        return kind in self.kinds and method in self.methods
 
     @property
     def is_possible(self) -> bool:
         """Whether any key at all can be had under this policy."""
-        return any(self.allows(kind, method) for kind in self.kinds for method in self.methods)
-
-
-def can_be(kind: KeyKind, method: Method) -> bool:
-    """Say whether this kind can be activated this way at all: admins tap cards, nothing else."""
-    return method is Method.USER or kind is KeyKind.CONTACTLESS_CARD
+        return bool(self.kinds and self.methods)
 
 
 ANY = Policy()

@@ -152,7 +152,6 @@ class TestEditing:
             ({"methods": "nobody"}, "Not a valid choice."),
             ({"pin_delivery": "by pigeon"}, "Not a valid choice."),
             ({"role": "auditor"}, "Not a valid choice."),
-            ({"kinds": ["passkey"]}, "admins activate nothing but Contactless Cards"),
         ],
     )
     def test_what_makes_no_sense_is_said_beside_its_field(

@@ -143,7 +143,6 @@ def test_of_two_who_save_the_second_is_told(services: Services) -> None:
     [
         Policy(kinds=frozenset()),
         Policy(methods=frozenset()),
-        Policy(kinds=frozenset({KeyKind.PASSKEY}), methods=frozenset({Method.ADMIN})),
         Policy(pin_length=3),
         Policy(pin_length=17),
     ],
@@ -350,6 +349,29 @@ class TestTheSecondPerson:
             Event.APPROVAL_ASKED,
             Event.APPROVAL_GIVEN,
         ]
+
+    def test_a_key_made_in_person_works_when_they_agree(self, services: Services) -> None:
+        ada = people.person()
+        _asked, actor = account(Role.OFFICER, "Grace Hopper")
+        group("Directors", TWO, ada.resource_id)
+        key = draft(kind=KeyKind.USB_KEY)
+        with transaction():
+            keys.register(key, people.registration(), "localhost", CLI)
+            assert not assignment.confirm_in_person(key, ada, services, actor)
+        assert keys.made_in_person([key]) == {key.id}
+        other, _actor = account(Role.OFFICER, "Katherine Johnson")
+        with transaction():
+            assignment.approve(Approval.get(), other, services)
+        assert people.again(key).state == KeyState.ACTIVE  # type: ignore[attr-defined]
+        assert not Activation.select().exists()
+
+    def test_who_left_meanwhile_gets_nothing_in_person(self, services: Services) -> None:
+        ada = people.person(active=False)
+        key = draft(kind=KeyKind.USB_KEY)
+        with transaction():
+            keys.register(key, people.registration(), "localhost", CLI)
+        with pytest.raises(WrongState, match="suspended or gone"), transaction():
+            assignment.confirm_in_person(key, ada, services, CLI)
 
     def test_who_asked_never_approves(self, services: Services) -> None:
         approval, asked_by = self.ask(services, tapped=True)

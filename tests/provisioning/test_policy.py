@@ -80,10 +80,3 @@ def test_groups_that_contradict_each_other_leave_nothing() -> None:
     assert by_admin.is_possible
     assert by_user.is_possible
     assert not strictest([by_admin, by_user]).is_possible
-
-
-def test_an_admin_activates_nothing_but_cards() -> None:
-    assert not ANY.allows(KeyKind.PASSKEY, Method.ADMIN)
-    assert ANY.allows(KeyKind.PASSKEY, Method.USER)
-    no_card = Policy(kinds=frozenset({KeyKind.USB_KEY}), methods=frozenset({Method.ADMIN}))
-    assert not no_card.is_possible
