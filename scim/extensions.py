@@ -76,10 +76,10 @@ def look(*, now: bool = False) -> None:
         return
     rows = custom_schemas.every()
     for type_ in EXTENSIBLE.values():
-        mine = [row for row in rows if row.resource_type == type_.name]
+        mine = [(row, _stored(row)) for row in rows if row.resource_type == type_.name]
         type_.adopt(
-            [schema for row in mine if (schema := _stored(row)) is not None],
-            frozenset(row.urn for row in mine if row.required),
+            [schema for _, schema in mine if schema is not None],
+            frozenset(schema.urn for row, schema in mine if schema is not None and row.required),
         )
     _Seen.version = latest
 

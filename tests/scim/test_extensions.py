@@ -409,9 +409,9 @@ def test_the_shell_adds_lists_and_removes(services: Services, added: Directory) 
 def test_a_document_that_is_no_longer_taken_stops_no_directory(
     services: Services, added: Directory
 ) -> None:
-    CustomSchema.update(document="{}", created_at=1).execute()
+    CustomSchema.update(document="{}", created_at=1, required=True).execute()
     extensions.look(now=True)
-    assert added("GET", "/Users").status_code == 200
+    assert added.user("ada")["schemas"] == [CORE_USER]
     refused(added("GET", f"/Schemas/{URN}"), 404)
 
 
