@@ -97,7 +97,9 @@ def test_the_guide_that_fits_is_shown_first(
 def test_a_profile_that_does_not_fit_is_said(panel: Panel, app: Flask) -> None:
     okta = connect(app, "Okta", profile="okta")
     assert "The profile does not fit." not in panel.see(address(okta, "okta"))
-    assert "The profile does not fit." in panel.see(address(okta, "entra"))
+    page = panel.get(address(okta, "entra")).text
+    assert "The profile does not fit." in page
+    assert f'<a href="/directories/{okta.connection.id}/settings">Go there</a>' in page
 
 
 def test_without_a_token_it_says_where_one_is_made(panel: Panel, entra: Directory) -> None:
