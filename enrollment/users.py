@@ -62,6 +62,7 @@ def users() -> ResponseReturnValue:
         drafts=_drafts() if operator else [],
         second_key_url=url_for("account.page") if _has_one_key() else None,
         directories_url=url_for("directories.directories") if web.may(Role.OWNER) else None,
+        import_url=url_for("imports.imports") if web.may(Role.OFFICER) else None,
     )
 
 

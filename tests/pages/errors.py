@@ -53,6 +53,12 @@ def _columns(page: Page) -> None:
     page.get_by_role("button", name="Check the file").click()
 
 
+def _starts(page: Page) -> None:
+    page.goto("/activate#not-a-link-at-all")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_load_state()
+
+
 ERRORS: tuple[tuple[str, Make], ...] = (
     ("new-user", _submits("/users/new", "Next", email="Ada <ada@example.org>", phone="1" * 70)),
     ("new-group", _submits("/groups/new", "Make group")),
@@ -61,6 +67,6 @@ ERRORS: tuple[tuple[str, Make], ...] = (
     ("import-columns", _columns),
     ("not-found", _opens("/users/no-such-person")),
     ("no-match", _opens("/users?q=nobody+of+that+name")),
-    ("gone", _opens("/activate#not-a-link-at-all")),
+    ("dead-link", _starts),
 )
 """By name; each leaves the browser on the page with its error."""
