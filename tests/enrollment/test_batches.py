@@ -90,6 +90,13 @@ def test_a_batch_is_named_after_its_day_unless_somebody_says_otherwise(panel: Pa
     assert Batch.get().name in panel.see("/batches")
 
 
+def test_what_can_be_pressed_can_be_pressed(panel: Panel, desk: Desk, three: list[User]) -> None:
+    assert 'disabled="' in panel.get(made(panel, [])).text, "nobody is in it"
+    page = panel.get(made(panel, three)).text
+    assert "Add all 3 who are New" in page
+    assert "disabled" not in page
+
+
 def test_tap_next_tap(panel: Panel, desk: Desk, services: Services, three: list[User]) -> None:
     url = started(panel, desk, three)
     for user in three:
