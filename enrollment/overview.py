@@ -67,6 +67,7 @@ def _items(told: Attention) -> list[Item]:
     """What cannot wait first."""
     return [
         *_of_departures(told),
+        *_of_accounts(told),
         *_of_keys(told),
         *_of_mail(told),
         *_of_directories(told),
@@ -91,6 +92,21 @@ def _of_departures(told: Attention) -> list[Item]:
             _("Decide"),
         )
         for held in told.departures
+    ]
+
+
+def _of_accounts(told: Attention) -> list[Item]:
+    return [
+        Item(
+            _("A second panel account within an hour: %(account)s was kept", account=alert.subject),
+            _("A directory says that this person is gone. Suspend the account if that is true."),
+            "user-cog",
+            "bad",
+            alert.path,
+            _("Panel accounts"),
+            alert.created_at,
+        )
+        for alert in told.kept
     ]
 
 

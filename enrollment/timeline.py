@@ -193,7 +193,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.ACCOUNT_SUSPENDED: (_l("Panel account %(account)s suspended"), "circle-pause", "bad"),
     Event.ACCOUNT_RESUMED: (_l("Panel account %(account)s resumed"), "circle-play", "ok"),
     Event.ACCOUNT_HELD: (
-        _l("Panel account %(account)s kept: it is the last owner's"),
+        _l("Panel account %(account)s kept, though the directory says gone"),
         "triangle-alert",
         "warn",
     ),

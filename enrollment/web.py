@@ -97,7 +97,8 @@ def panel_page(
                     access.require_step_up(g.panel_session)
             except (Unauthenticated, StepUpNeeded):
                 if request.method == "POST":
-                    kept.keep()
+                    secret = request.cookies.get(COOKIE[SessionKind.PANEL])
+                    kept.keep(holder=access.holder_of(secret))
                 raise
             return view(*args, **kwargs)
 

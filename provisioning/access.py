@@ -107,6 +107,14 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
     return session
 
 
+def holder_of(secret: str | None) -> int | None:
+    """Return the row id of the account that a cookie was made for, though it may be over."""
+    if not secret:
+        return None
+    session = Session.get_or_none(Session.secret_hash == hash_secret(secret))
+    return session.account_id if session is not None else None
+
+
 def touch(session: Session) -> bool:
     """Note that a session was used; writes at most every twenty seconds."""
     now = now_ms()
@@ -265,7 +273,11 @@ def create_account(
 
 
 def hold_account_of(user: User, actor: Actor) -> None:
-    """Suspend the panel account of a leaver, except the last active owner (R18)."""
+    """Suspend the panel account of a leaver, except the last active owner (R18).
+
+    Of a directory's word only one in an hour is taken at once: a second one may be a stolen token
+    that locks everybody out. That account is kept, and owners are alerted.
+    """
     if not _has_account(user):
         return
     for account in PanelAccount.select().where(
@@ -277,9 +289,20 @@ def hold_account_of(user: User, actor: Actor) -> None:
                 alerts.Kind.ACCOUNT_HELD, str(account.id), account.name, "/settings/accounts"
             )
             continue
+        if actor.kind == "connection" and _another_was_suspended():
+            audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)
+            about = f"second:{account.id}:{now_ms()}"
+            alerts.note(alerts.Kind.ACCOUNT_DOUBTED, about, account.name, "/settings/accounts")
+            continue
         account.state = "suspended"
+        account.gone_at = now_ms() if actor.kind == "connection" else None
         account.save()
         audit.record(actor, Event.ACCOUNT_SUSPENDED, user=user, account=account.name)
+
+
+def _another_was_suspended() -> bool:
+    """Say whether a directory has suspended a panel account within the hour."""
+    return bool(PanelAccount.select().where(PanelAccount.gone_at >= now_ms() - HOUR).exists())
 
 
 def _only_owner_left(user: User) -> bool:

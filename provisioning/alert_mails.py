@@ -20,7 +20,11 @@ from .services import Services
 TOKEN_SOON = 14 * DAY
 _AGAIN_AFTER = 30 * DAY
 # Who hears of it: those who can do something about it, and owners of everything.
-_FOR = {Kind.TOKEN_EXPIRING: (Role.OWNER,), Kind.ACCOUNT_HELD: (Role.OWNER,)}
+_FOR = {
+    Kind.TOKEN_EXPIRING: (Role.OWNER,),
+    Kind.ACCOUNT_HELD: (Role.OWNER,),
+    Kind.ACCOUNT_DOUBTED: (Role.OWNER,),
+}
 _USUALLY = (Role.OFFICER, Role.OWNER)
 
 

@@ -25,7 +25,8 @@ class Kind(StrEnum):
     MAIL_DEAD = "mail_dead"
     TOKEN_EXPIRING = "token_expiring"  # noqa: S105 - a kind's name
     KEY_LOCKED = "key_locked"
-    ACCOUNT_HELD = "account_held"
+    ACCOUNT_HELD = "account_held"  # the last owner's
+    ACCOUNT_DOUBTED = "account_doubted"  # the second one within an hour
 
 
 def note(kind: Kind, about: str, subject: str, path: str) -> None:

@@ -61,6 +61,7 @@ class Attention:
     silent: list[tuple[str, int, int]]  # directory, its id, last seen
     tokens: list[tuple[str, int, int]]  # directory, its id, end of its last token
     locked: list[Alert]
+    kept: list[Alert]  # panel accounts that a directory wanted gone, the second within an hour
     stations: list[Station]  # all that are paired, by name
 
 
@@ -89,6 +90,7 @@ def now() -> Attention:
         silent=_silent(at),
         tokens=alert_mails.expiring_tokens(),
         locked=alerts.recent(alerts.Kind.KEY_LOCKED, 10),
+        kept=alerts.recent(alerts.Kind.ACCOUNT_DOUBTED, 10),
         stations=stations.all_living(),
     )
 

@@ -343,6 +343,7 @@ class PanelAccount(Row):
     user = ForeignKeyField(User, null=True)
     user_handle = BlobField(unique=True)
     language = CharField(null=True)
+    gone_at = BigIntegerField(null=True)
     created_at = BigIntegerField()
 
 

@@ -23,6 +23,7 @@ class PanelAccount(Row):
     user = ForeignKeyField(User, null=True, backref="accounts")
     user_handle = BlobField(unique=True)
     language = CharField(null=True)  # one of settings.LANGUAGES; none: as the browser asks
+    gone_at = BigIntegerField(null=True)  # when a directory's word suspended it (R18)
     created_at = BigIntegerField(default=now_ms)
 
 

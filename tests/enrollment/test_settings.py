@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from provisioning import live_settings
-from provisioning.access import Role
-from provisioning.audit import Event
+from enrollment import web
+from provisioning import access, live_settings
+from provisioning.access import Role, SessionKind
+from provisioning.audit import CLI, Event
+from provisioning.db import transaction
 from provisioning.models import AuditEvent, LiveSetting, Session
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import PinDelivery
@@ -164,6 +166,20 @@ def test_what_was_typed_on_one_page_does_not_turn_up_on_another(panel: Panel) ->
     Session.update(last_seen_at=panel.session.last_seen_at).execute()
     assert "still here" not in panel.see("/settings/pin")
     assert "canary desk" in panel.get("/settings/branding").text
+
+
+def test_what_one_admin_typed_is_not_shown_to_the_next_at_the_same_browser(
+    app: Flask, panel: Panel
+) -> None:
+    Session.update(last_seen_at=1).execute()
+    panel.post("/settings/branding", {**BRANDING, "contact": "canary desk"})
+    with transaction():
+        other = access.create_account("Next admin", Role.OWNER, CLI)
+        _session, secret = access.open_session(SessionKind.PANEL, account=other)
+    panel.client.set_cookie(web.COOKIE[SessionKind.PANEL], secret)
+    page = panel.get("/settings/branding").text
+    assert "Next admin" in page
+    assert "canary desk" not in page
 
 
 def test_of_two_owners_the_second_sees_both_values_and_loses_neither(

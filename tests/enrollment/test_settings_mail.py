@@ -160,3 +160,23 @@ def test_the_button_of_a_mail_has_the_organisations_colour(panel: Panel) -> None
     half = panel.get("/settings/mail/templates/activation_link/html").text
     assert "background-color:#0a5c36" in half
     assert "#3d50d0" not in half
+
+
+def test_pages_and_errors_speak_the_language_that_an_admin_has_chosen(
+    app: Flask, panel: Panel
+) -> None:
+    assert (
+        "Am Panel anmelden"
+        in app.test_client()
+        .get("/sign-in", headers={"Accept-Language": "de-CH,de;q=0.9,en;q=0.5"})
+        .text
+    )
+    panel.post("/account/language", {"language": "de"})
+    page = panel.get("/settings").text
+    assert 'lang="de"' in page
+    assert "PIN-Richtlinie" in page
+    wrong = {"name": "Ada", "email": "", "role": "auditor", "user_name": "nobody"}
+    assert "Es gibt keinen Benutzer nobody." in panel.post("/settings/accounts", wrong).text
+    assert "Ihre PIN" in panel.get("/settings/mail/templates/pin/html").text
+    panel.post("/account/language", {"language": "en"})
+    assert "PIN policy" in panel.get("/settings", headers={"Accept-Language": "de"}).text

@@ -9,7 +9,7 @@ import pytest
 
 from provisioning import access, alert_mails, alerts, languages, sign_in, tokens
 from provisioning.access import Role
-from provisioning.audit import CLI, SYSTEM
+from provisioning.audit import CLI, SYSTEM, Actor
 from provisioning.clock import DAY, now_ms
 from provisioning.db import transaction
 from provisioning.lifecycle import KeyState, Reason
@@ -134,6 +134,27 @@ def test_owners_hear_when_the_last_owners_account_was_kept(services: Services) -
         access.create_account("Ada", Role.OWNER, CLI, "ada@example.org", user=ada)
         access.hold_account_of(ada, CLI)
     assert tell(services) == [("ada@example.org", "account_held")]
+
+
+@pytest.mark.req("R18")
+def test_a_directory_that_takes_a_second_account_within_an_hour_is_doubted(
+    services: Services, team: dict[str, PanelAccount]
+) -> None:
+    directory = Actor("connection", "1", "Entra")
+    for name, role in (("ada", "operator"), ("berta", "officer"), ("carla", "auditor")):
+        team[role].user = people.person(name)
+        team[role].save()
+    with transaction():
+        access.hold_account_of(team["operator"].user, directory)
+        access.hold_account_of(team["officer"].user, directory)
+    states = {
+        a.role: a.state for a in PanelAccount.select().where(PanelAccount.user.is_null(False))
+    }
+    assert states == {"operator": "suspended", "officer": "active", "auditor": "active"}
+    assert tell(services) == [("owner@example.org", "account_doubted")]
+    with transaction():
+        access.hold_account_of(team["auditor"].user, CLI)
+    assert people.again(team["auditor"]).state == "suspended"  # type: ignore[attr-defined]
 
 
 def test_each_admin_reads_it_in_their_language(
