@@ -36,6 +36,26 @@ DATES = [
 ]
 CREATED = 1_767_225_600_000  # the first of those dates, in milliseconds
 
+# An organisation's own attributes, of the types that the standard's own people do not have.
+HOSPITAL = "urn:example:hospital:2.0:User"
+HOSPITAL_SCHEMA: dict[str, Any] = {
+    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
+    "id": HOSPITAL,
+    "name": "Hospital",
+    "attributes": [
+        {"name": name, "type": type_, "multiValued": many, "caseExact": exact}
+        for name, type_, many, exact in [
+            ("badge", "integer", False, False),
+            ("quota", "decimal", False, False),
+            ("since", "dateTime", False, False),
+            ("onCall", "boolean", False, False),
+            ("seal", "binary", False, True),
+            ("code", "string", False, True),
+            ("wards", "string", True, False),
+        ]
+    ],
+}
+
 word = st.sampled_from(WORDS)
 _type = st.sampled_from(TYPES)
 _nothing = st.sampled_from([None, [], ""])
@@ -102,7 +122,22 @@ def _apart(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-stores = st.lists(person, min_size=2, max_size=8).map(_apart)
+_hospital = st.fixed_dictionaries(
+    {},
+    optional={
+        "badge": st.sampled_from([-1, 0, 7, 2**40]),
+        "quota": st.sampled_from([-0.5, 0, 1.5, 10]),
+        "since": st.sampled_from(DATES),
+        "onCall": st.booleans(),
+        "seal": st.sampled_from(CERTIFICATES),
+        "code": word,
+        "wards": st.lists(word, max_size=3),
+    },
+)
+_staff = st.tuples(person, st.one_of(st.none(), _hospital)).map(
+    lambda parts: parts[0] if parts[1] is None else {**parts[0], HOSPITAL: parts[1]}
+)
+stores = st.lists(_staff, min_size=2, max_size=8).map(_apart)
 
 
 @st.composite
@@ -194,6 +229,32 @@ def _value_paths(draw: st.DrawFn) -> str:
     return path
 
 
+@st.composite
+def _own_terms(draw: st.DrawFn) -> str:
+    """On the attributes of the organisation's own."""
+    name = f"{draw(st.sampled_from([HOSPITAL, HOSPITAL.upper()]))}:"
+    op = draw(st.sampled_from([*_EQUAL, *_ORDER]))
+    match draw(st.integers(0, 6)):
+        case 0:
+            return f"{name}badge {op} {draw(st.sampled_from(['-1', '0', '7', '1099511627776']))}"
+        case 1:
+            return f"{name}quota {op} {draw(st.sampled_from(['-0.5', '0', '1.5', '1e1', '2']))}"
+        case 2:
+            return f'{name}since {op} "{draw(st.sampled_from(DATES))}"'
+        case 3:
+            equal = draw(st.sampled_from(_EQUAL))
+            return draw(
+                st.sampled_from([f"{name}onCall {equal} true", f'{name}seal {equal} "YWI="'])
+            )
+        case 4:
+            part = draw(
+                st.sampled_from(["badge", "quota", "since", "onCall", "seal", "code", "wards"])
+            )
+            return f"{name}{part} pr"
+        case _:
+            return draw(comparisons([f"{name}code", f"{name}wards"], WORDS))
+
+
 _terms = st.one_of(
     comparisons(_TEXTS, WORDS),
     comparisons(["locale"], ["en-US", "EN-us", "fr"]),
@@ -215,6 +276,7 @@ _terms = st.one_of(
         st.sampled_from(DATES),
     ),
     st.builds(lambda name: f"{name} pr", st.sampled_from(_PRESENT)),
+    _own_terms(),
     st.sampled_from(
         [
             "active eq true",

@@ -10,7 +10,9 @@ SQLite and as many on PostgreSQL.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from provisioning import directory as core
 from provisioning.db import transaction
 from provisioning.models import Connection, User
 from provisioning.services import Services
+from scim import extensions
 from scim.errors import InvalidFilter
 from scim.filters import parse
 from scim.matching import matches
@@ -34,7 +37,7 @@ from scim.selection import Selection
 from scim.values import clean_document
 from tests.conformance import oracle
 from tests.conformance.oracle import DISAGREEMENTS, Disagreement
-from tests.conformance.stores import CREATED, filters, group_filters, stores
+from tests.conformance.stores import CREATED, HOSPITAL_SCHEMA, filters, group_filters, stores
 from tests.conformance.undone import undone
 from tests.scim.samples import EXAMPLES
 
@@ -76,6 +79,14 @@ def fill(connection: Connection, people: list[dict[str, Any]]) -> None:
         User.update(dates).where(User.id == row.id).execute()
 
 
+@pytest.fixture
+def own_attributes() -> Iterator[None]:
+    """People may have attributes of an organisation's own."""
+    USER.adopt([extensions.read(json.dumps(HOSPITAL_SCHEMA).encode())], frozenset())
+    yield
+    USER.adopt([], frozenset())
+
+
 def _cleaned(person: dict[str, Any]) -> dict[str, Any]:
     body = {"schemas": [CORE_USER], **person}
     return clean_document(USER, body, Dialect(PROFILES["tolerant"]))
@@ -115,7 +126,7 @@ def ask(
 @pytest.mark.req("S9")
 @pytest.mark.parametrize("type_", [USER, GROUP], ids=["users", "groups"])
 def test_the_oracle_the_documents_and_the_database_find_the_same(
-    services: Services, type_: ResourceType
+    services: Services, own_attributes: None, type_: ResourceType
 ) -> None:
     connection = Connection.create(name="mine")
     texts = filters if type_ is USER else group_filters
