@@ -18,7 +18,7 @@ BABEL := .venv/bin/pybabel -q
 
 # What the lanes of the test suite need from the system, beside Python.
 PACKAGES := pcscd libccid vsmartcard-vpcd libpcsclite-dev gcc python3-dev chromium postgresql \
-  xvfb python3-tk
+  xvfb python3-tk python3-venv curl
 
 .PHONY: help setup run tour test test-unit conformance system dev bench bench-full bench-panel bench-cards gallery lint types messages format clean test-oracle
 

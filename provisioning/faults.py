@@ -95,6 +95,11 @@ FAULTS: dict[str, Fault] = dict(
             Next.TRY_AGAIN,
             Next.MEND_STATION,
         ),
+        _fault(
+            "two_cards",
+            _l("Two cards lie on the station's readers. Leave only the one that is meant."),
+            Next.TRY_AGAIN,
+        ),
         _fault("timeout", _l("The card took too long to answer."), Next.TRY_AGAIN, Next.OTHER_CARD),
         _fault(
             "pin_present",

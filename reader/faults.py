@@ -29,6 +29,7 @@ class Fault(StrEnum):
     CARD_SWAPPED = "card_swapped"
     CARD_MUTE = "card_mute"
     CARD_BUSY = "card_busy"
+    TWO_CARDS = "two_cards"
     TIMEOUT = "timeout"
     PIN_PRESENT = "pin_present"
     PIN_INVALID = "pin_invalid"
@@ -57,36 +58,39 @@ class Fault(StrEnum):
 
 
 _SENTENCES: Mapping[Fault, str] = {
-    Fault.NO_SERVICE: "The smart card service (PC/SC) is not running on this computer.",
-    Fault.NO_READER: "No card reader is connected.",
-    Fault.NO_CARD: "No card was tapped in time.",
+    Fault.NO_SERVICE: "The smart card service (PC/SC) is not running on this computer. "
+    "Start it: keywright-reader doctor says how.",
+    Fault.NO_READER: "No card reader is connected. Plug one in.",
+    Fault.NO_CARD: "No card was tapped in time. Start again on the page.",
     Fault.NOT_FIDO: "This card has no FIDO2 application. Use another card.",
     Fault.U2F_ONLY: "This card only knows U2F, which has no PIN. Use a FIDO2 card.",
-    Fault.UNSUPPORTED: "This card cannot do what is asked of it.",
+    Fault.UNSUPPORTED: "This card cannot do what is asked of it. Use another card.",
     Fault.CARD_REMOVED: "The card was taken away too early. Tap it again and leave it there.",
     Fault.CARD_SWAPPED: "This is another card than the one before. Tap the first one.",
     Fault.CARD_MUTE: "The card does not answer. Take it off and tap it again, flat on the reader.",
     Fault.CARD_BUSY: "Another program is using the card. Close it and try again.",
+    Fault.TWO_CARDS: "Two cards lie there. Take one of them away.",
     Fault.TIMEOUT: "The card stopped answering. Take it off and tap it again.",
     Fault.PIN_PRESENT: "This card has a PIN already. Reset it or use another card.",
-    Fault.PIN_INVALID: "The PIN is wrong.",
+    Fault.PIN_INVALID: "The PIN is wrong. Start again on the page and type another one.",
     Fault.PIN_AUTH_BLOCKED: "Three wrong PINs in a row. Take the card off and tap it again.",
-    Fault.PIN_BLOCKED: "The PIN is blocked: only a reset makes the card usable again.",
-    Fault.PIN_POLICY: "The card does not accept this PIN.",
-    Fault.PIN_TOO_SHORT: "The PIN is too short for this card.",
-    Fault.CHANGE_PENDING: "The PIN of this card must be changed first.",
-    Fault.ALREADY_ENROLLED: "This card is enrolled already.",
-    Fault.CARD_TAKEN: "This card is somebody else's already.",
-    Fault.STORAGE_FULL: "The card has no room for another key.",
-    Fault.NO_CREDENTIAL: "There is no key for this sign-in on the card.",
+    Fault.PIN_BLOCKED: "The PIN is blocked: only a reset makes the card usable again. Ask for one.",
+    Fault.PIN_POLICY: "The card does not accept this PIN. Choose another one.",
+    Fault.PIN_TOO_SHORT: "The PIN is too short for this card. Choose a longer one.",
+    Fault.CHANGE_PENDING: "The PIN of this card must be changed first: Change PIN on the page.",
+    Fault.ALREADY_ENROLLED: "This card is enrolled already. Use another card.",
+    Fault.CARD_TAKEN: "This card is somebody else's already. Use another card.",
+    Fault.STORAGE_FULL: "The card has no room for another key. Reset it or use another card.",
+    Fault.NO_CREDENTIAL: "There is no key for this on the card. Use the one that was set up.",
     Fault.RESET_TOO_LATE: "A card takes a reset only in the first seconds. Tap it again.",
-    Fault.NOT_ALLOWED: "The card, or this computer, does not allow it.",
-    Fault.ATTESTATION_REFUSED: "Cards of this model are not accepted here.",
-    Fault.GARBAGE: "The card gave an answer that makes no sense.",
-    Fault.REFUSED_TICKET: "The server's order was refused: it is not valid for this station.",
-    Fault.CANCELLED_AT_DESK: "Cancelled at the desk.",
-    Fault.SERVER_GONE: "The server cannot be reached.",
-    Fault.CARD_ERROR: "The card reports an error.",
+    Fault.NOT_ALLOWED: "The card, or this computer, does not allow it. "
+    "keywright-reader doctor may say why.",
+    Fault.ATTESTATION_REFUSED: "Cards of this model are not accepted here. Use another model.",
+    Fault.GARBAGE: "The card gave an answer that makes no sense. Tap again, or use another.",
+    Fault.REFUSED_TICKET: "The server's order was refused as not valid here. Start it anew.",
+    Fault.CANCELLED_AT_DESK: "Cancelled at the desk. Start again on the page if you still want it.",
+    Fault.SERVER_GONE: "The server cannot be reached. Wait until it is back, then tap again.",
+    Fault.CARD_ERROR: "The card reports an error. Tap it again, or use another card.",
 }
 
 

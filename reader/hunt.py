@@ -32,12 +32,17 @@ class Hunt(Generic[S]):
     """`open_card` reaches the card in a reader of that name, or raises CardFault.
 
     `furniture` are the taps of cards that stay where they are: such a card, when it is of no use
-    or in another program's hands, does not end the wait.
+    or in another program's hands, does not end the wait. `resident` are taps from before anybody
+    looked: of those and of furniture a card just tapped is the one that is meant, and of two just
+    tapped neither is, as a PIN on the wrong card could not be taken back.
     """
 
-    def __init__(self, open_card: Callable[[str], S], furniture: set[str]) -> None:
+    def __init__(
+        self, open_card: Callable[[str], S], furniture: set[str], resident: set[str] | None = None
+    ) -> None:
         self._open_card = open_card
         self._furniture = furniture
+        self._resident = furniture | (resident or set())
         self._useless: set[str] = set()
         self._since: dict[Fault, float] = {}
 
@@ -47,7 +52,10 @@ class Hunt(Generic[S]):
         Raises CardFault: there is no hope.
         """
         said = CardFault(Fault.NO_CARD if any_reader else Fault.NO_READER)
-        for reader, tap in taps.items():
+        fresh = [tap for tap in taps.values() if tap not in self._resident]
+        if len(fresh) > 1:
+            return CardFault(Fault.TWO_CARDS)
+        for reader, tap in sorted(taps.items(), key=lambda one: one[1] not in fresh):
             if tap in self._useless:
                 said = CardFault(Fault.NO_CARD, f"{reader} holds a card without FIDO2")
                 continue

@@ -31,6 +31,8 @@ class PcscReader:
         self._name = ""
         self._seen: dict[str, float] = {}
         self._looked: dict[str, ReaderState] = {}
+        self._resident: set[str] | None = None
+        """The cards that lay there at the first look."""
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ class PcscReader:
                 raise Cancelled
             try:
                 states = self._states()
-                hunt = hunt or Hunt(self._open, self._furniture(states))
+                hunt = hunt or Hunt(self._open, self._furniture(states), self._resident)
                 found = hunt.look(_taps(states), any_reader=bool(states))
             except CardFault as fault:
                 if fault.word not in (Fault.NO_SERVICE, Fault.NO_READER):
@@ -115,6 +117,8 @@ class PcscReader:
         if self._name not in names:
             self._name = names[0] if names else ""
         states = self._watch.states(names)
+        if self._resident is None:
+            self._resident = set(_taps(states).values())
         now = time.monotonic()
         self._seen = {tap: self._seen.get(tap, now) for tap in _taps(states).values()}
         return states

@@ -26,6 +26,15 @@ def test_every_fault_has_its_own_sentence(fault: Fault) -> None:
     assert [other for other in Fault if other.sentence == fault.sentence] == [fault]
 
 
+@pytest.mark.parametrize("fault", Fault)
+def test_every_sentence_says_what_to_do_next(fault: Fault) -> None:
+    """What is the matter, and a step: two sentences, or one with both."""
+    what, _, step = fault.sentence.replace(":", ".", 1).partition(".")
+    assert what
+    assert len(step.split()) >= 3, fault.sentence
+    assert FAULTS[fault.value].steps, "the panel offers nothing"
+
+
 @pytest.mark.parametrize(
     ("code", "word"),
     [

@@ -94,3 +94,18 @@ def test_other_faults_end_the_wait(fault: Fault) -> None:
     with pytest.raises(CardFault) as ended:
         hunt(a=fault).look({"a": "a:1"}, any_reader=True)
     assert ended.value.word is fault
+
+
+def test_of_two_cards_just_tapped_neither_is_meant() -> None:
+    looking = hunt(a=GOOD, b=GOOD)
+    assert said(looking.look({"a": "a:1", "b": "b:1"}, any_reader=True)) is Fault.TWO_CARDS
+    assert looking.look({"b": "b:1"}, any_reader=True) is GOOD
+
+
+def test_a_card_just_tapped_goes_before_one_that_lay_there() -> None:
+    old, new = Opened(), Opened()
+    looking = Hunt({"a": old, "b": new}.__getitem__, set(), {"a:1"})
+    assert looking.look({"a": "a:1", "b": "b:1"}, any_reader=True) is new
+    looking = Hunt({"a": old, "b": new}.__getitem__, {"a:1"})
+    assert looking.look({"a": "a:1", "b": "b:1"}, any_reader=True) is new
+    assert looking.look({"a": "a:1"}, any_reader=True) is old
