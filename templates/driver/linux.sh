@@ -92,7 +92,8 @@ install_program() {
     say "Installed keywright-reader $("$program" --version)"
 }
 
-# systemd: % and $ are special, quotes and backslashes in a quoted word too.
+# systemd: % is special everywhere, $ in a command, quotes and backslashes in a quoted word.
+for_path() { printf %s "$1" | sed 's/%/%%/g'; }
 for_unit() { printf %s "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g; s/\$/$$/g'; }
 # Desktop entries: a quoted argument, in a string where backslashes are doubled once more.
 for_entry() { printf %s "$1" | sed 's/[\\"`$]/\\&/g; s/\\/\\\\/g; s/%/%%/g'; }
@@ -108,7 +109,7 @@ install_unit() {
 [Unit]
 Description=Keywright reader driver
 Documentation=$SERVER/reader-driver
-ConditionPathExists=$(for_unit "$state")/identity.json
+ConditionPathExists=$(for_path "$state")/identity.json
 After=$after
 
 [Service]

@@ -136,3 +136,26 @@ def test_the_fold_out_leads_nowhere_else(panel: Panel) -> None:
     page = panel.post("/stations/pair/here?next=https://example.com/").text
     assert 'action="/stations/pair"' in page
     assert not re.search(r'href="https://example\.com', page)
+
+
+@pytest.mark.parametrize(
+    ("function", "written"),
+    [
+        ("for_path", '/home/a b/$x"50%%'),
+        ("for_unit", '/home/a b/$$x\\"50%%'),
+        ("for_entry", '/home/a b/\\\\$x\\\\"50%%'),
+    ],
+)
+def test_a_strange_home_folder_stays_one_path(
+    client: FlaskClient, function: str, written: str
+) -> None:
+    """As systemd.syntax(7), systemd.service(5) and the Desktop Entry Specification quote it."""
+    text = client.get("/reader-driver/install.sh").text
+    line = next(one for one in text.splitlines() if one.startswith(f"{function}()"))
+    said = subprocess.run(
+        ["sh", "-c", f'{line}\n{function} "$1"', "sh", '/home/a b/$x"50%'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == written
