@@ -63,7 +63,7 @@ test-unit: $(UV) ## Run the unit lane only
 	@$(RUN) pytest tests -q -n 2 --ignore tests/device --ignore tests/e2e -m "not postgresql" $(ARGS)
 
 test-oracle: dev ## Ask the oracle: 20,000 filters and PATCH sequences on each database (TEST_EXAMPLES)
-	@TEST_EXAMPLES=$${TEST_EXAMPLES:-20000} $(RUN) pytest -q -s -n 2 tests/conformance/test_filter_oracle.py tests/conformance/test_patch_oracle.py tests/conformance/test_members_oracle.py $(ARGS)
+	@TEST_EXAMPLES=$${TEST_EXAMPLES:-20000} $(RUN) pytest -q -rP -n 2 tests/conformance/test_filter_oracle.py tests/conformance/test_patch_oracle.py tests/conformance/test_members_oracle.py $(ARGS)
 
 conformance: $(UV) ## Write scim/CONFORMANCE.md: each demand of the RFCs and the tests that hold it
 	@$(UV) sync --quiet --locked --all-extras --inexact
