@@ -16,6 +16,7 @@ from .models import Connection, Group, Member, User
 from .naming import fold
 
 PAGE = 50
+_LOOKED_AT = 100  # when somebody to add is looked for
 
 
 @dataclass(frozen=True)
@@ -120,20 +121,34 @@ def members(
 
 
 def candidates(group: Group, search: str, size: int = 20) -> list[MemberLine]:
-    """Return people and groups that a search finds and that are not in the group yet."""
-    inside = Member.select(Member.user).where(Member.group == group, Member.user.is_null(False))
-    nested = Member.select(Member.subgroup).where(
-        Member.group == group, Member.subgroup.is_null(False)
-    )
-    users = _user_lines().where(User.id.not_in(inside)).order_by(User.display_name_key, User.id)
-    others = _group_lines().where(Group.id != group.id, Group.id.not_in(nested))
+    """Return people and groups that a search finds and that are not in the group yet.
+
+    Of the first hundred that it finds: where all of those are in, a longer search finds the others.
+    """
+    users = _user_lines().order_by(User.display_name_key, User.id)
+    others = _group_lines().where(Group.id != group.id)
     others = others.order_by(Group.display_name_key, Group.id)
     key = fold(search)
     if key:
         users = users.where(people.are_found(User.id, search))
         others = others.where(Group.display_name_key.contains(key))
-    found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users.limit(size))]
-    return found + [MemberLine(*row, "", "") for row in _with_kind(others.limit(size // 2))]
+    found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users.limit(_LOOKED_AT))]
+    found += [MemberLine(*row, "", "") for row in _with_kind(others.limit(_LOOKED_AT // 2))]
+    inside = _inside(group, [line.resource_id for line in found])
+    new = [line for line in found if line.resource_id not in inside]
+    return [line for line in new if line.is_user][:size] + [
+        line for line in new if not line.is_user
+    ][: size // 2]
+
+
+def _inside(group: Group, ids: list[str]) -> set[str]:
+    """Return those of these resource ids that are members of the group."""
+    inner = Group.alias()
+    users = Member.select(User.resource_id).join(User, on=(Member.user == User.id))
+    groups = Member.select(inner.resource_id).join(inner, on=(Member.subgroup == inner.id))
+    found = tuples(users.where(Member.group == group, User.resource_id.in_(ids)))
+    nested = tuples(groups.where(Member.group == group, inner.resource_id.in_(ids)))
+    return {row[0] for row in (*found, *nested)} if ids else set()
 
 
 def lines_of(ids: Sequence[str]) -> list[MemberLine]:
