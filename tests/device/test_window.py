@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
+import time
 import tkinter as tk
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from tkinter import ttk
 from typing import Any
 
@@ -20,6 +24,8 @@ from reader.desk import DeskState, Question, Step
 from reader.pin_rules import PinRules
 from reader.window import Window
 from reader.window_desk import Ended, WindowDesk
+from tests.e2e.desk import listening_sockets
+from tests.reader.fake_server import FakeServer
 
 pytestmark = [pytest.mark.device, pytest.mark.enable_socket]
 
@@ -198,3 +204,28 @@ def test_an_end_with_a_reason_stays_to_be_read(window: Window) -> None:
     assert "revoked this station" in words(window)
     press(window, "Close")
     assert desk_of(window).closed.is_set()
+
+
+@pytest.mark.req("R22")
+def test_the_program_with_its_window_works_and_listens_nowhere(
+    display: str, tmp_path: Path
+) -> None:
+    """A whole station process: its window is there, it polls, a signal ends it well."""
+    with FakeServer() as server:
+        server.identity().save(tmp_path)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reader", "run", "--state", str(tmp_path)],
+            env={**os.environ, "DISPLAY": display, "PCSCLITE_CSOCK_NAME": "/nonexistent"},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until = time.monotonic() + 20
+        while not server.polls:
+            assert time.monotonic() < until, "it never polled"
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert listening_sockets(process.pid) == []
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=15)
+        assert (process.returncode, said) == (0, "")
