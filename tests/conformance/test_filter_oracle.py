@@ -156,7 +156,8 @@ def test_the_oracle_the_documents_and_the_database_find_the_same(
     each_store()
     print(f"{seen.total()} filters asked of {type_.name}s: {dict(seen)}")
     assert seen.total() >= share
-    assert seen["some"] > seen.total() // 10, "filters that find all or none show little"
+    if len(range(0, share, EACH)) > 3:  # of a few stores each may be dull
+        assert seen["some"] > seen.total() // 20, "filters that find all or none show little"
 
 
 @pytest.mark.parametrize("case", DISAGREEMENTS, ids=lambda case: case.filter)
