@@ -263,7 +263,8 @@ def twins(document: dict[str, Any]) -> bool:
 def settled(document: dict[str, Any] | str) -> dict[str, Any] | str:
     """Leave out what says nothing: `primary: false`, the order of a list, what is derived.
 
-    The oracle spells canonical types its own way; we store what was sent (S7).
+    The oracle spells canonical types its own way, and keeps the old spelling of a display when an
+    element is added that differs in nothing else; we store what was sent (S7).
     """
     if isinstance(document, str):
         return document
@@ -274,7 +275,7 @@ def settled(document: dict[str, Any] | str) -> dict[str, Any] | str:
         if isinstance(value, list):
             elements = [
                 {
-                    part: one.lower() if part == "type" else one
+                    part: fold(one) if part in ("type", "display") else one
                     for part, one in each.items()
                     if (part, one) != ("primary", False)
                 }
