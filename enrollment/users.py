@@ -54,6 +54,7 @@ def users() -> ResponseReturnValue:
         status_filter=wanted.status,
         list_url=url_for(".users"),
         new_url=url_for("wizard.new") if operator else None,
+        batch_url=url_for("batches.make") if operator else None,
         bulk_url=url_for("users_bulk.choose") if operator else None,
         verbs=[(name, verb.label) for name, verb in users_bulk.VERBS.items()],
         filters=[(name, request.args[name]) for name in _FILTERS if request.args.get(name)],

@@ -56,7 +56,7 @@ def confirm_tapped(key: SecurityKey, user: User, services: Services, actor: Acto
         approvals.ask(key, user, actor)
         return False
     audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     _hand_over(job, key, user, policy, services, actor)
     return True
 
@@ -78,7 +78,7 @@ def confirm_in_person(key: SecurityKey, user: User, services: Services, actor: A
         approvals.ask(key, user, actor)
         return False
     audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     notices.key_added(key, user, services)
     return True
 
@@ -122,11 +122,11 @@ def approve(approval: Approval, account: PanelAccount, services: Services) -> No
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
     if in_person or job is None:
-        _let_work(key, actor)
+        _let_work(key, services, actor)
         notices.key_added(key, user, services)
         return
     _check_pin(job, key, policy, services)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     _hand_over(job, key, user, policy, services, actor)
 
 
@@ -159,7 +159,7 @@ def complete(job: Job, services: Services, actor: Actor) -> None:
     if session is not None and session.activation is not None:
         activations.use(session.activation, actor)
     activations.end_for_key(key, LinkState.SUPERSEDED)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     _hand_over(job, key, user, policy, services, actor)
 
 
@@ -171,7 +171,7 @@ def complete_in_browser(
     group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
     approvals.require(policy, key)
     activations.use(activation, actor)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     job = jobs.of_key(key, Op.ENROL)
     if job is not None and job.state in jobs.OPEN:
         jobs.cancel(job, actor)  # begun at a reader and left there
@@ -185,7 +185,7 @@ def complete_in_person(key: SecurityKey, services: Services, actor: Actor) -> No
     group_policies.check(policy, KeyKind(key.kind), Method.ADMIN, actor)
     approvals.require(policy, key)
     activations.end_for_key(key, LinkState.SUPERSEDED)
-    _let_work(key, actor)
+    _let_work(key, services, actor)
     notices.key_added(key, user, services)
 
 
@@ -231,7 +231,7 @@ def replace(new: SecurityKey, old: SecurityKey) -> None:
     new.save()
 
 
-def _let_work(key: SecurityKey, actor: Actor) -> None:
+def _let_work(key: SecurityKey, services: Services, actor: Actor) -> None:
     keys.activate(key, actor)
     # In the transaction that makes the new one work: its holder is never left without a key.
     old = key.replaces
@@ -239,6 +239,7 @@ def _let_work(key: SecurityKey, actor: Actor) -> None:
         activations.cancel(old, actor)
         jobs.cancel_for_key(old, actor)
         keys.revoke(old, Reason.SUPERSEDED, actor)
+        notices.key_revoked(old, actor, services)
 
 
 def _check_there(user: User) -> None:

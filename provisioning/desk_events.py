@@ -118,7 +118,7 @@ def handle(
         if event == "change_forced":
             return _change_forced(job, body, services, actor)
     if job.op == Op.RESET and event == "wiping":
-        wipes.begin(job, actor)
+        wipes.begin(job, services, actor)
         return GO
     if event == "assertion" and job.op == Op.ASSERT:
         return _assertion(job, body, services, taken, actor)

@@ -10,7 +10,7 @@ no key is ever active whose card may be empty. Functions never commit.
 
 from __future__ import annotations
 
-from . import activations, audit, jobs, keys, orders, outbox
+from . import activations, audit, jobs, keys, notices, orders, outbox
 from .audit import Actor, Event
 from .clock import now_ms
 from .errors import KeywrightError
@@ -41,7 +41,7 @@ def any_card_will_do(job: Job) -> bool:
     return unfinished or has_begun(job)
 
 
-def begin(job: Job, actor: Actor) -> None:
+def begin(job: Job, services: Services, actor: Actor) -> None:
     """Stop counting the key: the station is about to wipe its card."""
     if has_begun(job):
         return
@@ -54,6 +54,7 @@ def begin(job: Job, actor: Actor) -> None:
         activations.cancel(key, actor)
         jobs.cancel_for_key(key, actor, besides=job)
         keys.revoke(key, Reason.RETURNED, actor)
+        notices.key_revoked(key, actor, services)
     elif key.state == KeyState.ACTIVE:
         keys.need_reset(key, actor, "its card is being reset")
 

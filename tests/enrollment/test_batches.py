@@ -84,6 +84,14 @@ def test_people_are_found_added_in_any_way_and_put_in_order(
     assert [i.user.user_name for i in batches.items(Batch.get())] == ["ada", "bob", "dee"]
 
 
+def test_the_users_page_makes_a_batch_of_the_ticked(panel: Panel, three: list[User]) -> None:
+    page = panel.get("/users").text
+    assert 'formaction="/batches"' in page
+    ticked = {"user": [three[0].resource_id, three[2].resource_id], "whom": "ticked", "verb": "x"}
+    panel.post("/batches", ticked)
+    assert [i.user.user_name for i in batches.items(Batch.get())] == ["ada", "cy"]
+
+
 def test_a_batch_is_named_after_its_day_unless_somebody_says_otherwise(panel: Panel) -> None:
     panel.post("/batches", {"name": ""})
     assert Batch.get().name.startswith("Cards of ")

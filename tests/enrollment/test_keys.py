@@ -435,6 +435,8 @@ def test_a_lost_card_is_replaced_by_one_tap(panel: Panel, desk: Desk, services: 
     new = SecurityKey.get(SecurityKey.name == "New card")
     assert (new.state, new.replaces) == (KeyState.ACTIVE, old)
     assert (now(old).state, now(old).reason) == (KeyState.REVOKED, Reason.SUPERSEDED)
+    told = OutboxMail.get(OutboxMail.template == "key_revoked")
+    assert told.key == old
 
 
 def test_a_replacement_by_link_leaves_the_old_key_until_it_works(panel: Panel) -> None:

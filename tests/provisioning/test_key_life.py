@@ -84,7 +84,7 @@ class Life:
         assert key is not None
         job = orders.queue_reset(self.desk, key, self.services, CLI, purpose)
         job.state = JobState.RUNNING
-        wipes.begin(job, CLI)
+        wipes.begin(job, self.services, CLI)
         if whole:
             jobs.finish(job, CLI)
             wipes.end(job, self.services, CLI)
