@@ -109,7 +109,7 @@ def _page(form: MultiDict[str, str], asked: BulkAssignForm | None = None) -> Res
         "panel/users_bulk.html",
         title=verb.label,
         verb=name,
-        icon=verb.icon,
+        picture=verb.icon,
         tone=verb.tone,
         follows=_follows(verb.kind, found),
         form=(asked or BulkAssignForm(form if "kind" in form else None))
