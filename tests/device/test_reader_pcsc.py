@@ -75,6 +75,14 @@ def slots(virtual_readers: VirtualReaders) -> Iterator[Slots]:
         time.sleep(0.02)
 
 
+def met(reader: PcscReader) -> None:
+    """Wait until pcscd, which looks every 400 ms, knows of the card."""
+    until = time.monotonic() + 5
+    while reader.state() is not ReaderState.CARD:
+        assert time.monotonic() < until, "pcscd did not notice"
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
     with FakeServer() as server:
@@ -191,6 +199,7 @@ def test_a_program_of_its_own_enrols_a_card(
 
 def test_the_doctor_and_info_look_at_a_real_reader(slots: Slots, tmp_path: Path) -> None:
     card = slots.lay(SoftwareCard(Profile(pin=PIN)))
+    met(PcscReader(slots.names[0]))
     for command in (["info", "--json"], ["doctor", "--json", "--state", str(tmp_path)]):
         ended = subprocess.run(
             [sys.executable, "-m", "reader", *command], capture_output=True, text=True, timeout=30
