@@ -133,7 +133,7 @@ def _of_keys(told: Attention) -> list[Item]:
         items.append(
             Item(
                 text,
-                _("They carry something that cannot be used."),
+                _("What is on such a card cannot be used."),
                 "rotate-ccw",
                 "warn",
                 url_for("keys.keys", state="needs_reset"),
