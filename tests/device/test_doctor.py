@@ -15,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from reader.card_reader import ReaderState
 from reader.simulator import SoftwareCard
 from reader.simulator.profile import BADGE, U2F_ONLY, Profile
 from reader.simulator.vpcd import VpcdCard
+from reader.transport import PcscReader
+from tests.device.bench import wait_until
 from tests.fakes.pcscd import VirtualReaders
 
 pytestmark = [pytest.mark.device, pytest.mark.enable_socket]
@@ -131,8 +134,10 @@ def test_a_card(
     card = SoftwareCard(profile)
     if not profile.max_pin_retries:
         card.memory.pin_retries = 0
+    reader = PcscReader(virtual_readers.names[0])
     with VpcdCard(card, port=virtual_readers.ports[0]):
-        _, said = doctor(capsys, "--reader", virtual_readers.names[0])
+        wait_until(lambda: reader.state() is ReaderState.CARD)  # pcscd looks every 400 ms
+        _, said = doctor(capsys, "--reader", reader.name)
     failed = [line for line in lines(said, "FAIL") if "not paired" not in line]
     assert says in said
     assert "A short command takes" in said

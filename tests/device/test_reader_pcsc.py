@@ -27,6 +27,7 @@ from reader.simulator.profile import BADGE, JAVACARD, U2F_ONLY, Faults, Profile
 from reader.simulator.vpcd import VpcdCard
 from reader.transport import PcscReader, PcscSession
 from reader.transport import readers as transport
+from tests.device.bench import wait_until
 from tests.fakes.pcscd import VirtualReaders
 from tests.reader.conftest import Bench, CountingCard, FakeDesk
 from tests.reader.fake_server import FakeJob, FakeServer
@@ -72,14 +73,6 @@ def slots(virtual_readers: VirtualReaders) -> Iterator[Slots]:
     reader = PcscReader()
     until = time.monotonic() + 5
     while reader.state() is not ReaderState.NO_CARD and time.monotonic() < until:
-        time.sleep(0.02)
-
-
-def met(reader: PcscReader) -> None:
-    """Wait until pcscd, which looks every 400 ms, knows of the card."""
-    until = time.monotonic() + 5
-    while reader.state() is not ReaderState.CARD:
-        assert time.monotonic() < until, "pcscd did not notice"
         time.sleep(0.02)
 
 
@@ -199,7 +192,8 @@ def test_a_program_of_its_own_enrols_a_card(
 
 def test_the_doctor_and_info_look_at_a_real_reader(slots: Slots, tmp_path: Path) -> None:
     card = slots.lay(SoftwareCard(Profile(pin=PIN)))
-    met(PcscReader(slots.names[0]))
+    reader = PcscReader(slots.names[0])
+    wait_until(lambda: reader.state() is ReaderState.CARD)  # pcscd looks every 400 ms
     for command in (["info", "--json"], ["doctor", "--json", "--state", str(tmp_path)]):
         ended = subprocess.run(
             [sys.executable, "-m", "reader", *command], capture_output=True, text=True, timeout=30
