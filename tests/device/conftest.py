@@ -10,11 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
-from werkzeug.serving import make_server
 
 from provisioning import audit
 from provisioning.app import create_app
@@ -25,6 +23,7 @@ from provisioning.settings import load
 from provisioning.vault import Vault
 from reader.simulator import SIMULATOR_AAGUID, SoftwareCard, root_pem
 from reader.simulator.vpcd import VpcdCard
+from tests.fakes.live_server import LiveServer
 from tests.fakes.pcscd import PcscdUnavailable, VirtualReaders
 
 
@@ -71,13 +70,5 @@ def services(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> Iterator
 @pytest.fixture(scope="module")
 def bench_server(services: Services) -> Iterator[str]:
     base_url = services.settings.base_url
-    made = make_server(
-        "localhost", int(base_url.rsplit(":", 1)[1]), create_app(services), threaded=True
-    )
-    made.daemon_threads = True
-    serving = threading.Thread(target=made.serve_forever)
-    serving.start()
-    yield base_url
-    made.shutdown()
-    serving.join(30)
-    made.server_close()
+    with LiveServer(create_app(services), int(base_url.rsplit(":", 1)[1])):
+        yield base_url

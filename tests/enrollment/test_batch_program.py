@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from provisioning import access, audit, batches, desk_events, dispatch, turns
 from provisioning.access import Role
@@ -41,6 +40,7 @@ from reader.simulator import SIMULATOR_AAGUID, SoftwareCard, root_pem
 from reader.software_reader import SoftwareReader
 from reader.station import Station
 from tests.fakes.desk import pairing_code
+from tests.fakes.live_server import LiveServer
 from tests.fakes.people import person
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost"])
@@ -87,14 +87,15 @@ class Fate:
             return True
 
 
-class FragileServer:
+class FragileServer(LiveServer):
     """The web app, which dies before it hears, after it has committed, or between two commits."""
 
     def __init__(self, app: Flask, port: int, fate: Fate) -> None:
-        self._app, self._port, self._fate = app, port, fate
+        super().__init__(app, port)
+        self._fate = fate
         self._inner = app.wsgi_app
         app.wsgi_app = self  # type: ignore[assignment, method-assign]
-        self._start()
+        self.start()
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Any:
         if "/events" in environ["PATH_INFO"]:
@@ -108,18 +109,7 @@ class FragileServer:
     def restart(self) -> None:
         """Close the listening socket, and open it again."""
         self.stop()
-        self._start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _start(self) -> None:
-        self._server = make_server("localhost", self._port, self._app, threaded=True)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self.start()
 
     def _gone(self, start: Any) -> list[bytes]:
         start("503 Service Unavailable", [("Content-Type", "text/plain")])

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from provisioning import audit, directory, jobs, keys, orders, sign_in, stations
 from provisioning.app import create_app
@@ -36,6 +35,7 @@ from reader.simulator import SIMULATOR_AAGUID, Faults, Profile, SoftwareCard, ro
 from reader.software_reader import SoftwareReader
 from reader.station import Station, StationRevoked
 from tests.fakes.desk import pairing_code
+from tests.fakes.live_server import LiveServer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost"])
 
@@ -91,14 +91,8 @@ def app(services: Services) -> Flask:
 @pytest.fixture
 def live(app: Flask, services: Services) -> Iterator[str]:
     port = int(services.settings.base_url.rsplit(":", 1)[1])
-    server = make_server("localhost", port, app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield services.settings.base_url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with LiveServer(app, port):
+        yield services.settings.base_url
 
 
 @dataclass
