@@ -27,17 +27,12 @@ def parse(text: str, type_: ResourceType, *, lenient: bool = False) -> Expressio
     `lenient` is for queries over several types: an attribute that this one has not is false
     there (§3.4.2.1) instead of an error.
     """
-    reader, tokens = _Reader(type_, lenient), tokenise(text)
-    if [token.type for token in tokens] == _LOOK_UP:
-        # What directories ask before each write: no tree is needed to read it (0.1 ms).
-        name, _, literal = tokens
-        return reader.look_up(str(name.value), literal.value)
-    return reader.expression(_tree(tokens))
+    return _Reader(type_, lenient).read(tokenise(text))
 
 
 def parse_element(text: str, path: AttributePath) -> Expression:
     """Parse what stands between the brackets after a multi-valued attribute (valFilter)."""
-    return _ElementReader(path).expression(_tree(tokenise(text)))
+    return _ElementReader(path).read(tokenise(text))
 
 
 _LOOK_UP = ["ATTRNAME", "EQ", "COMP_VALUE"]
@@ -80,6 +75,15 @@ class _Reader:
     def __init__(self, type_: ResourceType, lenient: bool) -> None:
         self._type = type_
         self._lenient = lenient
+
+    def read(self, tokens: list[Token]) -> Expression:
+        """Read a whole filter."""
+        if [token.type for token in tokens] == _LOOK_UP:
+            # What directories ask before each write, and how they name the member that goes: no
+            # tree is needed to read it (0.1 ms).
+            name, _, literal = tokens
+            return self.look_up(str(name.value), literal.value)
+        return self.expression(_tree(tokens))
 
     def expression(self, node: Any) -> Expression:
         match node:
@@ -161,14 +165,21 @@ class _ElementReader(_Reader):
             raise InvalidFilter(f"{path} is not a list of values.")
         self._path = path
 
+    def look_up(self, name: str, value: object) -> Expression:
+        """Read `part eq value`."""
+        return _comparison(self._part(name), Operator.EQ, value)
+
     def relation(self, sub: str, node: Any) -> Expression:
         """Read a comparison whose left side is the given sub-attribute."""
-        path = self._path.to(sub)
-        if path is None and sub.lower() == "value" and not self._path.attribute.is_complex:
+        return _relation(self._part(sub), node)
+
+    def _part(self, name: str) -> AttributePath:
+        path = self._path.to(name)
+        if path is None and name.lower() == "value" and not self._path.attribute.is_complex:
             path = self._path  # a list of plain values (RFC 7643 §2.4): the value itself
         if path is None:
-            raise InvalidFilter(f"{self._path} has no part {sub}.")
-        return _relation(path, node)
+            raise InvalidFilter(f"{self._path} has no part {name}.")
+        return path
 
     def _term(self, node: Any) -> Expression:
         attr = node.attr_path

@@ -76,6 +76,13 @@ def render(
     return [_render(type_, row, derived, projection, base) for row in rows]
 
 
+def unseen(type_: ResourceType, row: Row, connection: Connection, base: str) -> Resource:
+    """Return a resource for an answer that does not show it: its address and version alone."""
+    if type_ is not GROUP:
+        return render(type_, [row], Projection(type_), connection, base)[0]
+    return Resource(b"", location(type_, row.resource_id, base), f'W/"{row.version}"')
+
+
 def texts(
     type_: ResourceType,
     rows: Sequence[Row],

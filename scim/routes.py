@@ -44,7 +44,7 @@ from .errors import (
 from .listing import Listing, answer, from_parameters, from_search, list_response, names
 from .projection import Projection, projection
 from .resource_types import ALL, GROUP
-from .resources import Resource, render
+from .resources import Resource, render, unseen
 from .schema import ResourceType
 from .security_events import issuer, jwks
 from .tracing import Left
@@ -249,8 +249,10 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     with transaction():
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
-        shown = projection(type_, excluded=["members"]) if quiet else shape
-        resource = render(type_, [row], shown, caller.connection, caller.base)[0]
+        if quiet:
+            resource = unseen(type_, row, caller.connection, caller.base)
+        else:
+            resource = render(type_, [row], shape, caller.connection, caller.base)[0]
     if quiet:
         return Reply(204, headers={"ETag": resource.version, "Content-Location": resource.location})
     return _resource(resource)
