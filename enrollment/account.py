@@ -9,10 +9,12 @@ from flask import Blueprint, Response, flash, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import ceremony, languages, panel_keys, sign_in
-from provisioning.db import transaction
+from provisioning.ceremonies import ceremony
+from provisioning.mails import languages
 from provisioning.models import PanelAccount, PanelCredential
+from provisioning.panel import panel_keys, sign_in
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import web
 from .forms import NameForm

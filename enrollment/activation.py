@@ -16,15 +16,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import access, activations, group_policies, jobs
-from provisioning.access import SessionKind
-from provisioning.db import transaction
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op, PinMode
 from provisioning.errors import Unauthenticated
-from provisioning.jobs import Op, PinMode
+from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import JobState, KeyKind, LinkState
 from provisioning.models import Job, SecurityKey
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
 from provisioning.settings import PinDelivery
+from provisioning.storage.db import transaction
 
 from . import desk_job, visit, web
 from .forms import kind_name

@@ -11,11 +11,13 @@ from __future__ import annotations
 from flask import Blueprint, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import activations, assignment, audit, ceremony, keys
+from provisioning import audit, keys
 from provisioning.audit import Event
-from provisioning.db import transaction
+from provisioning.ceremonies import ceremony
 from provisioning.errors import CeremonyRefused
+from provisioning.issuing import activations, assignment
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import browser_ceremony, visit, web
 

@@ -9,12 +9,12 @@ from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import stations
 from provisioning.clock import SECOND, now_ms
-from provisioning.db import transaction
+from provisioning.desks import stations
 from provisioning.errors import NotFound
 from provisioning.models import PairingCode
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import driver, station_choice, visit
 

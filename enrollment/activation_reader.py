@@ -9,14 +9,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import activations, group_policies, jobs, orders
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op, PinMode
 from provisioning.errors import InvalidValue, PolicyForbids, WrongState
-from provisioning.jobs import Op, PinMode
+from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import JobState
 from provisioning.models import Job
 from provisioning.services import services
 from provisioning.settings import PinDelivery
+from provisioning.storage.db import transaction
 
 from . import desk_job, station_choice, tap, visit
 from .visit import Visit

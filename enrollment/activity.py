@@ -13,12 +13,14 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import audit, audit_check, audit_pages, directory, spreadsheet, times
+from provisioning import audit, audit_check, directory
 from provisioning.audit import Event
-from provisioning.audit_pages import Wanted
 from provisioning.clock import DAY
-from provisioning.db import transaction
+from provisioning.csv_import import spreadsheet
 from provisioning.models import AuditEvent
+from provisioning.pages import audit_list, times
+from provisioning.pages.audit_list import Wanted
+from provisioning.storage.db import transaction
 
 from . import timeline, web
 from .web import panel_page
@@ -34,7 +36,7 @@ def activity() -> ResponseReturnValue:
     """Show a page of the log by the URL's filters."""
     here = _filters()
     wanted = _wanted(here)
-    rows, more = audit_pages.page(wanted)
+    rows, more = audit_list.page(wanted)
     given = {name: value for name, value in here.items() if name != "after"}
     return render_template(
         "panel/activity.html",
@@ -55,7 +57,7 @@ def activity() -> ResponseReturnValue:
             "previous_url": None,
             "next_url": _list({**given, "after": rows[-1].id}) if more else None,
         },
-        total=audit_pages.count(),
+        total=audit_list.count(),
         person=wanted.person.display_name if wanted.person is not None else None,
         person_id=here["person"],
         all_url=url_for(".activity"),
@@ -72,7 +74,7 @@ def export() -> ResponseReturnValue:
         filters = {name: value for name, value in here.items() if value}
         audit.record(web.actor(), Event.LOG_EXPORTED, filters=filters)
     header = ("line", "at", "event", "by", "actor", "person", "userName", "detail")
-    lines = spreadsheet.lines(header, map(_cells, audit_pages.export(wanted)))
+    lines = spreadsheet.lines(header, map(_cells, audit_list.export(wanted)))
     response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="activity.csv"'
     return response

@@ -9,13 +9,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import approvals, assignment, group_policies, jobs, keys
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import keys
+from provisioning.desks import jobs
 from provisioning.errors import Forbidden, WrongState
+from provisioning.issuing import approvals, assignment, group_policies
 from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.models import Approval
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import web
 from .forms import kind_name

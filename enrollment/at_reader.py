@@ -10,15 +10,16 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from provisioning import access, jobs, orders, sign_in
-from provisioning.access import SessionKind
 from provisioning.clock import MINUTE, now_ms
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, NotFound
-from provisioning.jobs import Op
 from provisioning.lifecycle import JobState
 from provisioning.models import Job
+from provisioning.panel import access, sign_in
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import station_choice, tap, web
 from .forms import StationForm

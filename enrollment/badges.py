@@ -9,10 +9,11 @@ from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import badges, directory
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import directory
+from provisioning.issuing import badges
 from provisioning.models import User
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import web
 from .web import panel_page

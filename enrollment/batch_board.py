@@ -13,9 +13,10 @@ from flask_babel import format_date
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from provisioning import batch_people, batches, faults, jobs, stations, times
+from provisioning.desks import batch_people, batches, faults, jobs, stations
 from provisioning.lifecycle import BatchState, TurnState
 from provisioning.models import Batch, BatchItem, SecurityKey, Station
+from provisioning.pages import times
 
 from . import tap
 from .key_items import Action, Ask

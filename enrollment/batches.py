@@ -12,13 +12,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import access, batch_people, batches, spreadsheet, turns
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning.csv_import import spreadsheet
+from provisioning.desks import batch_people, batches, turns
 from provisioning.errors import InvalidValue, KeywrightError, Taken, WrongState
 from provisioning.lifecycle import BatchState
 from provisioning.models import Batch, BatchItem, User
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import batch_board, station_choice, web
 from .forms import BatchForm

@@ -10,11 +10,13 @@ from typing import Literal
 
 from flask import Response
 
-from provisioning import attestation, ceremony, keys, sign_in
-from provisioning.ceremony import VerifiedRegistration
-from provisioning.challenges import TakenChallenge
+from provisioning import keys
+from provisioning.ceremonies import attestation, ceremony
+from provisioning.ceremonies.ceremony import VerifiedRegistration
+from provisioning.ceremonies.challenges import TakenChallenge
 from provisioning.lifecycle import KeyKind
 from provisioning.models import SecurityKey
+from provisioning.panel import sign_in
 from provisioning.services import services
 from provisioning.settings import AttestationRule
 

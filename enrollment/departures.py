@@ -11,12 +11,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from provisioning import departures, guard
-from provisioning.access import Role
 from provisioning.clock import HOUR, now_ms
-from provisioning.db import transaction
 from provisioning.models import MassDeparture, User
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
+from provisioning.upstream import departures, guard
 
 from . import tasks, web
 from .key_items import Action, Ask

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import access, jobs, sign_in, stations
-from provisioning.access import SessionKind
 from provisioning.audit import Actor
-from provisioning.db import transaction
+from provisioning.desks import jobs, stations
+from provisioning.desks.jobs import Op
 from provisioning.errors import KeywrightError, NotFound, Unauthenticated
-from provisioning.jobs import Op
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, Station, User
+from provisioning.panel import access, sign_in
+from provisioning.panel.access import SessionKind
+from provisioning.storage.db import transaction
 
 from . import station_choice, tap, visit, web
 from .tap import Links, Live

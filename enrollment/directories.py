@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning import conflicts, tally, tokens, traces
-from provisioning.access import Role
 from provisioning.clock import now_ms
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, Taken
 from provisioning.models import Connection
 from provisioning.models.directories import FILES
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
+from provisioning.upstream import conflicts, tally, tokens, traces
 
 from . import directory_page, web
 from .directory_page import DAYS

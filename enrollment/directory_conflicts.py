@@ -13,13 +13,13 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from provisioning import conflicts, connections, hand_overs
-from provisioning.access import Role
-from provisioning.conflicts import Held, Line
-from provisioning.connections import Scope
-from provisioning.db import transaction
 from provisioning.errors import WrongState
 from provisioning.models import Connection, User
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
+from provisioning.upstream import conflicts, connections, hand_overs
+from provisioning.upstream.conflicts import Held, Line
+from provisioning.upstream.connections import Scope
 
 from . import tasks, web
 from .directory_page import head

@@ -9,10 +9,10 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import connections, tokens
-from provisioning.access import Role
 from provisioning.errors import NotFound
 from provisioning.models import Connection, Token
+from provisioning.panel.access import Role
+from provisioning.upstream import connections, tokens
 
 from . import web
 from .directory_page import base_url, head

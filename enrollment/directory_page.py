@@ -11,10 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import conflicts, connections, guard, tokens, traces
-from provisioning.access import Role
 from provisioning.clock import DAY, now_ms
-from provisioning.db import transaction, tuples
 from provisioning.errors import WrongState
 from provisioning.models import (
     Connection,
@@ -25,8 +22,11 @@ from provisioning.models import (
     UnknownAttribute,
     User,
 )
+from provisioning.panel.access import Role
 from provisioning.services import services
-from provisioning.tally import living
+from provisioning.storage.db import transaction, tuples
+from provisioning.upstream import conflicts, connections, guard, tokens, traces
+from provisioning.upstream.tally import living
 
 from . import web
 from .directory_words import profile_words, quirk_words, scope_words

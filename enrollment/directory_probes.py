@@ -19,7 +19,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from provisioning.rehearsal import Exchange, Stage
+from provisioning.upstream.rehearsal import Exchange, Stage
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 

@@ -12,12 +12,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import connections, guard
-from provisioning.access import Role
-from provisioning.connections import Holdings, Terms
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, Taken, WrongState
 from provisioning.models import Connection
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
+from provisioning.upstream import connections, guard
+from provisioning.upstream.connections import Holdings, Terms
 
 from . import web
 from .directory_page import head

@@ -14,12 +14,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import connections, rehearsal, tokens, traces
-from provisioning.access import Role
 from provisioning.clock import DAY, now_ms
 from provisioning.models import Connection, Token
-from provisioning.rehearsal import Exchange
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.upstream import connections, rehearsal, tokens, traces
+from provisioning.upstream.rehearsal import Exchange
 
 from . import directory_probes
 from .directory_page import SOON, base_url, head

@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from provisioning.connections import PatchReply, Profile, Scope
+from provisioning.upstream.connections import PatchReply, Profile, Scope
 
 _SCOPES = {
     Scope.WRITE: _l("Write users and groups"),

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import reader_wheel
+from provisioning.desks import reader_wheel
 from provisioning.services import services
 
 from .web import safe_next

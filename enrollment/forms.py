@@ -22,11 +22,12 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import HiddenInput
 
-from provisioning import directory, tokens
-from provisioning.addresses import check_address
+from provisioning import directory
 from provisioning.errors import InvalidValue, Taken
 from provisioning.lifecycle import KeyKind
+from provisioning.mails.addresses import check_address
 from provisioning.models import User
+from provisioning.upstream import tokens
 
 from . import directory_words
 

@@ -10,11 +10,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import directory, group_pages, groups
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import directory, groups
 from provisioning.errors import InvalidValue, NotFound
 from provisioning.models import Group
+from provisioning.pages import group_list
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import web, wizard_draft
 from .groups import mine
@@ -72,8 +73,8 @@ def remove(group_id: str, member_id: str) -> ResponseReturnValue:
 
 
 def _page(group: Group, search: str, chosen: list[str]) -> str:
-    found = group_pages.candidates(group, search)
-    ticked = [line for line in group_pages.lines_of(chosen) if line not in found]
+    found = group_list.candidates(group, search)
+    ticked = [line for line in group_list.lines_of(chosen) if line not in found]
     return render_template(
         "panel/group_add.html",
         group={

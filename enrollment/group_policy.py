@@ -10,12 +10,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_policies, groups
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import groups
 from provisioning.errors import InvalidValue, Stale
+from provisioning.issuing import group_policies
+from provisioning.issuing.policy import ANY, Policy
 from provisioning.models import Group, GroupPolicy
-from provisioning.policy import ANY, Policy
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import kept, policy_words, web
 from .policy_form import PolicyForm

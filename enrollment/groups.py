@@ -12,13 +12,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, group_policies, groups, times
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import groups
 from provisioning.errors import Forbidden, InvalidValue, Taken
-from provisioning.group_pages import Line, MemberLine
-from provisioning.group_policies import Ruling
+from provisioning.issuing import group_policies
+from provisioning.issuing.group_policies import Ruling
 from provisioning.models import Group
+from provisioning.pages import group_list, times
+from provisioning.pages.group_list import Line, MemberLine
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import kept, policy_words, web
 from .forms import GroupForm
@@ -33,7 +35,7 @@ blueprint = Blueprint("groups", __name__, url_prefix="/groups")
 def all_groups() -> ResponseReturnValue:
     """Show the groups, by name."""
     search, after = request.args.get("q", "")[:100], request.args.get("after")
-    lines, more = group_pages.page(search, after=after)
+    lines, more = group_list.page(search, after=after)
     return render_template(
         "panel/groups.html",
         rows=[_row(line) for line in lines],
@@ -45,7 +47,7 @@ def all_groups() -> ResponseReturnValue:
             "previous_url": None,
             "next_url": _list(search, lines[-1].resource_id) if more else None,
         },
-        total=group_pages.count(),
+        total=group_list.count(),
         new_url=url_for(".new") if web.may(Role.OPERATOR) else None,
     )
 
@@ -56,7 +58,7 @@ def group(group_id: str) -> ResponseReturnValue:
     """Show one group with its members."""
     row = groups.get_group(group_id)
     search, after = request.args.get("q", "")[:100], request.args.get("after", 0, type=int)
-    lines, following = group_pages.members(row, search, after=after or 0)
+    lines, following = group_list.members(row, search, after=after or 0)
     here: dict[str, Any] = {"group_id": group_id, "q": search or None}
     source = row.connection.name if row.connection is not None else None
     return render_template(
@@ -80,7 +82,7 @@ def group(group_id: str) -> ResponseReturnValue:
             "previous_url": None,
             "next_url": url_for(".group", after=following, **here) if following else None,
         },
-        total=group_pages.member_count(row),
+        total=group_list.member_count(row),
         policy=policy_words.lines(Ruling(group_policies.of_group(row)[0]), all_parts=True),
         policy_url=url_for("group_policy.edit", group_id=group_id)
         if web.may(Role.OFFICER)
@@ -169,7 +171,7 @@ def _is_fresh(form: GroupForm, row: Group) -> bool:
 def _actions(row: Group) -> list[Action]:
     if row.connection is not None or not web.may(Role.OPERATOR):
         return []
-    members = group_pages.member_count(row)
+    members = group_list.member_count(row)
     ask = Ask(
         _("Delete %(name)s?", name=row.display_name),
         [

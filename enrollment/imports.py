@@ -15,13 +15,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import FileStorage
 
-from provisioning import csv_file, import_columns, import_words, imports, spreadsheet
-from provisioning.access import Role, SessionKind
-from provisioning.db import transaction
+from provisioning.csv_import import columns as import_columns
+from provisioning.csv_import import csv_file, imports, spreadsheet, words
+from provisioning.csv_import.columns import Content
+from provisioning.csv_import.plan import Verb
 from provisioning.errors import InvalidValue, Taken, Unauthenticated, WrongState
-from provisioning.import_columns import Content
-from provisioning.import_plan import Verb
 from provisioning.models import ImportFile, ImportLine
+from provisioning.panel.access import Role, SessionKind
+from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN, TaskState
 
 from . import tasks, web
@@ -164,7 +165,7 @@ def lines(file_id: str) -> ResponseReturnValue:
     verb = _verb(request.args.get("verb", ""))
     found = imports.all_lines(imports.get(file_id), verb)
     rows = (
-        [row.number, row.label, row.verb or "", import_words.one_line(orjson.loads(row.detail))]
+        [row.number, row.label, row.verb or "", words.one_line(orjson.loads(row.detail))]
         for row in found
     )
     return _csv("preview.csv", ["line", "subject", "change", "detail"], rows)
@@ -236,10 +237,8 @@ def _columns_page(
             }
             for one in Content
         ],
-        attributes=[
-            (name, import_words.attribute(name)) for name in import_columns.attributes(content)
-        ],
-        required=import_words.attribute(import_columns.REQUIRED[content]),
+        attributes=[(name, words.attribute(name)) for name in import_columns.attributes(content)],
+        required=words.attribute(import_columns.REQUIRED[content]),
         source=source if source is not None else (known[0] if known else imports.SOURCE),
         sources=known,
         fault=fault,
@@ -278,7 +277,7 @@ def _file(file: ImportFile) -> dict[str, object]:
 
 def _tabs(file: ImportFile, verb: Verb | None, counts: dict[Verb, int]) -> list[dict[str, object]]:
     labels: list[tuple[Verb | None, str, int]] = [(None, _("All lines"), file.lines)]
-    labels += [(one, import_words.verb(one), counts[one]) for one in Verb]
+    labels += [(one, words.verb(one), counts[one]) for one in Verb]
     return [
         {
             "label": label,
@@ -296,11 +295,11 @@ def _row(line: ImportLine) -> dict[str, object]:
     return {
         "number": line.number,
         "label": line.label,
-        "word": import_words.verb(verb),
+        "word": words.verb(verb),
         "tone": _TONES[verb],
         "icon": _ICONS[verb],
-        "reason": import_words.reason(detail),
-        "changes": import_words.changes(detail),
+        "reason": words.reason(detail),
+        "changes": words.changes(detail),
     }
 
 

@@ -13,15 +13,18 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, assignment, audit, ceremony, group_policies, keys
-from provisioning.access import Role
+from provisioning import audit, keys
 from provisioning.audit import Event
-from provisioning.db import transaction
+from provisioning.ceremonies import ceremony
 from provisioning.errors import CeremonyRefused, NotFound, StepUpNeeded, WrongState
+from provisioning.issuing import assignment, group_policies
+from provisioning.issuing.policy import Method
 from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.models import SecurityKey, User, WizardDraft
-from provisioning.policy import Method
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import browser_ceremony, web, wizard_confirm, wizard_draft, wizard_forms, wizard_view
 from .web import panel_page

@@ -11,13 +11,17 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import activations, approvals, attestation, group_policies, jobs, keys, times
-from provisioning.access import Role
-from provisioning.approvals import ApprovalState
-from provisioning.jobs import Op
+from provisioning import keys
+from provisioning.ceremonies import attestation
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
+from provisioning.issuing import activations, approvals, group_policies
+from provisioning.issuing.approvals import ApprovalState
 from provisioning.lifecycle import JobState, KeyKind, KeyState, LinkState, Reason
-from provisioning.mail import Template
+from provisioning.mails.mail import Template
 from provisioning.models import Credential, OutboxMail, SecurityKey
+from provisioning.pages import times
+from provisioning.panel.access import Role
 from provisioning.services import services
 
 from .forms import kind_name

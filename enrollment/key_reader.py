@@ -11,13 +11,16 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, badges, jobs, keys, orders, wipes
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import keys
+from provisioning.desks import jobs, orders, wipes
 from provisioning.errors import InvalidValue, NotFound, StepUpNeeded, Taken, WrongState
+from provisioning.issuing import badges
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, SecurityKey, Station, User
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import reader_verbs, station_choice, tap, web
 from .forms import StationForm

@@ -12,9 +12,10 @@ from flask import url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning import spreadsheet, times
-from provisioning.key_pages import Exported, Line, Wanted
+from provisioning.csv_import import spreadsheet
 from provisioning.lifecycle import KeyKind, KeyState
+from provisioning.pages import times
+from provisioning.pages.key_list import Exported, Line, Wanted
 
 
 def wanted(args: MultiDict[str, str]) -> Wanted:

@@ -18,14 +18,19 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, activations, assignment, jobs, key_pages, keys, notices, terms
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import keys
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, NotFound, Taken, WrongState
-from provisioning.jobs import Op
+from provisioning.issuing import activations, assignment, terms
 from provisioning.lifecycle import KeyState, Reason
+from provisioning.mails import notices
 from provisioning.models import SecurityKey, User
+from provisioning.pages import key_list
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import key_table, web
 from .forms import NameForm, TermForm, kinds
@@ -39,13 +44,13 @@ blueprint = Blueprint("keys", __name__, url_prefix="/keys")
 def all_keys() -> ResponseReturnValue:
     """Show every key by the URL's filters."""
     wanted = key_table.wanted(request.args)
-    counts = key_pages.counts()
-    lines, more = key_pages.page(wanted)
+    counts = key_list.counts()
+    lines, more = key_list.page(wanted)
     return render_template(
         "panel/keys.html",
         tabs=key_table.tabs(wanted, counts),
         rows=key_table.rows(lines),
-        models=key_pages.models(),
+        models=key_list.models(),
         model_filter=wanted.model,
         state_filter=wanted.state,
         kinds=list(kinds().items()),
@@ -63,7 +68,7 @@ def all_keys() -> ResponseReturnValue:
 @panel_page()
 def export() -> ResponseReturnValue:
     """Stream the whole filtered list as CSV."""
-    lines = key_pages.export(key_table.wanted(request.args))
+    lines = key_list.export(key_table.wanted(request.args))
     response = Response(stream_with_context(key_table.as_csv(lines)), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="security-keys.csv"'
     return response

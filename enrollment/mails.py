@@ -9,14 +9,15 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import audit, outbox
-from provisioning.access import Role
+from provisioning import audit
 from provisioning.audit import Event
-from provisioning.db import transaction
 from provisioning.errors import NotFound, WrongState
-from provisioning.mail import WITH_SECRET, Template
+from provisioning.mails import outbox
+from provisioning.mails.mail import WITH_SECRET, Template
+from provisioning.mails.outbox import MailState
 from provisioning.models import OutboxMail, User
-from provisioning.outbox import MailState
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import settings_mail, web
 from .web import panel_page

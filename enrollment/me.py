@@ -9,16 +9,21 @@ from flask import Blueprint, flash, jsonify, redirect, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, attestation, audit, jobs, keys, languages, orders, spare_keys
-from provisioning.access import SessionKind
+from provisioning import audit, keys
 from provisioning.audit import Event
-from provisioning.db import transaction
+from provisioning.ceremonies import attestation
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op
 from provisioning.errors import KeywrightError, NotFound, Unauthenticated
-from provisioning.jobs import Op
+from provisioning.issuing import spare_keys
 from provisioning.lifecycle import KeyKind, KeyState, Reason
+from provisioning.mails import languages
 from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
-from provisioning.pages import wants_json
+from provisioning.pages.error_pages import wants_json
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import desk_job, station_choice, tap, timeline, visit, web
 from .key_items import Action, Ask, reason_words

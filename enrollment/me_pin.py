@@ -15,11 +15,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import jobs, orders, sign_in
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op
 from provisioning.errors import KeywrightError
-from provisioning.jobs import Op
 from provisioning.models import Job
+from provisioning.panel import sign_in
+from provisioning.storage.db import transaction
 
 from . import desk_job, station_choice, tap, web
 

@@ -17,17 +17,20 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access, audit, ceremony, jobs, orders, sign_in
-from provisioning.access import SessionKind
+from provisioning import audit
 from provisioning.audit import Event
+from provisioning.ceremonies import ceremony
+from provisioning.ceremonies.refusals import Refusal
 from provisioning.clock import MINUTE, now_ms
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op
 from provisioning.errors import CeremonyRefused, KeywrightError, Unauthenticated
-from provisioning.jobs import Op
 from provisioning.lifecycle import JobState, KeyState
 from provisioning.models import Job, SecurityKey
-from provisioning.refusals import Refusal
+from provisioning.panel import access, sign_in
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import desk_job, station_choice, tap, visit, web
 

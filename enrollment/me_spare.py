@@ -14,13 +14,15 @@ from flask_babel import lazy_gettext as _l
 from wtforms import RadioField
 from wtforms.validators import InputRequired
 
-from provisioning import access, activations, languages, spare_keys
-from provisioning.access import SessionKind
-from provisioning.db import transaction
 from provisioning.errors import Forbidden, InvalidValue, KeywrightError, Taken, Unauthenticated
+from provisioning.issuing import activations, spare_keys
 from provisioning.lifecycle import KeyKind
+from provisioning.mails import languages
 from provisioning.models import User
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import me, web
 from .forms import Form, _text, kinds

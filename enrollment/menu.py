@@ -10,8 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from provisioning import access, tasks
+from provisioning import tasks
 from provisioning.models import PanelAccount, Session
+from provisioning.panel import access
 from provisioning.services import services
 
 from . import web

@@ -12,12 +12,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 
-from provisioning import attention, panel_keys, people
-from provisioning.attention import MOST, Attention
 from provisioning.clock import now_ms
 from provisioning.lifecycle import UserStatus
 from provisioning.models import Station
-from provisioning.times import utc
+from provisioning.pages import attention, people
+from provisioning.pages.attention import MOST, Attention
+from provisioning.pages.times import utc
+from provisioning.panel import panel_keys
 
 from . import station_choice, web
 from .web import panel_page

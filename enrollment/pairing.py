@@ -12,12 +12,12 @@ from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import stations
-from provisioning.access import Role
 from provisioning.clock import SECOND, now_ms
-from provisioning.db import transaction
+from provisioning.desks import stations
 from provisioning.models import PairingCode
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import driver, station_choice, web
 from .web import panel_page, safe_next

@@ -20,9 +20,9 @@ from wtforms import (
 from wtforms.validators import NumberRange, Optional
 from wtforms.widgets import CheckboxInput, HiddenInput, ListWidget
 
-from provisioning.access import Role
+from provisioning.issuing.policy import ANY, LONGEST_PIN, NO_LENGTH, Method, Policy
 from provisioning.lifecycle import KeyKind
-from provisioning.policy import ANY, LONGEST_PIN, NO_LENGTH, Method, Policy
+from provisioning.panel.access import Role
 from provisioning.settings import PinDelivery
 
 from . import policy_words

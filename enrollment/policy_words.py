@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning.access import Role
-from provisioning.group_policies import Ruling
+from provisioning.issuing.group_policies import Ruling
+from provisioning.issuing.policy import ANY, Method, Policy
 from provisioning.lifecycle import KeyKind
-from provisioning.policy import ANY, Method, Policy
+from provisioning.panel.access import Role
 from provisioning.settings import PinDelivery
 
 from .forms import kind_name

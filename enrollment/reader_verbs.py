@@ -10,7 +10,7 @@ from enum import StrEnum, unique
 
 from flask_babel import gettext as _
 
-from provisioning.jobs import Op, Wipe
+from provisioning.desks.jobs import Op, Wipe
 from provisioning.models import Job, SecurityKey
 
 from . import key_items

@@ -10,7 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import attestation, live_settings, panel_accounts
+from provisioning import live_settings
+from provisioning.ceremonies import attestation
+from provisioning.panel import accounts
 from provisioning.settings import AttestationRule, PinDelivery, Settings
 
 from . import settings_page
@@ -101,7 +103,7 @@ def _sections(settings: Settings) -> list[dict[str, object]]:
             "settings_accounts.page",
             _("Panel accounts"),
             "user-cog",
-            ngettext("%(num)s account", "%(num)s accounts", panel_accounts.count()),
+            ngettext("%(num)s account", "%(num)s accounts", accounts.count()),
         ),
     ]
 

@@ -12,12 +12,12 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectField
 from wtforms.validators import InputRequired, Optional
 
-from provisioning import panel_accounts
-from provisioning.access import Role
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, Taken
 from provisioning.models import PanelAccount
+from provisioning.panel import accounts
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import kept, menu, settings_page, web
 from .forms import Form, _address, _text
@@ -78,7 +78,7 @@ def invite() -> ResponseReturnValue:
         return first
     try:
         with transaction():
-            account, token = panel_accounts.invite(
+            account, token = accounts.invite(
                 form.name.data or "",
                 form.email.data or "",
                 Role(form.role.data),
@@ -100,7 +100,7 @@ def link(account_id: int) -> ResponseReturnValue:
     if first is not None:
         return first
     with transaction():
-        token = panel_accounts.new_link(account, web.panel_account(), web.actor())
+        token = accounts.new_link(account, web.panel_account(), web.actor())
     return _page(InviteForm(formdata=None), _shown(account, token))
 
 
@@ -125,7 +125,7 @@ def change_role(account_id: int) -> ResponseReturnValue:
     if first is not None:
         return first
     with transaction():
-        panel_accounts.change_role(
+        accounts.change_role(
             _account(account_id), Role(form.role.data), web.panel_account(), web.actor()
         )
     name = menu.role_name(Role(form.role.data))
@@ -142,7 +142,7 @@ def suspend(account_id: int) -> ResponseReturnValue:
         return first
     with transaction():
         account = _account(account_id)
-        panel_accounts.suspend(account, web.panel_account(), web.actor())
+        accounts.suspend(account, web.panel_account(), web.actor())
     flash(_("%(name)s is signed out and cannot sign in.", name=account.name), "success")
     return redirect(url_for(".page"), 303)
 
@@ -156,16 +156,16 @@ def resume(account_id: int) -> ResponseReturnValue:
         return first
     with transaction():
         account = _account(account_id)
-        panel_accounts.resume(account, web.panel_account(), web.actor())
+        accounts.resume(account, web.panel_account(), web.actor())
     flash(_("%(name)s can sign in again.", name=account.name), "success")
     return redirect(url_for(".page"), 303)
 
 
 def _page(form: InviteForm, shown: dict[str, str] | None = None) -> ResponseReturnValue:
-    counts = panel_accounts.key_counts()
+    counts = accounts.key_counts()
     me = web.panel_account()
     owner = web.may(OWNER)
-    rows = [_row(one, counts.get(one.id, 0), me, owner) for one in panel_accounts.everybody()]
+    rows = [_row(one, counts.get(one.id, 0), me, owner) for one in accounts.everybody()]
     return render_template(
         "panel/settings/accounts.html",
         index_url=url_for("settings.index"),
@@ -237,6 +237,6 @@ def _shown(account: PanelAccount, token: str) -> dict[str, str]:
 
 def _account(account_id: int) -> PanelAccount:
     try:
-        return panel_accounts.get(account_id)
+        return accounts.get(account_id)
     except NotFound:
         raise NotFound(_("There is no such account.")) from None

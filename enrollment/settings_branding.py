@@ -9,11 +9,12 @@ from flask import Blueprint, Flask, Response, current_app, flash, redirect, requ
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import colours, live_settings, pictures
-from provisioning.db import transaction
+from provisioning import live_settings
 from provisioning.errors import InvalidValue, NotFound
 from provisioning.models import Logo
+from provisioning.pages import colours, pictures
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import settings_page, web
 from .settings_forms import BrandingForm

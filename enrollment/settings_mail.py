@@ -12,11 +12,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from provisioning import audit, headers, mail, mail_samples
+from provisioning import audit
 from provisioning.audit import Event
-from provisioning.db import transaction
-from provisioning.mail import MailPermanent, MailTemporary, Template
+from provisioning.mails import mail, samples
+from provisioning.mails.mail import MailPermanent, MailTemporary, Template
+from provisioning.pages import headers
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import settings_page, web
 from .settings_forms import MailForm, MailTestForm, languages
@@ -85,7 +87,7 @@ def templates() -> ResponseReturnValue:
 def template(name: str) -> ResponseReturnValue:
     """Show a mail's two halves side by side, with sample words."""
     kind, locale = _asked(name)
-    shown = mail_samples.render(kind, services().settings, locale)
+    shown = samples.render(kind, services().settings, locale)
     headers.may_frame()
     return render_template(
         "panel/settings/template.html",
@@ -112,7 +114,7 @@ def template(name: str) -> ResponseReturnValue:
 def template_html(name: str) -> ResponseReturnValue:
     """Serve the HTML half for the frame on the preview page."""
     kind, locale = _asked(name)
-    shown = mail_samples.render(kind, services().settings, locale)
+    shown = samples.render(kind, services().settings, locale)
     headers.may_be_framed()
     return Response(_without_inline_styles(shown.html, headers.csp_nonce()), mimetype="text/html")
 
@@ -148,9 +150,9 @@ def _asked(name: str) -> tuple[Template, str]:
 
 def _send_test(address: str) -> tuple[bool, str]:
     given = services().settings
-    rendered = mail_samples.render(Template.TEST, given, given.language)
+    rendered = samples.render(Template.TEST, given, given.language)
     try:
-        return True, mail.send(given, address, rendered, mail_samples.message_id(given))
+        return True, mail.send(given, address, rendered, samples.message_id(given))
     except (MailTemporary, MailPermanent) as error:
         return False, str(error)
 

@@ -9,10 +9,12 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import attestation, live_settings, model_census
-from provisioning.attestation import Policy
+from provisioning import live_settings
+from provisioning.ceremonies import attestation
+from provisioning.ceremonies.attestation import Policy
 from provisioning.errors import ConfigurationError, InvalidValue
-from provisioning.model_census import Held, Why
+from provisioning.pages import model_census
+from provisioning.pages.model_census import Held, Why
 from provisioning.services import services
 from provisioning.settings import Settings
 

@@ -14,11 +14,11 @@ from flask_babel import gettext as _
 from wtforms import HiddenField
 
 from provisioning import live_settings
-from provisioning.access import Role
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, Stale, StepUpNeeded, WrongState
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import Settings
+from provisioning.storage.db import transaction
 
 from . import kept, web
 from .forms import Form

@@ -12,13 +12,15 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access, audit, ceremony, owners, panel_keys, sign_in
-from provisioning.access import SessionKind
+from provisioning import audit
 from provisioning.audit import Event
-from provisioning.db import transaction
+from provisioning.ceremonies import ceremony
 from provisioning.errors import CeremonyRefused, InvalidValue, Unauthenticated
 from provisioning.models import PanelAccount
+from provisioning.panel import access, owners, panel_keys, sign_in
+from provisioning.panel.access import SessionKind
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import station_choice, web
 from .forms import OwnerForm

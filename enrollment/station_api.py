@@ -21,10 +21,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
-from provisioning import ceremony, desk_events, dispatch, errors, jobs, stations, tickets, turns
+from provisioning import errors
+from provisioning.ceremonies import ceremony
 from provisioning.clock import SECOND, now_ms
-from provisioning.db import transaction
-from provisioning.desk_events import Reply
+from provisioning.desks import desk_events, dispatch, jobs, stations, tickets, turns
+from provisioning.desks.desk_events import Reply
+from provisioning.desks.tickets import ClockSkew
 from provisioning.errors import (
     InvalidValue,
     KeywrightError,
@@ -35,10 +37,10 @@ from provisioning.errors import (
 )
 from provisioning.lifecycle import JobState
 from provisioning.models import Job, Station
+from provisioning.processes.watch import EXTENSION as WATCH
+from provisioning.processes.watch import Watch
 from provisioning.services import EXTENSION, services
-from provisioning.tickets import ClockSkew
-from provisioning.watch import EXTENSION as WATCH
-from provisioning.watch import Watch
+from provisioning.storage.db import transaction
 
 BODY_LIMIT = 64 * 1024
 LONGEST_WAIT = 25

@@ -8,8 +8,8 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from provisioning import stations
 from provisioning.clock import DAY, SECOND
+from provisioning.desks import stations
 from provisioning.errors import InvalidValue, NotFound
 from provisioning.models import Station, User
 

@@ -20,11 +20,12 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import directory, stations
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import directory
+from provisioning.desks import stations
 from provisioning.errors import InvalidValue
 from provisioning.models import Station
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import station_choice, web
 from .forms import NameForm

@@ -14,14 +14,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from provisioning import connections, streams
-from provisioning.access import Role
 from provisioning.clock import DAY
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, WrongState
+from provisioning.event_streams import streams
+from provisioning.event_streams.streams import Detail, EventState, Method, StreamState
 from provisioning.models import Connection, EventStream
+from provisioning.panel.access import Role
 from provisioning.services import services
-from provisioning.streams import Detail, EventState, Method, StreamState
+from provisioning.storage.db import transaction
+from provisioning.upstream import connections
 
 from . import kept, tasks, web
 from .directory_page import base_url, head

@@ -16,13 +16,13 @@ from math import ceil
 from flask import Response, render_template
 from flask_babel import gettext as _
 
-from provisioning import faults, jobs, stations
 from provisioning.clock import SECOND, now_ms
-from provisioning.db import transaction
-from provisioning.faults import Next
-from provisioning.jobs import Op, PinMode
+from provisioning.desks import faults, jobs, stations
+from provisioning.desks.faults import Next
+from provisioning.desks.jobs import Op, PinMode
 from provisioning.lifecycle import JobState, JobStep, reached
 from provisioning.models import Job
+from provisioning.storage.db import transaction
 
 Live = dict[str, object]
 

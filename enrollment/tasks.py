@@ -14,12 +14,13 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import spreadsheet, tasks
-from provisioning.access import Role
+from provisioning import tasks
 from provisioning.clock import MINUTE, SECOND, now_ms
-from provisioning.db import transaction
+from provisioning.csv_import import spreadsheet
 from provisioning.errors import WrongState
 from provisioning.models import Task
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN
 
 from . import web

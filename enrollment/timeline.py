@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from provisioning import faults, times
 from provisioning.audit import Event
-from provisioning.jobs import Op
-from provisioning.mail import Template
+from provisioning.desks import faults
+from provisioning.desks.jobs import Op
+from provisioning.mails.mail import Template
 from provisioning.models import AuditEvent
+from provisioning.pages import times
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import activations, directory, group_pages, group_policies, groups
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import directory, groups
 from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken
+from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
 from provisioning.models import Activation, Group, User
+from provisioning.pages import group_list
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import kept, policy_words, user_document, user_page, web, wizard_draft
 from .forms import UserDetails
@@ -147,13 +149,13 @@ def _groups(user: User, chosen: list[str], *, before: list[str], search: str = "
 
 
 def _picker(user: User, chosen: list[str], search: str) -> dict[str, object]:
-    mine = group_pages.named(chosen)
+    mine = group_list.named(chosen)
     others = [line for line in user_page.groups_of(user) if line["source"] or line["indirect"]]
     fixed = [
         {"name": line["name"], "source": line["source"] or _("another group")} for line in others
     ]
     without = [line.resource_id for line in mine]
-    found, more = group_pages.page(search, without=without, size=_FOUND)
+    found, more = group_list.page(search, without=without, size=_FOUND)
     direct = [str(line["id"]) for line in others if not line["indirect"]]
     ruling = group_policies.of_groups([*without, *direct], services().settings)
     return {
@@ -169,9 +171,9 @@ def _picker(user: User, chosen: list[str], search: str) -> dict[str, object]:
             }
             for line in found
         ],
-        "more": group_pages.how_many(search, without) - len(found) if more else 0,
+        "more": group_list.how_many(search, without) - len(found) if more else 0,
         "policy": policy_words.lines(ruling) if mine or fixed else [],
-        "any": bool(mine or found or (search and group_pages.count())),
+        "any": bool(mine or found or (search and group_list.count())),
     }
 
 

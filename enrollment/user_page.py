@@ -12,9 +12,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from provisioning import directory, groups, keys
-from provisioning.access import Role
 from provisioning.lifecycle import KeyState
 from provisioning.models import Group, User
+from provisioning.panel.access import Role
 
 from . import user_document
 from .key_items import Action, Ask

@@ -12,9 +12,10 @@ from flask import url_for
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning import people, spreadsheet, times
+from provisioning.csv_import import spreadsheet
 from provisioning.lifecycle import UserStatus
-from provisioning.people import Line, Page, Sort, Wanted
+from provisioning.pages import people, times
+from provisioning.pages.people import Line, Page, Sort, Wanted
 
 Query = MultiDict[str, str]
 

@@ -10,11 +10,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import directory, group_policies, keys, panel_keys, people
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning import directory, keys
+from provisioning.issuing import group_policies
 from provisioning.lifecycle import KeyState, Reason
+from provisioning.pages import people
+from provisioning.panel import panel_keys
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import (
     badges,

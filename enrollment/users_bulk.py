@@ -16,11 +16,12 @@ from flask_babel import ngettext
 from peewee import ModelSelect
 from werkzeug.datastructures import MultiDict
 
-from provisioning import bulk_users, people, tasks
-from provisioning.access import Role
+from provisioning import bulk_users, tasks
 from provisioning.bulk_users import ASSIGN, RESEND, SUSPEND, Reach
-from provisioning.db import transaction
 from provisioning.models import User
+from provisioning.pages import people
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 from provisioning.tasks import Kind, Queries
 
 from . import kept, user_table, web, wizard_draft

@@ -11,13 +11,14 @@ from flask import Blueprint, Response, flash, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, activations
-from provisioning.access import SessionKind
 from provisioning.audit import Actor
 from provisioning.errors import LinkDead, Unauthenticated
+from provisioning.issuing import activations
 from provisioning.lifecycle import KeyState, LinkState
 from provisioning.models import Activation, SecurityKey, Session, User
-from provisioning.pages import wants_json
+from provisioning.pages.error_pages import wants_json
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 
 from . import web
 

@@ -17,12 +17,13 @@ from flask_babel import gettext as _
 from flask_babel import refresh
 from werkzeug.wrappers import Response as AnyResponse
 
-from provisioning import access, languages
-from provisioning.access import Role, SessionKind
 from provisioning.audit import Actor
-from provisioning.db import transaction
 from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded, Unauthenticated
+from provisioning.mails import languages
 from provisioning.models import PanelAccount, Session
+from provisioning.panel import access
+from provisioning.panel.access import Role, SessionKind
+from provisioning.storage.db import transaction
 
 from . import kept
 

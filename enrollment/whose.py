@@ -9,13 +9,13 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import jobs, orders
-from provisioning.access import Role
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, NotFound
-from provisioning.jobs import Op
 from provisioning.lifecycle import JobState
 from provisioning.models import Job
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 
 from . import key_items, station_choice, tap, web
 from .forms import StationForm

@@ -14,13 +14,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import NotFound as NoSuchPage
 
-from provisioning import access, directory
-from provisioning.access import Role
+from provisioning import directory
 from provisioning.clock import MINUTE, now_ms
-from provisioning.db import transaction
 from provisioning.errors import Forbidden, WrongState
 from provisioning.models import WizardDraft
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import (
     kept,

@@ -9,15 +9,17 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from provisioning import access, jobs, keys, orders
-from provisioning.access import Role
+from provisioning import keys
 from provisioning.clock import now_ms
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.desks.jobs import Op, Wipe
 from provisioning.errors import InvalidValue, StepUpNeeded, Taken, WrongState
-from provisioning.jobs import Op, Wipe
 from provisioning.lifecycle import JobState, KeyKind
 from provisioning.models import Job, Station, WizardDraft
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import (
     reader_verbs,

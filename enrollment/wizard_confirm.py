@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from provisioning import access, assignment, directory, group_policies, groups, jobs, keys, terms
+from provisioning import directory, groups, keys
 from provisioning.audit import Actor
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op, PinMode
 from provisioning.errors import Forbidden, InvalidValue, KeywrightError, NotFound, Taken, WrongState
-from provisioning.jobs import Op, PinMode
+from provisioning.issuing import assignment, group_policies, terms
 from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.models import PanelAccount, SecurityKey, User, WizardDraft
+from provisioning.panel import access
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 

@@ -18,11 +18,13 @@ from enum import StrEnum, unique
 
 from flask_babel import gettext as _
 
-from provisioning import directory, group_policies, jobs, keys, terms
+from provisioning import directory, keys
 from provisioning.clock import now_ms
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, NotFound
-from provisioning.group_policies import Ruling
-from provisioning.jobs import Op
+from provisioning.issuing import group_policies, terms
+from provisioning.issuing.group_policies import Ruling
 from provisioning.lifecycle import JobState, KeyKind
 from provisioning.models import Job, PanelAccount, SecurityKey, User, WizardDraft
 from provisioning.services import Services

@@ -8,13 +8,14 @@ from __future__ import annotations
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from provisioning import keys, terms
-from provisioning.access import Role
+from provisioning import keys
 from provisioning.clock import now_ms
 from provisioning.errors import InvalidValue, Taken
+from provisioning.issuing import terms
+from provisioning.issuing.policy import Method, Policy
 from provisioning.lifecycle import KeyKind
 from provisioning.models import WizardDraft
-from provisioning.policy import Method, Policy
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning.access import Role
-from provisioning.db import transaction
 from provisioning.errors import NotFound, Unauthenticated, WrongState
+from provisioning.panel.access import Role
 from provisioning.services import services
+from provisioning.storage.db import transaction
 
 from . import station_choice, web, wizard_draft, wizard_forms, wizard_view
 from .forms import user_name_fault

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from flask import flash, render_template, request, url_for
 from flask_babel import gettext as _
 
-from provisioning import access
 from provisioning.errors import Forbidden
+from provisioning.issuing.policy import Method
 from provisioning.lifecycle import KeyKind
 from provisioning.models import WizardDraft
-from provisioning.policy import Method
+from provisioning.panel import access
 from provisioning.services import Services, services
 
 from . import (

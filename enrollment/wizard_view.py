@@ -12,10 +12,13 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import group_pages, group_policies, groups, jobs, times
-from provisioning.group_policies import Ruling
+from provisioning import groups
+from provisioning.desks import jobs
+from provisioning.issuing import group_policies
+from provisioning.issuing.group_policies import Ruling
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
+from provisioning.pages import group_list, times
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
@@ -89,10 +92,10 @@ def on_card(job: Job | None) -> str:
 
 def picker(typed: Typed, ruling: Ruling) -> dict[str, object]:
     """Return chosen groups, those found by the search, and how many more there are."""
-    chosen = group_pages.named(typed.groups)
+    chosen = group_list.named(typed.groups)
     without = [line.resource_id for line in chosen]
-    found, more = group_pages.page(typed.search, without=without, size=_FOUND)
-    rest = group_pages.how_many(typed.search, without) - len(found) if more else 0
+    found, more = group_list.page(typed.search, without=without, size=_FOUND)
+    rest = group_list.how_many(typed.search, without) - len(found) if more else 0
     return {
         "chosen": [{"id": line.resource_id, "name": line.name} for line in chosen],
         "fixed": [],
@@ -108,7 +111,7 @@ def picker(typed: Typed, ruling: Ruling) -> dict[str, object]:
         ],
         "more": rest,
         "policy": policy_words.lines(ruling) if chosen else [],
-        "any": bool(chosen or found or (typed.search and group_pages.count())),
+        "any": bool(chosen or found or (typed.search and group_list.count())),
     }
 
 
@@ -140,7 +143,7 @@ def sections(row: WizardDraft, typed: Typed) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     names = wizard_draft.labels()
     if row.user is None:
-        chosen = [line.name for line in group_pages.named(typed.groups)]
+        chosen = [line.name for line in group_list.named(typed.groups)]
         found.append(
             {
                 "title": names[Step.USER_INFORMATION],

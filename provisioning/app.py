@@ -22,18 +22,21 @@ import scim.door
 import scim.routes
 import scim.tracing
 
-from . import audit, headers, live_settings, logs, pages, recorder, times, watch
-from .db import database, open_database
+from . import audit, live_settings
 from .errors import ConfigurationError
-from .health import blueprint as health
-from .migrate import check_current
 from .models import Setting
-from .recorder import Recorder
+from .pages import error_pages, headers, times
+from .processes import logs, watch
+from .processes.health import blueprint as health
+from .processes.watch import Watch
 from .services import EXTENSION, Services
 from .services import services as current_services
 from .settings import LANGUAGES, Settings, given_names, load
+from .storage import recorder
+from .storage.db import database, open_database
+from .storage.migrate import check_current
+from .storage.recorder import Recorder
 from .vault import Vault
-from .watch import Watch
 
 KEYS = "keys"
 BODY_LIMIT = 1024 * 1024
@@ -80,7 +83,7 @@ def create_app(services: Services) -> Flask:
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     times.register(app)
     headers.register(app)
-    pages.register(app)
+    error_pages.register(app)
 
     @app.before_request
     def connect() -> ResponseReturnValue | None:

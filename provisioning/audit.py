@@ -20,10 +20,10 @@ from typing import Self
 import orjson
 
 from .clock import now_ms
-from .db import Gathered, database, tuples
 from .errors import InvalidValue
 from .models import AuditEvent, AuditHead, SecurityKey, User
-from .statements import Statements, parameter, rows_of
+from .storage.db import Gathered, database, tuples
+from .storage.statements import Statements, parameter, rows_of
 
 START = b"\0" * 32  # what the first line's MAC covers
 

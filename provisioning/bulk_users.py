@@ -14,9 +14,10 @@ from typing import Any
 
 from peewee import ModelSelect, fn
 
-from . import activations, approvals, assignment, directory, group_policies, keys, tasks
-from .approvals import ApprovalState
+from . import directory, keys, tasks
 from .errors import Taken, WrongState
+from .issuing import activations, approvals, assignment, group_policies
+from .issuing.approvals import ApprovalState
 from .lifecycle import KeyKind, KeyState, Reason
 from .models import SecurityKey, User
 from .tasks import Kind, Skip, Turn

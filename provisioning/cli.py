@@ -19,42 +19,32 @@ import click
 
 from scim import deferred
 
-from . import (
-    access,
-    alert_mails,
-    audit,
-    conflicts,
-    directory,
-    drafts,
-    guard,
-    imports,
-    jobs,
-    live_settings,
-    logs,
-    stations,
-    supervisor,
-    terms,
-    tokens,
-    traces,
-)
+from . import audit, directory, live_settings
 from .app import KEYS, create_app, open_services
-from .cli_connections import connection
-from .cli_import import import_file
-from .cli_keys import key_group
-from .cli_schemas import schema
-from .cli_streams import stream
 from .clock import HOUR, MINUTE
-from .db import database, open_database, transaction
+from .commands.connections import connection
+from .commands.imports import import_file
+from .commands.keys import key_group
+from .commands.schemas import schema
+from .commands.shell import data_option, open_installation, refusing
+from .commands.streams import stream
+from .csv_import import imports
+from .desks import jobs, stations
 from .errors import NotFound
+from .issuing import drafts, terms
 from .lifecycle import Reason
-from .migrate import migrate as apply_migrations
+from .mails import alert_mails
 from .models import Connection, Token, User
 from .naming import fold
+from .panel import access
+from .processes import logs, supervisor
+from .processes.worker import Hook, Worker
 from .services import services as current_services
 from .settings import ENV_FILE, PREFIX, load
-from .shell import data_option, open_installation, refusing
+from .storage.db import database, open_database, transaction
+from .storage.migrate import migrate as apply_migrations
+from .upstream import conflicts, guard, tokens, traces
 from .vault import Vault
-from .worker import Hook, Worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

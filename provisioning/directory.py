@@ -17,16 +17,22 @@ from typing import Any
 import orjson
 from peewee import IntegrityError
 
-from . import access, activations, audit, events, guard, jobs, keys, outbox, tally
-from .addresses import check_address
+from . import audit, keys
 from .audit import Actor, Event
 from .clock import now_ms
-from .db import Gathered
+from .desks import jobs
 from .errors import InvalidValue, NotFound, Taken
+from .event_streams import events
+from .issuing import activations
 from .lifecycle import LinkState, Reason
+from .mails import outbox
+from .mails.addresses import check_address
 from .models import Challenge, Connection, Member, User, UserValue
 from .naming import fold, look_up_key
-from .statements import Statements, insert, models, parameter, rows_of, update
+from .panel import access
+from .storage.db import Gathered
+from .storage.statements import Statements, insert, models, parameter, rows_of, update
+from .upstream import guard, tally
 
 Document = Mapping[str, object]
 

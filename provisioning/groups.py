@@ -16,14 +16,16 @@ from typing import Any
 import orjson
 from peewee import IntegrityError, chunked
 
-from . import audit, events, tally
+from . import audit
 from .audit import Actor, Event
 from .clock import now_ms
-from .db import tuples
 from .errors import InvalidValue, NotFound, Taken
+from .event_streams import events
 from .models import Connection, Group, Member, User
 from .naming import look_up_key
-from .statements import ListStatements, Statements, insert, models, parameter, update
+from .storage.db import tuples
+from .storage.statements import ListStatements, Statements, insert, models, parameter, update
+from .upstream import tally
 
 Document = Mapping[str, object]
 

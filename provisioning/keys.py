@@ -13,12 +13,12 @@ import secrets
 import uuid
 from collections.abc import Sequence
 
-from . import audit, events
+from . import audit
 from .audit import Actor, Event
-from .ceremony import VerifiedAuthentication, VerifiedRegistration
+from .ceremonies.ceremony import VerifiedAuthentication, VerifiedRegistration
 from .clock import now_ms
-from .db import tuples
 from .errors import InvalidValue, NotFound, Taken, WrongState
+from .event_streams import events
 from .lifecycle import (
     KEY,
     KeyKind,
@@ -30,7 +30,8 @@ from .lifecycle import (
 )
 from .models import Credential, SecurityKey, User
 from .naming import fold
-from .statements import Statements, models, parameter, update
+from .storage.db import tuples
+from .storage.statements import Statements, models, parameter, update
 
 MAX_NAME = 64
 LIVING = (KeyState.PENDING, KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET)

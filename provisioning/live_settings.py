@@ -24,11 +24,11 @@ from pydantic import ValidationError
 from . import audit
 from .audit import Actor, Event
 from .clock import now_ms
-from .db import transaction, tuples
 from .errors import ConfigurationError, InvalidValue, Stale, WrongState
 from .models import LiveSetting, Logo
 from .services import EXTENSION, Services
 from .settings import PREFIX, Settings, faults_of
+from .storage.db import transaction, tuples
 
 SEALED = "mail_password"
 LOGO = "logo"

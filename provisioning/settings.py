@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from . import colours
 from .errors import ConfigurationError
+from .pages import colours
 
 LANGUAGES = ("en", "de")
 """In which pages and mails exist; `translations/` holds all but the first."""

@@ -46,12 +46,12 @@ from peewee import ModelSelect, PeeweeException, Value
 from . import audit
 from .audit import Actor, Event
 from .clock import DAY, now_ms
-from .db import transaction, tuples
 from .errors import KeywrightError, NotFound, WrongState
-from .logs import kind_and_place
 from .models import Task, TaskRow
+from .processes.logs import kind_and_place
 from .services import Services
-from .statements import Statements, parameter
+from .storage.db import transaction, tuples
+from .storage.statements import Statements, parameter
 
 BUDGET = 0.05  # seconds of one transaction: whoever else writes waits no longer than that
 KEPT = 30 * DAY  # how long a finished task can be looked at

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, KeywrightError, NotFound, Taken, WrongState
+from provisioning.storage.db import transaction
 
 from .bulk_ids import names_in, resolved, without
 from .caller import Caller

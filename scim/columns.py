@@ -20,7 +20,7 @@ from typing import Any
 
 from peewee import SQL, Field, PostgresqlDatabase, fn
 
-from provisioning.db import database
+from provisioning.storage.db import database
 
 from .expressions import (
     And,

@@ -17,11 +17,13 @@ from typing import Any
 
 import orjson
 
-from provisioning import conflicts, events, tasks
+from provisioning import tasks
 from provisioning.clock import DAY, now_ms
 from provisioning.errors import Forbidden, NotFound, WrongState
+from provisioning.event_streams import events
 from provisioning.models import Connection, DeferredRequest, EventStream, StreamEvent, Task, TaskRow
 from provisioning.tasks import Kind, Turn
+from provisioning.upstream import conflicts
 
 from . import bulk, extensions, json_body
 from .caller import Caller, make_caller

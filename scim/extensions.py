@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import structlog
 
-from provisioning import custom_schemas
-from provisioning.db import database
 from provisioning.errors import InvalidValue, KeywrightError
 from provisioning.models import CustomSchema
+from provisioning.storage.db import database
+from provisioning.upstream import custom_schemas
 
 from . import json_body
 from .resource_types import GROUP, SCHEMAS, USER

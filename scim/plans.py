@@ -16,9 +16,9 @@ from typing import Any
 
 from peewee import fn
 
-from provisioning import tally
-from provisioning.db import is_sqlite
 from provisioning.models import Connection, Group, User
+from provisioning.storage.db import is_sqlite
+from provisioning.upstream import tally
 
 from .columns import ALWAYS, Condition, beyond, compile_filter, order_by
 from .cursors import Edge

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import monotonic, sleep
 
-from provisioning import streams
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, WrongState
+from provisioning.event_streams import streams
+from provisioning.event_streams.streams import Method, StreamState
 from provisioning.models import EventStream, StreamEvent
-from provisioning.streams import Method, StreamState
+from provisioning.storage.db import transaction
 
 from .caller import Caller
 from .door import Waits

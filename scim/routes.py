@@ -19,14 +19,15 @@ import orjson
 import structlog
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, SecurityError
 
-from provisioning import events, tokens
-from provisioning.connections import PatchReply
-from provisioning.db import RETRY_AFTER, transaction, will_pass
 from provisioning.errors import KeywrightError, Taken, Unauthenticated
 from provisioning.errors import NotFound as NothingThere
-from provisioning.logs import kind_and_place
-from provisioning.recorder import Recorder
+from provisioning.event_streams import events
+from provisioning.processes.logs import kind_and_place
 from provisioning.services import Services
+from provisioning.storage.db import RETRY_AFTER, transaction, will_pass
+from provisioning.storage.recorder import Recorder
+from provisioning.upstream import tokens
+from provisioning.upstream.connections import PatchReply
 
 from . import bulk, deferred, discovery, extensions, json_body, polling, rows, tracing
 from .caller import Caller, make_caller

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import orjson
 from peewee import ModelSelect
 
-from provisioning.db import database
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, SecurityKey, User
+from provisioning.storage.db import database
 
 from .resource_types import ALL, GROUP, SECURITY_KEY, USER
 from .schema import ResourceType

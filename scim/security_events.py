@@ -20,10 +20,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from provisioning import deliveries
 from provisioning.clock import now_ms
-from provisioning.deliveries import Token
-from provisioning.events import KEYS, Kind
+from provisioning.event_streams import deliveries
+from provisioning.event_streams.deliveries import Token
+from provisioning.event_streams.events import KEYS, Kind
 from provisioning.models import EventStream, StreamEvent
 from provisioning.services import Services
 from provisioning.vault import Vault

@@ -17,12 +17,12 @@ from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from provisioning import conflicts, traces
-from provisioning.conflicts import Clash
-from provisioning.db import transaction
-from provisioning.recorder import Recorder
-from provisioning.rehearsal import MARK
-from provisioning.traces import Trace
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import Recorder
+from provisioning.upstream import conflicts, traces
+from provisioning.upstream.conflicts import Clash
+from provisioning.upstream.rehearsal import MARK
+from provisioning.upstream.traces import Trace
 
 from .quirks import Quirk
 from .resource_types import ALL, SCHEMAS

@@ -16,12 +16,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
 
-from provisioning import audit, recorder
+from provisioning import audit
 from provisioning.app import KEYS, create_app
-from provisioning.db import database, open_database
-from provisioning.migrate import migrate
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import load
+from provisioning.storage import recorder
+from provisioning.storage.db import database, open_database
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.postgres import Postgres, PostgresUnavailable
 

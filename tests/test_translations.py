@@ -20,8 +20,8 @@ from flask import Flask
 from flask_babel import Babel, force_locale
 from markupsafe import Markup
 
-from provisioning import error_words
 from provisioning.errors import InvalidValue, Taken
+from provisioning.pages import error_words
 from provisioning.settings import LANGUAGES
 
 ROOT = Path(__file__).parent.parent

@@ -16,17 +16,20 @@ from reader.simulator import SIMULATOR_AAGUID
 from reader.simulator.attestation import root_pem
 from reader.software_reader import SoftwareReader
 
-from .. import access, attestation, ceremony, challenges, live_settings, sign_in, tokens
-from ..access import Role
+from .. import live_settings
 from ..app import KEYS, open_services
 from ..audit import Actor
+from ..ceremonies import attestation, ceremony, challenges
 from ..clock import DAY, now_ms
-from ..db import database, transaction
 from ..errors import ConfigurationError
-from ..migrate import migrate
 from ..models import Connection, OwnerLink, PanelAccount, PanelCredential, Token
+from ..panel import access, sign_in
+from ..panel.access import Role
 from ..services import Services
 from ..settings import ENV_FILE, PREFIX, read_env_file
+from ..storage.db import database, transaction
+from ..storage.migrate import migrate
+from ..upstream import tokens
 from ..vault import Vault
 from .desk import OWNER_CARD, CardBox
 

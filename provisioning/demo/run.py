@@ -29,11 +29,12 @@ from reader.software_reader import SoftwareReader
 from reader.station import Station as DeskStation
 from reader.station import StationRevoked
 
-from .. import stations, supervisor
-from ..db import database, transaction
+from ..desks import stations
 from ..errors import ConfigurationError
 from ..models import Station
+from ..processes import supervisor
 from ..services import Services
+from ..storage.db import database, transaction
 from . import folder
 from .desk import CardBox, Slot, WebDesk
 from .mailbox import Mailbox

@@ -14,9 +14,9 @@ from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .. import headers, times
 from ..app import TEMPLATES
-from ..error_words import told
+from ..pages import headers, times
+from ..pages.error_words import told
 from .desk import WebDesk
 from .mailbox import Mailbox
 

@@ -43,7 +43,7 @@ class ImportLine(Row):
     matched = IntegerField(null=True)  # id of the user that this line is about
     verb = CharField(null=True)  # import_plan.Verb; null until it was checked
     label = TextField(default="")
-    detail = TextField(default="{}")  # JSON: changes, or the reason; see `import_words`
+    detail = TextField(default="{}")  # JSON: changes, or the reason; see `csv_import.words`
 
     class Meta:
         indexes = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from peewee import AutoField, Model, TextField
 
-from ..db import database
+from ..storage.db import database
 
 
 class Row(Model):

@@ -18,14 +18,15 @@ import time
 from pathlib import Path
 from statistics import median
 
-from provisioning import access, batches, jobs, orders, stations, turns
-from provisioning.access import Role
 from provisioning.audit import CLI
 from provisioning.clock import now_ms
-from provisioning.db import database, transaction
+from provisioning.desks import batches, jobs, orders, stations, turns
 from provisioning.lifecycle import JobState, TurnState
 from provisioning.models import Job, PanelAccount, Station
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import database, transaction
 from reader.desk import DeskState, Question, Step
 from reader.pairing import pair
 from reader.simulator import SoftwareCard

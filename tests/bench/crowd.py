@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from provisioning import audit, directory, outbox, tally, tokens
+from provisioning import audit, directory
 from provisioning.audit import CLI, Event
 from provisioning.clock import DAY, HOUR, MINUTE, now_ms
-from provisioning.db import database, transaction
 from provisioning.lifecycle import KeyState, LinkState, UserStatus
+from provisioning.mails import outbox
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -34,6 +34,8 @@ from provisioning.models import (
     UserValue,
 )
 from provisioning.naming import fold
+from provisioning.storage.db import database, transaction
+from provisioning.upstream import tally, tokens
 from tests.bench import people
 
 _PART = 5_000

@@ -16,17 +16,20 @@ from pathlib import Path
 
 import orjson
 
-from provisioning import access, activations, audit, directory, groups, keys, tokens
-from provisioning.access import SessionKind
+from provisioning import audit, directory, groups, keys
 from provisioning.app import KEYS, open_services
 from provisioning.audit import CLI, Actor
 from provisioning.clock import DAY, now_ms
-from provisioning.db import database, transaction
+from provisioning.issuing import activations
 from provisioning.lifecycle import KeyKind
-from provisioning.migrate import migrate
 from provisioning.models import Activation, Connection, OutboxMail, SecurityKey, Session
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 from provisioning.services import Services
 from provisioning.settings import ENV_FILE, PREFIX
+from provisioning.storage.db import database, transaction
+from provisioning.storage.migrate import migrate
+from provisioning.upstream import tokens
 from provisioning.vault import Vault
 from tests.bench import client, people
 from tests.bench.operations import GROUP_SIZES, Target

@@ -19,9 +19,9 @@ from statistics import median
 from flask.testing import FlaskClient
 
 from enrollment import web
-from provisioning.access import SessionKind
 from provisioning.app import create_app
 from provisioning.models import AuditEvent, Group, SecurityKey, User
+from provisioning.panel.access import SessionKind
 from tests.bench import crowd
 from tests.bench.loading import set_up
 from tests.fakes.queries import counted

@@ -51,6 +51,7 @@ def memory(pids: list[int]) -> float:
 
 def _serves(pid: int) -> bool:
     try:
-        return b"provisioning.web" in (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        command = (_PROC / str(pid) / "cmdline").read_bytes()
+        return b"provisioning.processes.web" in command.split(b"\0")
     except OSError:
         return False

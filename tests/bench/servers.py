@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioning import supervisor
+from provisioning.processes import supervisor
 from provisioning.settings import PREFIX, Settings
 from tests.bench.client import listening
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from provisioning.db import database
 from provisioning.models import Connection
 from provisioning.services import Services
+from provisioning.storage.db import database
 from tests.bench import client, commits, loading, operations, servers
 from tests.bench.measuring import Figures, measure
 from tests.bench.operations import GROUP_SIZES, Operation, Target

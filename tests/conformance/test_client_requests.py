@@ -19,8 +19,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import audit, tokens
-from provisioning.db import transaction
+from provisioning import audit
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 
 REQUESTS = [
     json.loads(line)

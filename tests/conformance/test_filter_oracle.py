@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from provisioning import audit, groups
 from provisioning import directory as core
-from provisioning.db import transaction
 from provisioning.models import Connection, User
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from scim import extensions
 from scim.errors import InvalidFilter
 from scim.filters import parse

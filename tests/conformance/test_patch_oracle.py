@@ -24,12 +24,12 @@ from pydantic import ValidationError
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy
 from scim2_models import User as TheirUser
 
-from provisioning.db import transaction
 from provisioning.errors import KeywrightError
 from provisioning.models import Connection, UserValue
 from provisioning.models import User as Row
 from provisioning.naming import fold
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from scim import users
 from scim.caller import Caller, make_caller
 from scim.door import open_door

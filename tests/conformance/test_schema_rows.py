@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from provisioning.db import database
 from provisioning.models import User
+from provisioning.storage.db import database
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from tests.scim.pushing import GROUP, USER, Directory, connect
 from tests.scim.test_routes import refused

@@ -13,8 +13,9 @@ from scim2_client.engines.wsgi import WSGISCIMClient
 from scim2_tester import check_server
 from scim2_tester.utils import Status
 
-from provisioning import audit, tokens
-from provisioning.db import transaction
+from provisioning import audit
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 
 # What it finds and we mean:
 OURS = (

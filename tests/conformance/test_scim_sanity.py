@@ -14,7 +14,7 @@ from flask import Flask
 from scim_sanity.http_client import SCIMClient, SCIMResponse
 from scim_sanity.probe import runner
 
-from provisioning.connections import PatchReply
+from provisioning.upstream.connections import PatchReply
 from tests.scim.pushing import connect
 
 # What it finds wrong and we mean, with the words that decide.

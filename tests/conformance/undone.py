@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from provisioning.db import database, is_sqlite
+from provisioning.storage.db import database, is_sqlite
 
 
 @contextmanager

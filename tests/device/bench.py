@@ -15,13 +15,15 @@ from typing import Protocol
 from fido2 import cbor
 from fido2.cose import CoseKey
 
-from provisioning import jobs, keys, orders, pins, stations
+from provisioning import keys
 from provisioning.audit import CLI
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders, stations
+from provisioning.issuing import pins
 from provisioning.lifecycle import JobState, KeyKind
 from provisioning.models import Credential, Job, SecurityKey
 from provisioning.models import Station as PairedStation
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from reader.card_reader import CardReader
 from reader.desk import Desk, HeadlessDesk
 from reader.pairing import pair

@@ -16,10 +16,10 @@ import pytest
 
 from provisioning import audit
 from provisioning.app import create_app
-from provisioning.db import database, open_database
-from provisioning.migrate import migrate
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from reader.simulator import SIMULATOR_AAGUID, SoftwareCard, root_pem
 from reader.simulator.vpcd import VpcdCard

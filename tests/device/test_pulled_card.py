@@ -17,14 +17,15 @@ from collections.abc import Callable
 import pytest
 from fido2.ctap import CtapError
 
-from provisioning import faults, jobs, pins, stations
 from provisioning.audit import CLI
-from provisioning.db import transaction
-from provisioning.faults import Next
+from provisioning.desks import faults, jobs, stations
+from provisioning.desks.faults import Next
+from provisioning.issuing import pins
 from provisioning.lifecycle import JobState, KeyState
-from provisioning.mail import Template
+from provisioning.mails.mail import Template
 from provisioning.models import Job, OutboxMail, SecurityKey
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from reader.simulator import (
     CTAP_2_0,
     Faults,

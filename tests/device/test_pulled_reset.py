@@ -13,13 +13,14 @@ from collections import Counter
 
 import pytest
 
-from provisioning import jobs, keys, orders, stations
+from provisioning import keys
 from provisioning.audit import CLI
-from provisioning.db import transaction
-from provisioning.jobs import Op, Wipe
+from provisioning.desks import jobs, orders, stations
+from provisioning.desks.jobs import Op, Wipe
 from provisioning.lifecycle import JobState, KeyState
 from provisioning.models import Credential, Job, SecurityKey
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from reader.simulator import CardRemoved, Faults, Profile, SoftwareCard
 from reader.simulator.profile import NO_FAULTS
 from tests.enrollment import test_station_program as program

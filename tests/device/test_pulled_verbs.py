@@ -17,13 +17,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provisioning import assignment, jobs, keys, orders, pins, sign_in
+from provisioning import keys
 from provisioning.audit import CLI
-from provisioning.db import transaction
+from provisioning.desks import jobs, orders
+from provisioning.issuing import assignment, pins
 from provisioning.lifecycle import JobState, KeyKind, KeyState
-from provisioning.mail import Template
+from provisioning.mails.mail import Template
 from provisioning.models import Credential, Job, OutboxMail, PanelAccount, SecurityKey, Session
+from provisioning.panel import sign_in
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from reader.card_reader import CardReader
 from reader.desk import DeskState, Question
 from reader.simulator import Faults, Profile, SoftwareCard

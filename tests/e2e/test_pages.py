@@ -16,8 +16,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
-from provisioning.access import SessionKind
 from provisioning.app import create_app
+from provisioning.panel.access import SessionKind
 from tests.pages.axe import violations
 from tests.pages.errors import ERRORS
 from tests.pages.site import Site

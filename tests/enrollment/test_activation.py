@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import activations, assignment, directory, keys, orders
+from provisioning import directory, keys
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, now_ms
-from provisioning.db import database, transaction
+from provisioning.desks import orders
+from provisioning.issuing import activations, assignment
 from provisioning.lifecycle import JobState, KeyKind, KeyState, LinkState, Reason
 from provisioning.models import (
     Activation,
@@ -33,6 +34,7 @@ from provisioning.models import (
 )
 from provisioning.services import Services
 from provisioning.settings import AttestationRule, PinDelivery
+from provisioning.storage.db import database, transaction
 from tests.fakes.authenticator import BE, UP, UV, Authenticator
 from tests.fakes.browser import Browser
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url

@@ -13,11 +13,11 @@ import pytest
 from flask import Flask
 
 from provisioning import audit, audit_check
-from provisioning.access import Role
 from provisioning.audit import CLI, Actor, Event
 from provisioning.clock import DAY, now_ms
-from provisioning.db import transaction
 from provisioning.models import AuditEvent, SecurityKey
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import active_key, pending_key, person
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from provisioning.access import Role
 from provisioning.audit import Event
 from provisioning.lifecycle import KeyState
 from provisioning.models import AuditEvent, Badge, Job, SecurityKey
+from provisioning.panel.access import Role
 from tests.fakes.desk import KNOWS_ALL, Desk
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import pending_key, person

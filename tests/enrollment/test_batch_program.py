@@ -18,17 +18,19 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from provisioning import access, audit, batches, desk_events, dispatch, turns
-from provisioning.access import Role
+from provisioning import audit
 from provisioning.app import create_app
 from provisioning.audit import CLI
-from provisioning.db import database, open_database, transaction
+from provisioning.desks import batches, desk_events, dispatch, turns
 from provisioning.lifecycle import KeyState, TurnState
-from provisioning.migrate import migrate
 from provisioning.models import Credential, Job, OutboxMail, SecurityKey, User
 from provisioning.models import Station as PairedStation
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from reader import job as job_module
 from reader import poller

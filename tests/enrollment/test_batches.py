@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, batches, groups
-from provisioning.access import Role
+from provisioning import audit, groups
 from provisioning.audit import CLI
-from provisioning.db import database, open_database, transaction
+from provisioning.desks import batches
 from provisioning.lifecycle import BatchState, KeyState, TurnState
-from provisioning.migrate import migrate
 from provisioning.models import Batch, BatchItem, Credential, Job, SecurityKey, User
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url
 from tests.fakes.panel import Panel, tap

@@ -11,11 +11,8 @@ import pytest
 from flask import Flask
 
 from enrollment import directory_words
-from provisioning import connections, tokens
-from provisioning.access import Role
 from provisioning.audit import CLI
 from provisioning.clock import DAY, now_ms
-from provisioning.db import transaction
 from provisioning.errors import Unauthenticated
 from provisioning.models import (
     AuditEvent,
@@ -25,7 +22,10 @@ from provisioning.models import (
     UnknownAttribute,
     User,
 )
-from provisioning.recorder import EXTENSION
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import EXTENSION
+from provisioning.upstream import connections, tokens
 from scim.quirks import Quirk
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.queries import counted

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 
 from provisioning import directory
-from provisioning.access import Role
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.models import AuditEvent, Conflict, User
-from provisioning.recorder import EXTENSION
+from provisioning.panel.access import Role
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import EXTENSION
 from tests.fakes import people
 from tests.fakes.panel import Panel, text_of
 from tests.scim.pushing import USER, Directory, connect

@@ -13,9 +13,9 @@ from flask import Flask
 
 from enrollment.guides import GUIDES, Guide
 from enrollment.guides.shape import Mapping
-from provisioning.access import Role
-from provisioning.connections import Profile
 from provisioning.models import Token
+from provisioning.panel.access import Role
+from provisioning.upstream.connections import Profile
 from scim.resource_types import GROUP, USER
 from scim.schema import ResourceType
 from tests.fakes.panel import Panel

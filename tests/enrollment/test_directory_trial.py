@@ -11,15 +11,15 @@ import pytest
 from flask import Flask
 
 from enrollment import directory_probes, directory_trial
-from provisioning import connections, rehearsal, tokens
-from provisioning.access import Role
 from provisioning.audit import CLI
 from provisioning.clock import DAY, HOUR, now_ms
-from provisioning.db import transaction
 from provisioning.models import ALL, Connection, Token, User
-from provisioning.recorder import EXTENSION
-from provisioning.rehearsal import Stage
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import EXTENSION
+from provisioning.upstream import connections, rehearsal, tokens
+from provisioning.upstream.rehearsal import Stage
 from tests.conftest import BASE_URL
 from tests.fakes import people
 from tests.fakes.panel import Panel, text_of

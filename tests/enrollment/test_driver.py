@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioning import reader_wheel
+from provisioning.desks import reader_wheel
 from provisioning.services import EXTENSION, Services
 from tests.fakes.desk import Desk
 from tests.fakes.panel import Panel

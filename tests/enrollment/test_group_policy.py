@@ -10,10 +10,10 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import assignment, group_policies, groups, keys
-from provisioning.access import Role
+from provisioning import groups, keys
 from provisioning.audit import CLI, Event
-from provisioning.db import transaction
+from provisioning.issuing import assignment, group_policies
+from provisioning.issuing.policy import Method, Policy
 from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.models import (
     Activation,
@@ -26,9 +26,10 @@ from provisioning.models import (
     SecurityKey,
     User,
 )
-from provisioning.policy import Method, Policy
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
+from provisioning.storage.db import transaction
 from tests.fakes.desk import Desk
 from tests.fakes.panel import CARD, Panel, tap, text_of
 from tests.fakes.people import pending_key, person

@@ -10,10 +10,11 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import group_pages, groups
+from provisioning import groups
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.models import Connection, Group, Session, User
+from provisioning.pages import group_list
+from provisioning.storage.db import transaction
 from tests.fakes.panel import Panel
 from tests.fakes.people import person
 
@@ -52,7 +53,7 @@ def test_members_come_in_pages_and_can_be_searched(panel: Panel) -> None:
     inner = made("Porters")
     with transaction():
         ids = []
-        for number in range(group_pages.PAGE + 5):
+        for number in range(group_list.PAGE + 5):
             user = User.create(
                 resource_id=f"m{number}",
                 user_name=f"m{number}",
@@ -65,7 +66,7 @@ def test_members_come_in_pages_and_can_be_searched(panel: Panel) -> None:
         groups.add_members(group, [*ids, inner.resource_id], actor=CLI)
     here = f"/groups/{group.resource_id}"
     first = panel.get(here).text
-    assert len(re.findall(r'href="/users/m\d+"', first)) == group_pages.PAGE
+    assert len(re.findall(r'href="/users/m\d+"', first)) == group_list.PAGE
     following = re.search(r'href="([^"]*after=\d+[^"]*)"', first)
     assert following
     second = panel.get(following[1].replace("&amp;", "&")).text
@@ -77,7 +78,7 @@ def test_members_come_in_pages_and_can_be_searched(panel: Panel) -> None:
 
 
 def test_the_list_pages_by_name_and_searches_anywhere(panel: Panel) -> None:
-    for number in range(group_pages.PAGE + 3):
+    for number in range(group_list.PAGE + 3):
         made(f"Group {number:03}")
     first = panel.get("/groups").text
     following = re.search(r'href="([^"]*after=[^"]*)"', first)

@@ -11,9 +11,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from enrollment import imports as pages
-from provisioning import csv_file, imports, tasks
-from provisioning.access import Role
+from provisioning import tasks
+from provisioning.csv_import import csv_file, imports
 from provisioning.models import ImportFile, Task, User
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from tests.fakes.panel import Panel, text_of
 

@@ -13,16 +13,17 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import audit, group_policies, groups, keys
-from provisioning.access import Role
+from provisioning import audit, groups, keys
 from provisioning.audit import CLI, Event
-from provisioning.db import database, open_database, transaction
+from provisioning.issuing import group_policies
+from provisioning.issuing.policy import Method, Policy
 from provisioning.lifecycle import KeyKind, KeyState
-from provisioning.migrate import migrate
 from provisioning.models import AuditEvent, Credential, OutboxMail, SecurityKey, User
-from provisioning.policy import Method, Policy
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.panel import CARD, Panel

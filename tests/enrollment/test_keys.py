@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, group_policies, groups, jobs, keys, terms
-from provisioning.access import Role
+from provisioning import audit, groups, keys
 from provisioning.audit import CLI, Event
-from provisioning.db import database, open_database, transaction
-from provisioning.jobs import Op
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
+from provisioning.issuing import group_policies, terms
+from provisioning.issuing.policy import Policy
 from provisioning.lifecycle import JobState, KeyKind, KeyState, Reason
-from provisioning.migrate import migrate
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -29,9 +29,11 @@ from provisioning.models import (
     SecurityKey,
     User,
 )
-from provisioning.policy import Policy
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url
 from tests.fakes.panel import CARD, Panel, tap, text_of

@@ -11,16 +11,22 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import access, directory, keys, stations
-from provisioning.attestation import Policy
+from provisioning import directory, keys
 from provisioning.audit import CLI, Event
-from provisioning.ceremony import registration_options, take_challenge, verify_registration
+from provisioning.ceremonies.attestation import Policy
+from provisioning.ceremonies.ceremony import (
+    registration_options,
+    take_challenge,
+    verify_registration,
+)
 from provisioning.clock import MINUTE, SECOND, now_ms
-from provisioning.db import transaction
+from provisioning.desks import stations
 from provisioning.lifecycle import JobState, KeyKind, KeyState, Reason
 from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
+from provisioning.panel import access
+from provisioning.panel.sign_in import party
 from provisioning.services import Services
-from provisioning.sign_in import party
+from provisioning.storage.db import transaction
 from tests.fakes.authenticator import UP, Authenticator
 from tests.fakes.browser import Browser
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url

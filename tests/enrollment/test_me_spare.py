@@ -11,15 +11,18 @@ import pytest
 from flask import Flask
 
 from enrollment import web
-from provisioning import access, group_policies, groups, languages, spare_keys
-from provisioning.access import Role, SessionKind
+from provisioning import groups
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.errors import PolicyForbids, WrongState
+from provisioning.issuing import group_policies, spare_keys
+from provisioning.issuing.policy import Method, Policy
 from provisioning.lifecycle import KeyKind, KeyState
+from provisioning.mails import languages
 from provisioning.models import Activation, OutboxMail, Preference, SecurityKey, User
-from provisioning.policy import Method, Policy
+from provisioning.panel import access
+from provisioning.panel.access import Role, SessionKind
 from provisioning.services import EXTENSION, Services
+from provisioning.storage.db import transaction
 from tests.fakes import people
 from tests.fakes.browser import Browser
 from tests.fakes.panel import text_of

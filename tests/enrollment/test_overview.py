@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from provisioning import alerts, attention, outbox, tasks, tokens
-from provisioning.access import Role
+from provisioning import tasks
 from provisioning.audit import CLI, Event
 from provisioning.clock import DAY, HOUR, MINUTE, now_ms
-from provisioning.db import database, transaction
 from provisioning.lifecycle import KeyState, LinkState
-from provisioning.mail import MailPermanent, Template
+from provisioning.mails import alerts, outbox
+from provisioning.mails.mail import MailPermanent, Template
+from provisioning.mails.outbox import MailState
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -31,12 +31,15 @@ from provisioning.models import (
     Station,
     User,
 )
-from provisioning.outbox import MailState
+from provisioning.pages import attention
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import database, transaction
+from provisioning.upstream import tokens
 from tests.fakes import people
 from tests.fakes.panel import Panel, text_of
-from tests.provisioning.test_guard import crowd as crowd
-from tests.provisioning.test_guard import leave
+from tests.provisioning.upstream.test_guard import crowd as crowd
+from tests.provisioning.upstream.test_guard import leave
 
 HOME = "/overview"
 

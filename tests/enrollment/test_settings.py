@@ -12,13 +12,14 @@ import pytest
 from flask import Flask
 
 from enrollment import web
-from provisioning import access, live_settings
-from provisioning.access import Role, SessionKind
+from provisioning import live_settings
 from provisioning.audit import CLI, Event
-from provisioning.db import transaction
 from provisioning.models import AuditEvent, LiveSetting, Session
+from provisioning.panel import access
+from provisioning.panel.access import Role, SessionKind
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import PinDelivery
+from provisioning.storage.db import transaction
 from tests.fakes.panel import Panel, text_of
 
 PIN = {"pin_delivery": "mail", "pin_length": "8"}

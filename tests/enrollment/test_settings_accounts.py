@@ -10,13 +10,13 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import access, panel_accounts
-from provisioning.access import Role
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.errors import Forbidden, WrongState
 from provisioning.models import OwnerLink, PanelAccount, PanelCredential, Session
+from provisioning.panel import access, accounts
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import person
@@ -72,7 +72,7 @@ def test_a_newer_invitation_ends_the_older_one(app: Flask, panel: Panel) -> None
 def test_an_invitation_runs_out_after_a_day(app: Flask, panel: Panel) -> None:
     token = token_on(panel.post("/settings/accounts", GRACE).text)
     link = OwnerLink.get(OwnerLink.token_hash == access.hash_secret(token))
-    assert link.expires_at - link.account.created_at <= panel_accounts.INVITATION + 5000
+    assert link.expires_at - link.account.created_at <= accounts.INVITATION + 5000
     OwnerLink.update(expires_at=1).execute()
     assert app.test_client().post("/owner/options", json={"token": token}).status_code == 410
 
@@ -187,16 +187,16 @@ def test_nobody_changes_their_own_account(panel: Panel, verb: str) -> None:
 def test_the_last_owner_cannot_be_taken_away(app: Flask, panel: Panel) -> None:
     ghost = Panel(app, Role.OWNER, name="Second owner").account
     with transaction():
-        panel_accounts.suspend(panel.account, ghost, CLI)
+        accounts.suspend(panel.account, ghost, CLI)
         ghost_by = PanelAccount.get_by_id(panel.account.id)
         for change in (
-            lambda: panel_accounts.suspend(ghost, ghost_by, CLI),
-            lambda: panel_accounts.change_role(ghost, Role.AUDITOR, ghost_by, CLI),
+            lambda: accounts.suspend(ghost, ghost_by, CLI),
+            lambda: accounts.change_role(ghost, Role.AUDITOR, ghost_by, CLI),
         ):
             with pytest.raises(WrongState, match="last owner"):
                 change()
         with pytest.raises(Forbidden):
-            panel_accounts.suspend(ghost, ghost, CLI)
+            accounts.suspend(ghost, ghost, CLI)
     assert access.has_owner()
 
 

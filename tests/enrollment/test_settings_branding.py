@@ -9,11 +9,11 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning.access import Role
 from provisioning.models import Logo
+from provisioning.panel.access import Role
 from tests.enrollment.test_settings import save
 from tests.fakes.panel import Panel, text_of
-from tests.provisioning.test_pictures import GOOD_SVG, png
+from tests.provisioning.pages.test_pictures import GOOD_SVG, png
 
 
 def upload(panel: Panel, content: bytes, name: str = "logo.png") -> str:

@@ -13,7 +13,7 @@ from flask import Flask
 
 from provisioning import live_settings
 from provisioning.audit import Event
-from provisioning.mail import Template
+from provisioning.mails.mail import Template
 from provisioning.models import AuditEvent, LiveSetting
 from tests.enrollment.test_settings import MAIL, save
 from tests.fakes.panel import Panel

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import live_settings, model_census
-from provisioning.attestation import SIMULATOR_AAGUID, Policy
-from provisioning.model_census import Why
+from provisioning import live_settings
+from provisioning.ceremonies.attestation import SIMULATOR_AAGUID, Policy
+from provisioning.ceremonies.refusals import Refusal
 from provisioning.models import Credential, LiveSetting, SecurityKey, User
-from provisioning.refusals import Refusal
+from provisioning.pages import model_census
+from provisioning.pages.model_census import Why
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import Settings
 from reader.simulator.attestation import root_pem

@@ -14,10 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from provisioning import access, audit, sign_in
-from provisioning.access import Role, SessionKind
+from provisioning import audit
 from provisioning.audit import CLI, Event
-from provisioning.db import transaction
 from provisioning.models import (
     AuditEvent,
     Job,
@@ -26,7 +24,10 @@ from provisioning.models import (
     PanelCredential,
     Session,
 )
+from provisioning.panel import access, sign_in
+from provisioning.panel.access import Role, SessionKind
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk
 from tests.fakes.panel import Panel, text_of

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioning import assignment, directory, jobs, keys, orders, sign_in, stations, watch
+from provisioning import directory, keys
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, SECOND, now_ms
-from provisioning.db import database, transaction
+from provisioning.desks import jobs, orders, stations
+from provisioning.issuing import assignment
 from provisioning.lifecycle import JobState, JobStep, KeyKind, KeyState, Reason
 from provisioning.models import (
     Activation,
@@ -34,8 +35,11 @@ from provisioning.models import (
     Station,
     User,
 )
+from provisioning.panel import sign_in
+from provisioning.processes import watch
 from provisioning.services import Services
 from provisioning.settings import AttestationRule
+from provisioning.storage.db import database, transaction
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url, pairing_code
 
@@ -824,7 +828,7 @@ def _no_thread_left() -> Iterator[None]:
 
 
 def _session(activation: Activation) -> Session:
-    from provisioning import access
+    from provisioning.panel import access
 
     return access.open_session(
         access.SessionKind.ACTIVATION,

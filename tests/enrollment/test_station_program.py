@@ -17,16 +17,18 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, directory, jobs, keys, orders, sign_in, stations
+from provisioning import audit, directory, keys
 from provisioning.app import create_app
 from provisioning.audit import CLI
-from provisioning.db import database, open_database, transaction
-from provisioning.jobs import Wipe
+from provisioning.desks import jobs, orders, stations
+from provisioning.desks.jobs import Wipe
 from provisioning.lifecycle import JobState, KeyKind, KeyState
-from provisioning.migrate import migrate
 from provisioning.models import Job, OutboxMail, SecurityKey, User
+from provisioning.panel import sign_in
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from reader.desk import DeskState, Question
 from reader.pairing import pair

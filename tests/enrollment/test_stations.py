@@ -10,12 +10,12 @@ from importlib import metadata
 
 from flask import Flask
 
-from provisioning import stations
-from provisioning.access import Role
 from provisioning.audit import CLI
-from provisioning.db import transaction
+from provisioning.desks import stations
 from provisioning.models import PairingCode, Station
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.desk import Desk
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import person

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from provisioning import events, streams
-from provisioning.access import Role
+from provisioning.event_streams import events, streams
+from provisioning.event_streams.streams import EventState
 from provisioning.models import EventStream, StreamEvent
+from provisioning.panel.access import Role
 from provisioning.services import Services
-from provisioning.streams import EventState
 from tests.fakes.panel import Panel, text_of
 from tests.scim.pushing import Directory, connect
 

@@ -9,15 +9,16 @@ import pytest
 from flask import Flask
 
 from enrollment.tap import Links, answer, current, tap_view, version_of
-from provisioning import jobs, keys, orders
+from provisioning import keys
 from provisioning.audit import CLI
 from provisioning.clock import MINUTE, SECOND, now_ms
-from provisioning.db import transaction
-from provisioning.faults import FAULTS, Next
-from provisioning.jobs import Op
+from provisioning.desks import jobs, orders
+from provisioning.desks.faults import FAULTS, Next
+from provisioning.desks.jobs import Op
 from provisioning.lifecycle import JobState, JobStep, KeyKind
 from provisioning.models import Job, Station
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 
 LINKS = Links(
     poll="/live?of=1", retry="/retry", cancel="/cancel", reset="/reset", change_pin="/change-pin"

@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 
 from provisioning import tasks
-from provisioning.access import Role
 from provisioning.audit import Actor
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue
 from provisioning.models import Task
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from provisioning.tasks import Kind, Turn
 from tests.fakes.panel import Panel
 

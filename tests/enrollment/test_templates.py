@@ -16,7 +16,7 @@ from flask_babel import Babel
 from wtforms import Form, StringField
 from wtforms.validators import DataRequired
 
-from provisioning import error_words, times
+from provisioning.pages import error_words, times
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "templates"

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrollment import user_document
-from provisioning import activations, audit, directory, groups
-from provisioning.access import Role
+from provisioning import audit, directory, groups
 from provisioning.audit import CLI, Actor, Event
-from provisioning.db import transaction
+from provisioning.issuing import activations
 from provisioning.models import Activation, AuditEvent, Connection, Group, Session, User
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.panel import ADA, Panel, text_of
 from tests.fakes.people import active_key, document, pending_key, person
 

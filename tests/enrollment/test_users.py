@@ -13,16 +13,18 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import activations, audit, directory, groups, keys, people
-from provisioning.access import Role
+from provisioning import audit, directory, groups, keys
 from provisioning.audit import CLI
 from provisioning.clock import now_ms
-from provisioning.db import transaction
+from provisioning.issuing import activations
 from provisioning.lifecycle import KeyState, LinkState, UserStatus
 from provisioning.models import Activation, Connection, OutboxMail, SecurityKey, User
 from provisioning.naming import fold
-from provisioning.people import Sort, Wanted
+from provisioning.pages import people
+from provisioning.pages.people import Sort, Wanted
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import active_key, pending_key, person
 

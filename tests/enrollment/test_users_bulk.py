@@ -8,14 +8,15 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from provisioning import activations, group_policies, groups, tasks
-from provisioning.access import Role
+from provisioning import groups, tasks
 from provisioning.audit import CLI
-from provisioning.db import transaction
+from provisioning.issuing import activations, group_policies
+from provisioning.issuing.policy import Method, Policy
 from provisioning.lifecycle import KeyState
 from provisioning.models import Activation, Approval, AuditEvent, SecurityKey, Task, User
-from provisioning.policy import Method, Policy
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from provisioning.tasks import TaskState
 from tests.fakes.panel import Panel, text_of
 from tests.fakes.people import active_key, pending_key, person

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, keys, stations
-from provisioning.access import Role
+from provisioning import audit, keys
 from provisioning.audit import CLI, Event
-from provisioning.db import database, open_database, transaction
+from provisioning.desks import stations
 from provisioning.lifecycle import KeyState, Reason
-from provisioning.migrate import migrate
 from provisioning.models import AuditEvent, Credential, Job, SecurityKey, Station
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.authenticator import UP, Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url

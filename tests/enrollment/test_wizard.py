@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import access, audit, directory, groups, jobs
-from provisioning.access import Role
+from provisioning import audit, directory, groups
 from provisioning.audit import CLI, Event
-from provisioning.db import database, open_database, transaction
-from provisioning.jobs import Op
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
 from provisioning.lifecycle import JobState, KeyState, UserStatus
-from provisioning.migrate import migrate
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -30,8 +28,12 @@ from provisioning.models import (
     User,
     WizardDraft,
 )
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import migrate
 from provisioning.vault import Vault
 from tests.fakes.desk import KNOWS_ALL, Desk
 from tests.fakes.panel import ADA, CARD, Panel, tap, text_of

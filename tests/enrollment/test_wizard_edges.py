@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import access, directory, drafts, jobs
-from provisioning.access import Role
+from provisioning import directory
 from provisioning.app import create_app
 from provisioning.audit import Actor
 from provisioning.clock import DAY, now_ms
-from provisioning.db import transaction
-from provisioning.jobs import Op
+from provisioning.desks import jobs
+from provisioning.desks.jobs import Op
+from provisioning.issuing import drafts
 from provisioning.lifecycle import JobState, KeyState, Reason
 from provisioning.models import (
     Activation,
@@ -31,7 +31,10 @@ from provisioning.models import (
     User,
     WizardDraft,
 )
+from provisioning.panel import access
+from provisioning.panel.access import Role
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.desk import KNOWS_ALL, Desk
 from tests.fakes.panel import ADA, CARD, Panel, tap, text_of
 from tests.fakes.people import document, person

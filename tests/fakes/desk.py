@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from provisioning import stations
 from provisioning.audit import CLI
-from provisioning.db import transaction
+from provisioning.desks import stations
 from provisioning.models import Station
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 
 Json = dict[str, Any]
 

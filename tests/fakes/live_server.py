@@ -12,7 +12,7 @@ from typing import Self
 from flask import Flask
 from werkzeug.serving import make_server
 
-from provisioning import watch
+from provisioning.processes import watch
 
 _PLACES = 8
 

@@ -15,11 +15,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from enrollment import web
-from provisioning import access
-from provisioning.access import Role, SessionKind
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.models import PanelAccount, Session, User, WizardDraft
+from provisioning.panel import access
+from provisioning.panel.access import Role, SessionKind
+from provisioning.storage.db import transaction
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 
-from provisioning import directory, jobs, keys, orders, stations
+from provisioning import directory, keys
 from provisioning.audit import CLI
-from provisioning.ceremony import VerifiedRegistration
-from provisioning.db import transaction
+from provisioning.ceremonies.ceremony import VerifiedRegistration
+from provisioning.desks import jobs, orders, stations
 from provisioning.lifecycle import JobState, JobStep, KeyKind
 from provisioning.models import Job, SecurityKey, Station, User
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 
 
 def document(user_name: str = "ada", **more: object) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from provisioning.db import database
+from provisioning.storage.db import database
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from pathlib import Path
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from provisioning.access import SessionKind
 from provisioning.app import create_app
+from provisioning.panel.access import SessionKind
 from tests.e2e.browser import launch
 from tests.pages.errors import ERRORS
 from tests.pages.site import Site

@@ -12,25 +12,16 @@ import secrets
 import uuid
 from urllib.parse import urlsplit
 
-from provisioning import (
-    access,
-    activations,
-    approvals,
-    directory,
-    groups,
-    imports,
-    keys,
-    stations,
-    streams,
-    tasks,
-    tokens,
-)
-from provisioning.access import Role, SessionKind
+from provisioning import directory, groups, keys, tasks
 from provisioning.audit import CLI, Actor
 from provisioning.clock import DAY, HOUR, now_ms
-from provisioning.db import transaction
-from provisioning.import_columns import Content
+from provisioning.csv_import import imports
+from provisioning.csv_import.columns import Content
+from provisioning.desks import stations
+from provisioning.event_streams import streams
+from provisioning.issuing import activations, approvals
 from provisioning.lifecycle import KeyKind, Reason
+from provisioning.mails.outbox import MailState
 from provisioning.models import (
     Activation,
     Connection,
@@ -41,8 +32,11 @@ from provisioning.models import (
     Station,
     User,
 )
-from provisioning.outbox import MailState
+from provisioning.panel import access
+from provisioning.panel.access import Role, SessionKind
 from provisioning.services import Services
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 from tests.bench.people import ENTERPRISE
 from tests.fakes.people import pending_key, registration
 

@@ -15,8 +15,8 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext
 
 from enrollment import web
-from provisioning.access import SessionKind
-from provisioning.db import database
+from provisioning.panel.access import SessionKind
+from provisioning.storage.db import database
 from tests.bench.loading import set_up
 from tests.e2e.product import answers, free_port
 from tests.pages import filling

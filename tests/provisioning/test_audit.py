@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from provisioning import audit
 from provisioning.audit import CLI, Event
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue
 from provisioning.models import AuditEvent, AuditHead
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 
 pytestmark = pytest.mark.req("R26")
 

@@ -10,9 +10,9 @@ import pytest
 from provisioning import audit, audit_check
 from provisioning.audit import CLI, Event
 from provisioning.clock import HOUR
-from provisioning.db import transaction
 from provisioning.models import AuditEvent, AuditHead, Setting
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from tests.fakes.queries import counted
 
 

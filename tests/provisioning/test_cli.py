@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from provisioning import tokens
 from provisioning.cli import main
-from provisioning.db import database
 from provisioning.errors import Unauthenticated
 from provisioning.lifecycle import KeyState
 from provisioning.models import AuditEvent, User
+from provisioning.storage.db import database
+from provisioning.upstream import tokens
 from tests.fakes import people
 
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import access, activations, assignment, audit, directory, keys, orders, tokens
-from provisioning.access import SessionKind
+from provisioning import audit, directory, keys
 from provisioning.audit import CLI
 from provisioning.clock import HOUR
-from provisioning.db import transaction
+from provisioning.desks import orders
 from provisioning.errors import InvalidValue, NotFound, Taken, Unauthenticated
+from provisioning.issuing import activations, assignment
 from provisioning.lifecycle import JobState, KeyState, LinkState, Reason, UserStatus
 from provisioning.models import (
     Activation,
@@ -29,7 +29,11 @@ from provisioning.models import (
     User,
     UserValue,
 )
+from provisioning.panel import access
+from provisioning.panel.access import SessionKind
 from provisioning.services import Services
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 from tests.fakes import people
 
 

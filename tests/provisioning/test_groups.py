@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from provisioning import groups
 from provisioning.audit import CLI
-from provisioning.db import database, transaction
 from provisioning.errors import InvalidValue, NotFound, Taken
 from provisioning.models import Connection, Group, Member
 from provisioning.services import Services
+from provisioning.storage.db import database, transaction
 from tests.fakes import people
 
 

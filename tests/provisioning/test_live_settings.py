@@ -12,11 +12,11 @@ from flask import Flask
 
 from provisioning import live_settings
 from provisioning.audit import CLI, Event
-from provisioning.db import database, transaction
 from provisioning.errors import ConfigurationError, InvalidValue, Stale, WrongState
 from provisioning.models import AuditEvent, LiveSetting
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import AttestationRule, MailTls, PinDelivery
+from provisioning.storage.db import database, transaction
 
 PASSWORD = "canary-4711"
 

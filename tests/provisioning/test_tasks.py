@@ -13,12 +13,12 @@ from peewee import OperationalError
 from provisioning import audit, tasks
 from provisioning.audit import CLI, Actor
 from provisioning.clock import HOUR, now_ms
-from provisioning.db import transaction
 from provisioning.errors import InvalidValue, NotFound, WrongState
 from provisioning.models import AuditEvent, Setting, Task, TaskRow, User
+from provisioning.processes.worker import Worker
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from provisioning.tasks import Kind, Outcome, Queries, Skip, TaskState, Turn
-from provisioning.worker import Worker
 from tests.fakes.people import person
 
 GRACE = Actor("account", "7", "Grace Hopper")

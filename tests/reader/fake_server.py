@@ -30,8 +30,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from provisioning.desks.tickets import ClockSkew, seal_pin, verify_station_request
 from provisioning.errors import NotFound, Unauthenticated
-from provisioning.tickets import ClockSkew, seal_pin, verify_station_request
 from reader.identity import Identity, b64url, unb64url
 
 Json = dict[str, Any]

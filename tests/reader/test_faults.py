@@ -9,7 +9,7 @@ import time
 import pytest
 from fido2.ctap import CtapError
 
-from provisioning.faults import FAULTS
+from provisioning.desks.faults import FAULTS
 from reader.faults import CardFault, Fault, translated
 from reader.pcsc_codes import result_fault, status_word_fault
 from reader.watchdog import within

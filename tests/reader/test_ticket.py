@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioning.tickets import seal_pin
+from provisioning.desks.tickets import seal_pin
 from reader.identity import Identity, b64url, unb64url
 from reader.ticket import JobStep, Op, TicketBook, TicketRefused, read_ticket
 

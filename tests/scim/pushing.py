@@ -11,9 +11,10 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from provisioning import audit, tokens
-from provisioning.db import transaction
+from provisioning import audit
 from provisioning.models import Connection
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from provisioning import conflicts
 from provisioning.audit import CLI
-from provisioning.db import transaction
 from provisioning.models import AuditEvent, Conflict, User
-from provisioning.recorder import EXTENSION
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import EXTENSION
+from provisioning.upstream import conflicts
 from tests.fakes import people
 from tests.scim.pushing import USER, Directory, connect
 

@@ -12,9 +12,9 @@ import pytest
 from peewee import OperationalError
 from werkzeug.test import TestResponse
 
-from provisioning import audit, events, streams, tasks
+from provisioning import audit, tasks
 from provisioning import directory as people
-from provisioning.db import transaction
+from provisioning.event_streams import events, streams
 from provisioning.models import (
     Conflict,
     Connection,
@@ -25,6 +25,7 @@ from provisioning.models import (
     User,
 )
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from scim import deferred
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
 from tests.scim.test_routes import refused

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from provisioning import cli_schemas
 from provisioning.cli import main
-from provisioning.db import database
+from provisioning.commands import schemas
 from provisioning.models import AuditEvent, CustomSchema, UnknownAttribute
 from provisioning.services import Services
+from provisioning.storage.db import database
 from scim import extensions
 from scim.extensions import MAX_BYTES, read
 from scim.resource_types import GROUP, USER
@@ -72,7 +72,7 @@ DOCUMENT: dict[str, Any] = {
 def pristine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tables belong to the process: the next test finds the built-in ones."""
     # The database is open, and the vault of the tests lies elsewhere.
-    monkeypatch.setattr(cli_schemas, "open_installation", lambda data: None)
+    monkeypatch.setattr(schemas, "open_installation", lambda data: None)
     yield
     for type_ in (USER, GROUP):
         type_.adopt([], frozenset())

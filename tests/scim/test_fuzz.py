@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import events
 from provisioning.errors import InvalidValue
+from provisioning.event_streams import events
 from provisioning.models import User
 from provisioning.services import Services
 from scim import extensions

@@ -19,7 +19,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import scim
 from provisioning.models import RequestTrace
-from provisioning.recorder import EXTENSION
+from provisioning.storage.recorder import EXTENSION
 from scim import bulk, errors, listing, resource_types, routes
 from scim.schema import Attribute, Schema
 from tests.scim.pushing import Directory

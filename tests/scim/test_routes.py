@@ -13,10 +13,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 import scim.routes
-from provisioning import audit, tokens
+from provisioning import audit
 from provisioning.clock import now_ms
-from provisioning.db import transaction
 from provisioning.models import Group, Token, UnknownAttribute, User
+from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 from scim.caller import MAX_UNKNOWN
 from tests.scim.pushing import GROUP, PATCH_OP, USER, Directory, connect
 

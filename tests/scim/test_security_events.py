@@ -16,17 +16,20 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
-from provisioning import audit, cli_streams, conflicts, deliveries, events, guard, keys, streams
+from provisioning import audit, keys
 from provisioning import directory as people
 from provisioning.cli import main
-from provisioning.db import transaction
+from provisioning.commands import streams as cli_streams
 from provisioning.errors import InvalidValue, NotFound, WrongState
-from provisioning.events import Kind
+from provisioning.event_streams import deliveries, events, streams
+from provisioning.event_streams.events import Kind
+from provisioning.event_streams.streams import Detail, EventState, Method, StreamState
 from provisioning.lifecycle import KeyKind, Reason
 from provisioning.models import AuditEvent, Conflict, EventStream, MassDeparture, StreamEvent, User
-from provisioning.recorder import EXTENSION as RECORDER
 from provisioning.services import Services
-from provisioning.streams import Detail, EventState, Method, StreamState
+from provisioning.storage.db import transaction
+from provisioning.storage.recorder import EXTENSION as RECORDER
+from provisioning.upstream import conflicts, guard
 from scim import polling, security_events
 from scim.caller import make_caller
 from scim.door import Waits, open_door
@@ -344,7 +347,9 @@ def test_the_keys_are_public_and_apart_from_the_tickets(app: Flask, services: Se
 def pushed(
     services: Services, directory: Directory, there: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> EventStream:
-    monkeypatch.setattr("provisioning.streams.FIRST_WAIT", 0)  # a rest that is over at once
+    monkeypatch.setattr(
+        "provisioning.event_streams.streams.FIRST_WAIT", 0
+    )  # a rest that is over at once
     return make(
         directory,
         services,

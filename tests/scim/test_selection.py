@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import scim.selection
 from provisioning import audit, directory, groups
-from provisioning.db import transaction
 from provisioning.models import Connection, Group, SecurityKey, User
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from scim.errors import InvalidFilter, TooMany
 from scim.filters import parse
 from scim.matching import matches

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning import audit, directory
-from provisioning.db import transaction
 from provisioning.models import Connection, User
 from provisioning.services import Services
+from provisioning.storage.db import transaction
 from scim.statements import MAX_KEPT, ListStatements, Statements, parameter
 
 

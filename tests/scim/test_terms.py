@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from provisioning import connections
 from provisioning.audit import CLI
-from provisioning.connections import PatchReply
-from provisioning.db import transaction
+from provisioning.storage.db import transaction
+from provisioning.upstream import connections
+from provisioning.upstream.connections import PatchReply
 from tests.scim.pushing import GROUP, USER, Directory
 
 

@@ -10,12 +10,12 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning import connections, tokens
 from provisioning.audit import CLI
 from provisioning.clock import HOUR, now_ms
-from provisioning.db import database, transaction
 from provisioning.models import Connection, QuirkUse, RequestHour, RequestTrace, Token
-from provisioning.recorder import EXTENSION, Recorder
+from provisioning.storage.db import database, transaction
+from provisioning.storage.recorder import EXTENSION, Recorder
+from provisioning.upstream import connections, tokens
 from scim import tracing
 from scim.resource_types import ENTERPRISE_USER
 from tests.scim.pushing import USER, Directory, connect
@@ -204,7 +204,7 @@ def test_a_connection_that_is_gone_by_now_takes_nothing_along(
 def test_the_recorder_writes_by_itself_and_once_more_at_the_end(
     app: Flask, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.recorder.PAUSE", 600.0)
+    monkeypatch.setattr("provisioning.storage.recorder.PAUSE", 600.0)
     recorder: Recorder[tracing.Left] = app.extensions[EXTENSION]
     directory("GET", "/Users")
     written: list[int] = []

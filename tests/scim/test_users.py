@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 
 from provisioning import directory as core
-from provisioning.db import transaction
 from provisioning.lifecycle import KeyState
 from provisioning.models import AuditEvent, SecurityKey, User
+from provisioning.storage.db import transaction
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
 from tests.scim.test_routes import refused

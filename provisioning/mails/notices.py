@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Mails that tell people of what became of their keys; they cannot be turned off (T1)."""
+
+from __future__ import annotations
+
+from ..audit import Actor
+from ..models import SecurityKey, User
+from ..services import Services
+from . import languages, outbox
+from .mail import Context, Template
+
+
+def context_of(
+    key: SecurityKey, user: User, services: Services, actor: Actor | None
+) -> dict[str, str | int | None]:
+    """Return what every mail about a key says: who, which key, whom to ask."""
+    settings = services.settings
+    return {
+        "organisation": settings.organisation,
+        "name": user.display_name,
+        "key_name": key.name,
+        "admin_name": actor.name if actor is not None and actor.kind == "account" else None,
+        "base_url": settings.base_url,
+        "contact": settings.contact,
+    }
+
+
+def key_added(key: SecurityKey, user: User, services: Services) -> None:
+    """Tell that a key is bound to this person; the PIN mail says it as well."""
+    _tell(Template.KEY_ADDED, key, user, services, context_of(key, user, services, None))
+
+
+def key_revoked(key: SecurityKey, actor: Actor, services: Services) -> None:
+    """Tell the holder that a key never works again, and why."""
+    user = key.user
+    if user is not None:
+        context = context_of(key, user, services, actor) | {"reason": key.reason}
+        _tell(Template.KEY_REVOKED, key, user, services, context)
+
+
+def _tell(
+    template: Template, key: SecurityKey, user: User, services: Services, context: Context
+) -> None:
+    if user.email:
+        outbox.queue(
+            template,
+            user.email,
+            vault=services.vault,
+            user=user,
+            key=key,
+            context=context,
+            secret=None,
+            locale=languages.of_user(user, services.settings),
+        )

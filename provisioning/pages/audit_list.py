@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The audit log for a page: the newest first, filtered, in keyset pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from peewee import JOIN, Expression, fn
+
+from ..audit import CLI, SYSTEM
+from ..models import AuditEvent, AuditHead, Connection, PanelAccount, Station, User
+from . import people
+
+PAGE = 50
+_FEW = 200  # people whose lines are looked up one by one instead of on the way through the log
+
+
+def count() -> int:
+    """Return how many rows the log has."""
+    head = AuditHead.select().first()
+    return int(head.rows) if head is not None else 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a page or an export shows.
+
+    `kind` is an event's first word ("key"), `by` a kind of actor. A search finds beginnings of an
+    actor's and of a person's name. `since` and `until` in ms, the latter excluded; `after` is the
+    row id before the page.
+    """
+
+    search: str = ""
+    kind: str = ""
+    by: str = ""
+    person: User | None = None
+    since: int | None = None
+    until: int | None = None
+    after: int = 0
+
+
+def page(wanted: Wanted, size: int = PAGE) -> tuple[list[AuditEvent], bool]:
+    """Return a page, the newest first, and whether older rows follow."""
+    query = AuditEvent.select(AuditEvent, User).join(User, JOIN.LEFT_OUTER)
+    if wanted.kind:
+        first, last = wanted.kind + ".", wanted.kind + "/"
+        query = query.where((AuditEvent.event >= first) & (AuditEvent.event < last))
+    if wanted.by:
+        query = query.where(AuditEvent.actor_kind == wanted.by)
+    if wanted.person is not None:
+        query = query.where(AuditEvent.user == wanted.person)
+    if wanted.search.strip():
+        whose = _whose(wanted.search.strip())
+        if whose is None:
+            return [], False
+        query = query.where(whose)
+    if wanted.since is not None:
+        query = query.where(AuditEvent.id >= _first_at(wanted.since))
+    if wanted.until is not None:
+        query = query.where(AuditEvent.id < _first_at(wanted.until))
+    if wanted.after:
+        query = query.where(AuditEvent.id < wanted.after)
+    rows = list(query.order_by(AuditEvent.id.desc()).limit(size + 1))
+    return rows[:size], len(rows) > size
+
+
+def export(wanted: Wanted) -> Iterator[AuditEvent]:
+    """Stream every line that the filters let through, the newest first."""
+    after = wanted.after
+    while True:
+        rows, more = page(replace(wanted, after=after), 500)
+        yield from rows
+        if not more:
+            return
+        after = rows[-1].id
+
+
+def _first_at(moment: int) -> int:
+    """Return the id of the first line at or after a moment, or one past the last.
+
+    Lines are numbered in the order of time, so halving finds it; an index of times would have to
+    be written with every change of anything.
+    """
+    newest = AuditEvent.select(fn.MAX(AuditEvent.id)).scalar() or 0
+    low, high = 1, newest + 1
+    while low < high:
+        middle = (low + high) // 2
+        line = (
+            AuditEvent.select(AuditEvent.id, AuditEvent.at)
+            .where(AuditEvent.id >= middle)
+            .order_by(AuditEvent.id)
+            .first()
+        )
+        if line is None or line.at >= moment:
+            high = middle
+        else:
+            low = line.id + 1
+    return low
+
+
+def _whose(search: str) -> Expression | None:
+    """Return the condition for lines of and by those whom a search finds; None: it finds nobody.
+
+    A walk through the whole log is long when it meets nobody, and short when it meets many.
+    """
+    found = User.select(User.id).where(people.are_found(User.id, search)).limit(_FEW + 1)
+    whom = [user.id for user in found]
+    acts = _is_known_actor(search)
+    if not whom and not acts:
+        return None
+    if len(whom) <= _FEW and not acts:
+        few: Expression = AuditEvent.user.in_(whom)
+        return few
+    either: Expression = AuditEvent.actor_name.startswith(search) | (
+        AuditEvent.user.in_(whom)
+        if len(whom) <= _FEW
+        else people.are_found(AuditEvent.user, search)
+    )
+    return either
+
+
+def _is_known_actor(search: str) -> bool:
+    """Say whether anybody who acts is called so; what people do themselves is about them, too."""
+    if any(one.name.lower().startswith(search.lower()) for one in (SYSTEM, CLI)):
+        return True
+    return any(
+        table.select().where(table.name.startswith(search)).exists()
+        for table in (PanelAccount, Connection, Station)
+    )

@@ -1,0 +1,334 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Panel accounts, sessions and step-up. The panel has no passwords.
+
+A session is a row; the cookie holds 256 random bits and the row their hash, so that the cascade
+can kill it (Flask's signed cookie cannot be revoked: ASVS 7.4.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from enum import StrEnum, unique
+
+from peewee import fn
+
+from .. import audit
+from ..audit import Actor, Event
+from ..clock import HOUR, MINUTE, now_ms
+from ..errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
+from ..mails import alerts
+from ..models import Activation, OwnerLink, PanelAccount, SecurityKey, Session, User
+from ..storage.statements import Statements, parameter
+
+IDLE = 15 * MINUTE
+ABSOLUTE = 12 * HOUR
+CEREMONY = 15 * MINUTE
+STEP_UP = 60 * MINUTE  # one step-up opens one batch of work
+OWNER_LINK = 15 * MINUTE
+_TOUCH_EVERY = 20_000
+
+
+@unique
+class Role(StrEnum):
+    """What a panel account may do; the order is that of power."""
+
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    OFFICER = "officer"
+    OWNER = "owner"
+
+
+RANK = tuple(Role)
+
+
+@unique
+class SessionKind(StrEnum):
+    """Which door a session opens."""
+
+    PANEL = "panel"
+    USER = "user"
+    ACTIVATION = "activation"
+
+
+_LIFETIME = {
+    SessionKind.PANEL: ABSOLUTE,
+    SessionKind.USER: ABSOLUTE,
+    SessionKind.ACTIVATION: CEREMONY,
+}
+
+
+def open_session(
+    kind: SessionKind,
+    *,
+    account: PanelAccount | None = None,
+    user: User | None = None,
+    key: SecurityKey | None = None,
+    activation: Activation | None = None,
+) -> tuple[Session, str]:
+    """Make a session and return it with the cookie's secret, which is stored only hashed."""
+    secret = secrets.token_urlsafe(32)
+    session = Session.create(
+        secret_hash=hash_secret(secret),
+        kind=kind,
+        account=account,
+        user=user,
+        key=key,
+        activation=activation,
+        expires_at=now_ms() + _LIFETIME[kind],
+    )
+    return session, secret
+
+
+def find_session(secret: str | None, kind: SessionKind) -> Session:
+    """Return the live session of a cookie. Raises Unauthenticated.
+
+    Idle and absolute limits, the account's state and the user's activity are looked at here, at
+    each use: nothing waits for a cleaner.
+    """
+    session = None
+    if secret:
+        session = Session.get_or_none(
+            Session.secret_hash == hash_secret(secret),
+            Session.kind == kind,
+            Session.ended_at.is_null(),
+        )
+    now = now_ms()
+    if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
+        raise Unauthenticated("Please sign in.")
+    if session.account is not None and session.account.state != "active":
+        raise Unauthenticated("This account is suspended.")
+    if session.user is not None and (not session.user.active or session.user.deleted_at):
+        raise Unauthenticated("Please sign in.")
+    key = session.key if kind is SessionKind.USER else None
+    if key is not None and (key.state != "active" or (key.ends_at or now) < now):
+        raise Unauthenticated("The key that you signed in with was stopped.")
+    return session
+
+
+def holder_of(secret: str | None) -> int | None:
+    """Return the row id of the account that a cookie was made for, though it may be over."""
+    if not secret:
+        return None
+    session = Session.get_or_none(Session.secret_hash == hash_secret(secret))
+    return session.account_id if session is not None else None
+
+
+def touch(session: Session) -> bool:
+    """Note that a session was used; writes at most every twenty seconds."""
+    now = now_ms()
+    if now - session.last_seen_at < _TOUCH_EVERY:
+        return False
+    Session.update(last_seen_at=now).where(Session.id == session.id).execute()
+    return True
+
+
+def renew(session: Session) -> str:
+    """Give a session a new secret and return it: what was known of the old one is worth nothing."""
+    secret = secrets.token_urlsafe(32)
+    session.secret_hash = hash_secret(secret)
+    session.save()
+    return secret
+
+
+def end_session(session: Session) -> None:
+    """End one session."""
+    Session.update(ended_at=now_ms()).where(Session.id == session.id).execute()
+
+
+def end_sessions(user: User) -> int:
+    """End every session of a user and of the panel accounts linked to that user."""
+    now = now_ms()
+    ended = _END_OF_USER.change((), (now, user.id))
+    if _has_account(user) and not _only_owner_left(user):
+        accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
+        of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
+        ended += Session.update(ended_at=now).where(*of_accounts).execute()
+    return ended
+
+
+def _has_account(user: User) -> bool:
+    return bool(_ACCOUNTS_OF.rows((), (user.id,)))
+
+
+def stepped_up(session: Session) -> None:
+    """Note that the session's key was used again just now."""
+    session.stepped_up_at = now_ms()
+    session.save()
+    audit.record(actor_of(session), Event.ACCOUNT_STEPPED_UP)
+
+
+def require_step_up(session: Session) -> None:
+    """Raise StepUpNeeded unless the key was used again within the hour of one batch."""
+    if session.stepped_up_at is None or now_ms() - session.stepped_up_at > STEP_UP:
+        raise StepUpNeeded("Please use your security key again.")
+
+
+def require_role(session: Session, role: Role) -> None:
+    """Raise Forbidden unless the session's account has the role or a higher one."""
+    held = session.account.role if session.account is not None else "nobody"
+    if held not in RANK or RANK.index(Role(held)) < RANK.index(role):
+        raise Forbidden(f"This needs the role {role}; you are {held}.")
+
+
+def check_may_activate(account: PanelAccount, user: User | None) -> None:
+    """Raise Forbidden if `account` would activate a key for itself or for a higher role (R25).
+
+    Also what shows a user's link or PIN to an admin asks here: it is the same power (T4).
+    """
+    if user is None or user.id is None:
+        return
+    theirs = PanelAccount.select().where(PanelAccount.user == user)
+    for other in theirs:
+        if other.id == account.id:
+            raise Forbidden("Nobody activates a key for themselves: ask another admin.")
+        if RANK.index(Role(other.role)) > RANK.index(Role(account.role)):
+            raise Forbidden(f"This person has the role {other.role}, which is above yours.")
+
+
+def actor_of(session: Session) -> Actor:
+    """Return who acts in this session."""
+    if session.account is not None:
+        return Actor("account", str(session.account.id), session.account.name)
+    if session.user is not None:
+        return Actor("user", session.user.resource_id, session.user.display_name)
+    raise Unauthenticated("Please sign in.")
+
+
+def has_owner() -> bool:
+    """Say whether somebody can sign in as an owner."""
+    owners = PanelAccount.select().where(
+        PanelAccount.role == Role.OWNER, PanelAccount.state == "active"
+    )
+    return owners.exists()
+
+
+def make_owner_link(actor: Actor, *, recover: bool = False) -> str:
+    """Return the one-time token that makes the first owner (15 minutes).
+
+    Refused while an owner exists unless `recover` says so (T25); the latest link wins.
+    """
+    if has_owner() and not recover:
+        raise Forbidden("There is an owner already. Use --recover if no owner can sign in.")
+    OwnerLink.update(used_at=now_ms()).where(
+        OwnerLink.used_at.is_null(), OwnerLink.account.is_null()
+    ).execute()
+    token = secrets.token_urlsafe(32)
+    OwnerLink.create(
+        token_hash=hash_secret(token), role=Role.OWNER, expires_at=now_ms() + OWNER_LINK
+    )
+    audit.record(actor, Event.OWNER_LINK_MADE, recover=recover)
+    return token
+
+
+def find_owner_link(token: str) -> OwnerLink:
+    """Return a live owner link; raises LinkDead for any other token."""
+    link = OwnerLink.get_or_none(OwnerLink.token_hash == hash_secret(token))
+    if (
+        link is None
+        or link.used_at is not None
+        or link.expires_at <= now_ms()
+        or (link.account is not None and link.account.state == "suspended")
+    ):
+        raise LinkDead("This link was used, has expired or was replaced by a newer one.")
+    return link
+
+
+def use_owner_link(link: OwnerLink) -> None:
+    """Consume the link; of two who try at once one gets LinkDead."""
+    taken = (
+        OwnerLink.update(used_at=now_ms())
+        .where(OwnerLink.id == link.id, OwnerLink.used_at.is_null())
+        .execute()
+    )
+    if not taken:
+        raise LinkDead("This link was used already.")
+
+
+def create_account(
+    name: str,
+    role: Role,
+    actor: Actor,
+    email: str | None = None,
+    user_handle: bytes | None = None,
+    *,
+    state: str = "active",
+    user: User | None = None,
+) -> PanelAccount:
+    """Make a panel account with its own WebAuthn user handle."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 64:
+        raise InvalidValue("A name has 1 to 64 characters.", "name")
+    account = PanelAccount.create(
+        name=name,
+        role=role,
+        email=email,
+        user_handle=user_handle or secrets.token_bytes(64),
+        state=state,
+        user=user,
+    )
+    audit.record(actor, Event.ACCOUNT_CREATED, user=user, account=account.name, role=role)
+    return account
+
+
+def hold_account_of(user: User, actor: Actor) -> None:
+    """Suspend the panel account of a leaver, except the last active owner (R18).
+
+    Of a directory's word only one in an hour is taken at once: a second one may be a stolen token
+    that locks everybody out. That account is kept, and owners are alerted.
+    """
+    if not _has_account(user):
+        return
+    for account in PanelAccount.select().where(
+        PanelAccount.user == user, PanelAccount.state != "suspended"
+    ):
+        if _only_owner_left(user):
+            audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)
+            alerts.note(
+                alerts.Kind.ACCOUNT_HELD, str(account.id), account.name, "/settings/accounts"
+            )
+            continue
+        if actor.kind == "connection" and _another_was_suspended():
+            audit.record(actor, Event.ACCOUNT_HELD, user=user, account=account.name)
+            about = f"second:{account.id}:{now_ms()}"
+            alerts.note(alerts.Kind.ACCOUNT_DOUBTED, about, account.name, "/settings/accounts")
+            continue
+        account.state = "suspended"
+        account.gone_at = now_ms() if actor.kind == "connection" else None
+        account.save()
+        audit.record(actor, Event.ACCOUNT_SUSPENDED, user=user, account=account.name)
+
+
+def _another_was_suspended() -> bool:
+    """Say whether a directory has suspended a panel account within the hour."""
+    return bool(PanelAccount.select().where(PanelAccount.gone_at >= now_ms() - HOUR).exists())
+
+
+def _only_owner_left(user: User) -> bool:
+    others = (
+        PanelAccount.select(fn.COUNT(PanelAccount.id))
+        .where(
+            PanelAccount.role == Role.OWNER,
+            PanelAccount.state == "active",
+            PanelAccount.user.is_null() | (PanelAccount.user != user),
+        )
+        .scalar()
+    )
+    return not others
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what the database keeps of a secret of 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+_ACCOUNTS_OF = Statements(
+    lambda: PanelAccount.select(PanelAccount.id).where(PanelAccount.user == parameter(0))
+)
+_END_OF_USER = Statements(
+    lambda: Session.update(ended_at=parameter(0)).where(
+        Session.user == parameter(1), Session.ended_at.is_null()
+    )
+)

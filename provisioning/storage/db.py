@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The database: SQLite by default, PostgreSQL when one machine is outgrown.
+
+On both, writers queue and readers do not wait. On SQLite they queue in three steps — a lock in
+this process, an advisory file lock among processes, BEGIN IMMEDIATE — because busy-waiting writers
+starve each other (p99 287 ms against 25 ms) and deferred transactions lose updates to "database is
+locked" (R27). For PostgreSQL see `postgresql`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from peewee import (
+    Database,
+    DatabaseProxy,
+    InterfaceError,
+    ModelSelect,
+    OperationalError,
+    SqliteDatabase,
+)
+
+from ..errors import ConfigurationError
+
+RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
+
+T = TypeVar("T")
+
+database = DatabaseProxy()
+
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "busy_timeout": 10_000,
+    "cache_size": -4_000,  # for each of the threads; the system caches the file as well
+    "temp_store": "memory",
+    # A checkpoint copies each page once, however often it was written since: a directory's sync
+    # writes the same few again and again, so that 16 MB of log save most of the copying.
+    "wal_autocheckpoint": 4_000,
+}
+
+
+class _WriteQueue:
+    """Lets one writer in at a time, in this process and among processes of this machine."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._file = -1
+        self._owner = -1
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._lock:
+            if self._depth == 0:
+                fcntl.flock(self._opened(), fcntl.LOCK_EX)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _opened(self) -> int:
+        """Return this process's own file: one that a fork inherits shares its parent's lock."""
+        if self._owner != os.getpid():
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._file, self._owner = os.open(self._path, flags, 0o600), os.getpid()
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._owner == os.getpid():
+                os.close(self._file)
+            self._owner = -1
+
+
+_queue: _WriteQueue | None = None
+
+
+def open_database(url: str) -> Database:
+    """Bind the models to `sqlite:////abs/path` or `postgresql://…` and return the database.
+
+    Raises ConfigurationError for any other scheme, and for PostgreSQL without its driver.
+    """
+    global _queue
+    if database.obj is not None:
+        database.close()  # this thread's connection to the one before
+    if _queue is not None:
+        _queue.close()
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may repeat the password
+        raise ConfigurationError("KEYWRIGHT_DATABASE_URL: is not an address") from None
+    if parts.scheme == "sqlite":
+        path = parts.path[1:] if parts.path.startswith("//") else parts.path
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        opened: Database = SqliteDatabase(path, pragmas=_PRAGMAS)
+        _queue = _WriteQueue(path + ".lock")
+    elif parts.scheme in ("postgresql", "postgres"):
+        opened = _postgresql(url)
+        _queue = None
+    else:
+        raise ConfigurationError(
+            f"KEYWRIGHT_DATABASE_URL: scheme {parts.scheme!r} is neither sqlite nor postgresql"
+        )
+    database.initialize(opened)
+    return opened
+
+
+def _postgresql(url: str) -> Database:
+    try:
+        from .postgresql import open_postgresql
+    except ImportError as error:
+        raise ConfigurationError(
+            "KEYWRIGHT_DATABASE_URL: PostgreSQL needs the driver psycopg 3, which comes with the "
+            f"extra `postgresql`: pip install 'keywright[postgresql]' ({error})"
+        ) from None
+    return open_postgresql(url)
+
+
+def is_sqlite() -> bool:
+    """Say whether the database that is open is SQLite."""
+    return _queue is not None
+
+
+def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
+    """Run a query of columns and stream its rows as tuples, without making models of them."""
+    return iter(query.tuples())
+
+
+class Gathered(Generic[T]):
+    """What a transaction gathers, to write it in one go right before it commits.
+
+    A savepoint that is rolled back takes what it gathered along. Outside of a transaction each
+    item is written at once. What is gathered cannot be read before it is written.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self.write = write
+
+    def add(self, item: T) -> None:
+        """Put an item behind those that this thread's transaction has gathered."""
+        if _unit.depth:
+            _unit.gathered.setdefault(self, []).append(item)
+        else:
+            self.write([item])
+
+    def flush(self) -> None:
+        """Write what is gathered so far, for whoever is about to read or change it."""
+        items = _unit.gathered.pop(self, None)
+        if items:
+            self.write(items)
+
+
+class _Unit(threading.local):
+    """This thread's transaction: how deep it is nested, and what it has gathered."""
+
+    depth = 0
+
+    def __init__(self) -> None:
+        self.gathered: dict[Gathered[Any], list[Any]] = {}
+
+
+_unit = _Unit()
+
+
+@contextlib.contextmanager
+def transaction() -> Iterator[None]:
+    """One write transaction, opened at the edge (a view, a command, the worker's loop).
+
+    All or nothing; one at a time in the whole installation, so that what it reads stays true
+    until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
+    """
+    if _unit.depth:
+        with _savepoint():
+            yield
+    elif _queue is None:
+        with _outermost(database.atomic()):
+            yield
+    else:
+        with _queue.turn(), _outermost(database.atomic(*_begin())):
+            yield
+
+
+def _begin() -> tuple[str, ...]:
+    return () if database.in_transaction() else ("IMMEDIATE",)
+
+
+@contextlib.contextmanager
+def _outermost(commits: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+    with commits:
+        _unit.depth = 1
+        try:
+            yield
+            for gathered, items in _unit.gathered.items():
+                gathered.write(items)
+        finally:
+            _unit.depth = 0
+            _unit.gathered.clear()
+
+
+@contextlib.contextmanager
+def _savepoint() -> Iterator[None]:
+    before = {gathered: list(items) for gathered, items in _unit.gathered.items()}
+    _unit.depth += 1
+    # Not peewee's own: a name that is the same each time lets the database keep the statement.
+    name = f"nested_{_unit.depth}"
+    database.execute_sql(f"SAVEPOINT {name}")
+    try:
+        yield
+        database.execute_sql(f"RELEASE SAVEPOINT {name}")
+    except BaseException:
+        _unit.gathered = before
+        database.execute_sql(f"ROLLBACK TO SAVEPOINT {name}")
+        raise
+    finally:
+        _unit.depth -= 1
+
+
+@contextlib.contextmanager
+def migrating(tables: Iterable[str]) -> Iterator[None]:
+    """Be the only one that migrates, on either database.
+
+    Text in these tables, which exist by the end, then compares by code point on PostgreSQL, too:
+    pages and searches go by ranges of folded text, and an index that hangs on the system's locale
+    is broken by the next update of that. Raises ConfigurationError.
+    """
+    with database.obj.migrating(tables) if _queue is None else _queue.turn():
+        yield
+
+
+def will_pass(error: Exception) -> bool:
+    """Say whether the same request may succeed in a while: the database is away or was busy."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    if is_sqlite():
+        return "locked" in str(error)
+    # SQLSTATE classes: connection, rolled back for another's sake, out of resources, shut down.
+    state = getattr(error.args[0], "sqlstate", None) if error.args else None
+    return state is None or state[:2] in ("08", "40", "53", "57") or state == "55P03"

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""PostgreSQL as this product uses it; imported only where the extra `postgresql` is installed.
+
+Whoever writes waits for a turn, as on SQLite: READ COMMITTED behind one advisory lock, taken as
+the transaction begins. So what a transaction has read stays true until it commits, no two of them
+deadlock or have to be repeated, and the audit chain grows by one row at a time, which is what
+makes writers queue anyway. Readers never wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from peewee import DataError, PeeweeException, PostgresqlDatabase
+from psycopg.conninfo import conninfo_to_dict
+
+from ..errors import ConfigurationError, InvalidValue
+
+# Advisory locks are numbers that all users of one database share.
+_WRITER, _MIGRATION = 0x4B57_0001, 0x4B57_0002
+
+# The isolation is said here because a server may have another default: a snapshot older than the
+# lock would be stale. Both in one message, as each one is a journey to the server.
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_WRITER})"
+
+# A process that hangs in the middle of its turn must not stop all others for ever.
+_SESSION = "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '60s'"
+
+# What the address may override. A server that vanishes without a word is noticed in 15 seconds.
+_CONNECTION: dict[str, Any] = {
+    "application_name": "keywright",
+    "client_encoding": "UTF8",
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+_OTHER_COLLATION = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_collation k ON k.oid = a.attcollation
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+  AND a.attnum > 0 AND NOT a.attisdropped AND k.collname <> 'C' AND c.relname = ANY(%s)
+ORDER BY c.relname, a.attnum
+"""
+
+
+class Postgresql(PostgresqlDatabase):
+    """Connections of one thread each; one that the server has ended is replaced when next used."""
+
+    def begin(self, isolation_level: str | None = None) -> None:
+        """Open a write transaction as soon as no other one is open."""
+        try:
+            self.execute_sql(_BEGIN)
+        except PeeweeException:
+            with contextlib.suppress(PeeweeException):
+                self.rollback()
+            raise
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement, on a new connection if the server has ended the one at hand.
+
+        Never within a transaction: what came before is lost, and the caller must hear of it.
+        Raises InvalidValue for a text with a NUL, which PostgreSQL cannot store or compare.
+        """
+        if not self.is_closed() and not self.in_transaction():
+            at_hand: psycopg.Connection[Any] = self.connection()  # type: ignore[no-untyped-call]
+            if _is_lost(at_hand):
+                self.close()
+        try:
+            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+        except DataError as error:
+            if "NUL" in str(error):
+                raise InvalidValue("A text holds a NUL.") from None
+            raise
+
+    def _initialize_connection(self, conn: psycopg.Connection[Any]) -> None:
+        conn.execute(_SESSION)
+
+    @contextlib.contextmanager
+    def migrating(self, tables: Iterable[str]) -> Iterator[None]:
+        """Be the only one that migrates; others wait here. See `db.migrating`."""
+        while not self._value(f"SELECT pg_try_advisory_lock({_MIGRATION})"):
+            time.sleep(0.1)
+        try:
+            encoding = self._value("SHOW server_encoding")
+            if encoding != "UTF8":  # names would be refused one by one, years later
+                raise ConfigurationError(
+                    f"KEYWRIGHT_DATABASE_URL: this database's encoding is {encoding}, not UTF8."
+                )
+            yield
+            with self.atomic():
+                self._order_by_code_point(tables)
+        finally:
+            with contextlib.suppress(PeeweeException):  # a lost connection has let go already
+                self._value(f"SELECT pg_advisory_unlock({_MIGRATION})")
+
+    def _order_by_code_point(self, tables: Iterable[str]) -> None:
+        found: dict[str, list[str]] = {}
+        for table, column, kind in self.execute_sql(_OTHER_COLLATION, (list(tables),)).fetchall():
+            found.setdefault(table, []).append(f'ALTER "{column}" TYPE {kind} COLLATE "C"')
+        for table, changes in found.items():
+            self.execute_sql(f'ALTER TABLE "{table}" {", ".join(changes)}')
+
+    def _value(self, sql: str) -> Any:
+        return self.execute_sql(sql).fetchone()[0]
+
+
+def open_postgresql(url: str) -> Postgresql:
+    """Return the database of an address, not connected yet. Raises ConfigurationError."""
+    url = "postgresql://" + url.partition("://")[2]  # both spellings are common
+    try:
+        given = conninfo_to_dict(url)
+        _ = urlsplit(url).port
+    except (psycopg.ProgrammingError, ValueError):  # the text may hold the password
+        raise ConfigurationError(
+            "KEYWRIGHT_DATABASE_URL: this is not an address that PostgreSQL understands; "
+            "postgresql://user:password@host/database is one."
+        ) from None
+    wanted = {name: value for name, value in _CONNECTION.items() if name not in given}
+    return Postgresql(url, prefer_psycopg3=True, **wanted)
+
+
+def _is_lost(connection: psycopg.Connection[Any]) -> bool:
+    """Say whether a connection at rest is gone: the server talks unasked only to say goodbye."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

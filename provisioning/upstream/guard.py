@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The guard against mass departures: a directory's mistake, or a stolen token (R17, T7).
+
+When more than max(10, 5 %) of a connection's users leave within an hour, their keys are suspended
+like anybody's — that can be undone — but what cannot be undone waits for a person's decision. The
+directory gets its 2xx either way: one that is refused would only try again for ever.
+"""
+
+from __future__ import annotations
+
+import orjson
+from peewee import fn
+
+from .. import audit, keys
+from ..audit import Actor, Event
+from ..clock import HOUR, now_ms
+from ..errors import NotFound, WrongState
+from ..event_streams import events
+from ..lifecycle import KeyState, Reason
+from ..models import Connection, MassDeparture, SecurityKey, User
+from ..storage.statements import Statements, models, parameter
+from . import tally
+
+LEAST = 10
+SHARE = 0.05
+WINDOW = HOUR
+
+
+def watch(user: User, actor: Actor) -> None:
+    """Count this departure; hold those of the last hour when they are too many."""
+    connection = user.connection
+    if connection is None or actor.kind != "connection":
+        return
+    since = now_ms() - WINDOW
+    left, deleted = _LEFT.rows((), (connection.id, since))[0]
+    if not would_hold(left, tally.living(User, connection.id) + deleted):
+        return
+    held = open_for(connection)
+    if held is None:
+        held = MassDeparture.create(connection=connection, started_at=since)
+        audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
+    _HOLD.change((), (held.id, connection.id, since))
+    user.departure = held  # the caller may save the row that it holds
+
+
+def would_hold(left: int, everybody: int) -> bool:
+    """Say whether so many of so many in an hour are too many."""
+    return left > LEAST and left > SHARE * everybody
+
+
+_LEFT = Statements(
+    lambda: User.select(fn.COUNT(User.id), fn.COUNT(User.deleted_at)).where(
+        User.connection == parameter(0), User.left_at >= parameter(1)
+    )
+)
+_HOLD = Statements(
+    lambda: User.update(departure=parameter(0)).where(
+        User.connection == parameter(1), User.left_at >= parameter(2), User.departure.is_null()
+    )
+)
+
+
+def open_for(connection: Connection) -> MassDeparture | None:
+    """Return the undecided mass departure of a connection, or None."""
+    found = models(MassDeparture, _OPEN.rows((), (connection.id,)))
+    return found[0] if found else None
+
+
+_OPEN = Statements(
+    lambda: MassDeparture.select().where(
+        MassDeparture.connection == parameter(0), MassDeparture.decided_at.is_null()
+    )
+)
+
+
+def undecided() -> list[MassDeparture]:
+    """Return all that waits for a decision, the oldest first."""
+    waiting = MassDeparture.select().where(MassDeparture.decided_at.is_null())
+    return list(waiting.order_by(MassDeparture.id))
+
+
+def get(number: int) -> MassDeparture:
+    """Return one by its number; raises NotFound, WrongState if it was decided."""
+    held = MassDeparture.get_or_none(MassDeparture.id == number)
+    if held is None:
+        raise NotFound(f"There is no held departure {number}.")
+    if held.decided_at is not None:
+        raise WrongState(f"Departure {number} was {held.decision} already.")
+    return held
+
+
+def approve(held: MassDeparture, actor: Actor) -> int:
+    """Let those who left be gone: their grace time goes on. Return how many users."""
+    freed = User.update(departure=None).where(User.departure == held).execute()
+    decide(held, "approved", freed, actor)
+    return int(freed)
+
+
+def reject(held: MassDeparture, actor: Actor) -> int:
+    """Take it all back: users, and the keys that this suspended. Return how many users.
+
+    A tombstone whose name somebody else has by now stays one. For very many see `departures`.
+    """
+    users = list(User.select().where(User.departure == held))
+    restored = sum(restore(user, held, actor) for user in users)
+    decide(held, "rejected", restored, actor)
+    return restored
+
+
+def restore(user: User, held: MassDeparture, actor: Actor) -> bool:
+    """Take one departure back; False for a tombstone whose name somebody else has by now."""
+    if user.deleted_at is not None:
+        if _name_is_taken(user):
+            User.update(departure=None).where(User.id == user.id).execute()
+            return False
+        tally.add(User, user.connection_id, 1)
+        events.note(events.Kind.JOINED, user)
+    user.deleted_at = user.left_at = user.departure = None
+    user.active = True
+    user.document = _active_again(user.document)
+    user.version += 1
+    user.updated_at = now_ms()
+    user.save()
+    events.note(events.Kind.CHANGED, user, also=("active",))
+    events.note(events.Kind.ACTIVATED, user)
+    suspended = SecurityKey.select().where(
+        SecurityKey.user == user,
+        SecurityKey.state == KeyState.SUSPENDED,
+        SecurityKey.reason == Reason.LEFT,
+        SecurityKey.suspended_at >= held.started_at,
+    )
+    for key in list(suspended):
+        keys.resume(key, actor)
+    keys.refresh_status(user)
+    audit.record(actor, Event.USER_REACTIVATED, user=user, departure=held.id)
+    return True
+
+
+def count(held: MassDeparture) -> int:
+    """Return how many users it holds."""
+    return int(User.select(fn.COUNT(User.id)).where(User.departure == held).scalar())
+
+
+def decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None:
+    """Note what was decided; departures from now on are counted anew."""
+    held.decided_at, held.decision = now_ms(), decision
+    held.save()
+    audit.record(
+        actor,
+        Event.DEPARTURES_DECIDED,
+        connection=held.connection.name,
+        decision=decision,
+        users=users,
+    )
+
+
+def _name_is_taken(user: User) -> bool:
+    return (
+        User.select()
+        .where(User.user_name_key == user.user_name_key, User.deleted_at.is_null())
+        .exists()
+    )
+
+
+def _active_again(document: str) -> str:
+    content = orjson.loads(document)
+    content["active"] = True
+    return orjson.dumps(content).decode()

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Connections and their bearer tokens: `kw_<id>_<secret>`, hashed at rest, shown once (R1, R2)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+
+from peewee import ModelSelect, fn
+
+from .. import audit
+from ..audit import Actor, Event
+from ..clock import DAY, now_ms
+from ..errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
+from ..models import Connection, Token
+from ..models.directories import FILES
+from ..storage.db import tuples
+from ..storage.statements import Statements, model, parameter
+
+PREFIX = "kw"
+MAX_DAYS = 365
+MAX_LIVING = 2
+_NO_HASH = b"\0" * 32
+_NAMED = re.compile(rf"(?i:bearer)\s+{PREFIX}_([0-9a-f]{{16}})_.*", re.DOTALL)
+
+
+def create_connection(
+    name: str, actor: Actor, scope: str = "write", profile: str = "tolerant"
+) -> Connection:
+    """Make a connection; raises Taken or InvalidValue."""
+    name = name.strip()
+    if not name or len(name) > 64:
+        raise InvalidValue("A connection's name has 1 to 64 characters.", "name")
+    if scope not in ("write", "users", "read"):
+        raise InvalidValue("The scope is write, users or read.", "scope")
+    if Connection.select().where(Connection.name == name).exists():
+        raise Taken(f"There is already a connection {name}.", "name")
+    connection = Connection.create(name=name, scope=scope, profile=profile)
+    audit.record(actor, Event.CONNECTION_CREATED, connection=name, scope=scope)
+    return connection
+
+
+def create(connection: Connection, days: int, actor: Actor) -> tuple[Token, str]:
+    """Issue a token and return it with its text, which is nowhere else. At most 365 days.
+
+    Two may live at once, for the change-over. Raises WrongState for a third, for a connection
+    that is retired, and for a source of imported files, which has no door.
+    """
+    if connection.profile == FILES:
+        raise WrongState(f"{connection.name} takes CSV files, not requests.")
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidValue(f"A token lives 1 to {MAX_DAYS} days.", "days")
+    if connection.retired_at is not None:
+        raise WrongState(f"{connection.name} is retired: bring it back first.")
+    if living(connection).count() >= MAX_LIVING:
+        raise WrongState("Two tokens live already: revoke the one that is not used any more.")
+    token, text = issue(connection, days * DAY)
+    audit.record(actor, Event.TOKEN_CREATED, connection=connection.name, token=token.public_id)
+    return token, text
+
+
+def issue(connection: Connection, lifetime: int) -> tuple[Token, str]:
+    """Make a token for so many milliseconds, without a limit and without a line in the log.
+
+    By itself only for what is rolled back, see `rehearsal`; `create` is for everybody else.
+    """
+    public_id, secret = secrets.token_hex(8), secrets.token_hex(32)
+    token = Token.create(
+        connection=connection,
+        public_id=public_id,
+        secret_hash=_hash(secret),
+        expires_at=now_ms() + lifetime,
+    )
+    return token, f"{PREFIX}_{public_id}_{secret}"
+
+
+def revoke(public_id: str, actor: Actor) -> Token:
+    """Revoke a token: the next request with it is refused. Raises NotFound."""
+    token = Token.get_or_none(Token.public_id == public_id)
+    if token is None:
+        raise NotFound(f"There is no token {public_id}.")
+    if token.revoked_at is None:
+        token.revoked_at = now_ms()
+        token.save()
+        audit.record(actor, Event.TOKEN_REVOKED, connection=token.connection.name, token=public_id)
+    return token
+
+
+def verify(authorization: str | None) -> Token:
+    """Return the live token of an `Authorization: Bearer` header, its connection loaded.
+
+    Raises Unauthenticated with the same words for unknown, expired and revoked. A miss compares
+    too, so that time does not tell it from a wrong secret (T6).
+    """
+    scheme, _, text = (authorization or "").partition(" ")
+    parts = text.strip().split("_")
+    well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
+    public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
+    token = _find(public_id)
+    expected = bytes(token.secret_hash) if token is not None else _NO_HASH
+    same = hmac.compare_digest(_hash(secret), expected)
+    now = now_ms()
+    if token is None or not same or token.revoked_at is not None or token.expires_at <= now:
+        raise Unauthenticated("This needs a valid bearer token.")
+    return token
+
+
+def living(connection: Connection) -> ModelSelect[Token]:
+    """Return the query for the tokens that let a directory in now."""
+    return Token.select().where(
+        Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
+    )
+
+
+def ends() -> dict[int, int]:
+    """Return when the last token ends that works, by connection."""
+    last = (
+        Token.select(Token.connection, fn.MAX(Token.expires_at))
+        .where(Token.revoked_at.is_null(), Token.expires_at > now_ms())
+        .group_by(Token.connection)
+    )
+    return dict(tuples(last))
+
+
+def public_id(authorization: str | None) -> str | None:
+    """Return which token a header names, well or not, or None; its secret is not looked at."""
+    found = _NAMED.fullmatch(authorization or "")
+    return found[1] if found is not None else None
+
+
+def _find(public_id: str) -> Token | None:
+    """Return a token with its connection: in every request of a directory, so it is kept."""
+    found = _BY_ID.rows((), (public_id,))
+    if not found:
+        return None
+    width = len(Token._meta.sorted_fields)
+    token = model(Token, found[0][:width])
+    token.connection = model(Connection, found[0][width:])
+    return token
+
+
+_BY_ID = Statements(
+    lambda: Token.select(Token, Connection).join(Connection).where(Token.public_id == parameter(0))
+)
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

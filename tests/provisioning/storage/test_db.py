@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.errors import ConfigurationError
+from provisioning.models import ALL, Setting
+from provisioning.naming import fold
+from provisioning.services import Services
+from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.migrate import check_current, migrate
+
+
+@pytest.mark.sqlite
+@pytest.mark.req("R27")
+def test_sqlite_is_wal_full_with_foreign_keys(services: Services) -> None:
+    assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute_sql("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+def _count_up(url: str, times: int) -> None:
+    open_database(url)
+    for _ in range(times):
+        with transaction():
+            row = Setting.get(Setting.name == "counter")
+            row.value = str(int(row.value) + 1)
+            row.save()
+
+
+@pytest.mark.req("R27")
+def test_processes_that_read_and_write_the_same_row_lose_no_update(services: Services) -> None:
+    Setting.create(name="counter", value="0")
+    database.close()  # a SQLite connection must not cross a fork
+    forked = multiprocessing.get_context("fork")
+    writers = [
+        forked.Process(target=_count_up, args=(services.settings.database_url, 25))
+        for _ in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert Setting.get(Setting.name == "counter").value == "75"
+
+
+def test_a_nested_transaction_that_fails_leaves_the_outer_one(services: Services) -> None:
+    with transaction():
+        Setting.create(name="outer", value="1")
+        with pytest.raises(ZeroDivisionError), transaction():
+            raise ZeroDivisionError(Setting.create(name="inner", value="1"))
+    assert {row.name for row in Setting.select()} == {"outer"}
+
+
+def test_another_scheme_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="mysql"):
+        open_database("mysql://host/db")
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match="is not an address") as refused:
+        open_database("postgresql://keywright:hunter2@[::1/db")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_migrations_make_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
+    migrated, modelled = tmp_path / "a.sqlite3", tmp_path / "b.sqlite3"
+    migrate(open_database(f"sqlite:///{migrated}"))
+    database.close()
+    open_database(f"sqlite:///{modelled}")
+    database.create_tables(ALL)
+    database.close()
+
+    def schema(path: Path) -> set[tuple[str, ...]]:
+        with sqlite3.connect(path) as raw:
+            rows = set(raw.execute("SELECT type, name, sql FROM sqlite_master"))
+        raw.close()
+        return {row for row in rows if "schema_migration" not in row[1]}
+
+    assert schema(migrated) == schema(modelled)
+
+
+def test_a_database_without_its_migrations_is_refused(tmp_path: Path) -> None:
+    opened = open_database(f"sqlite:///{tmp_path}/x.sqlite3")
+    with pytest.raises(ConfigurationError, match="run `keywright migrate` first"):
+        check_current(opened)
+    assert migrate(opened) == ["0001_initial"]
+    check_current(opened)
+    assert migrate(opened) == []
+    database.close()
+
+
+@pytest.mark.req("R7")
+@given(st.text(max_size=40))
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+    assert fold(text.upper()).casefold() == fold(text.upper())

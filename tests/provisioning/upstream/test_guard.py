@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning import directory
+from provisioning.audit import CLI, Actor
+from provisioning.errors import WrongState
+from provisioning.lifecycle import KeyState, Reason
+from provisioning.models import Connection, MassDeparture, SecurityKey, User
+from provisioning.services import Services
+from provisioning.storage.db import transaction
+from provisioning.upstream import guard
+from tests.fakes import people
+
+pytestmark = pytest.mark.req("R17")
+
+DIRECTORY = Actor("connection", "1", "Entra")
+
+
+@pytest.fixture
+def crowd(services: Services) -> list[User]:
+    connection = Connection.create(name="Entra")
+    made = []
+    for number in range(30):
+        with transaction():
+            made.append(
+                directory.create_user(
+                    people.document(f"u{number}"), connection=connection, actor=DIRECTORY
+                )
+            )
+        people.active_key(made[-1])
+    return made
+
+
+def leave(users: list[User], actor: Actor = DIRECTORY) -> None:
+    for user in users:
+        with transaction():
+            directory.delete_user(user, actor)
+
+
+def finish() -> int:
+    with transaction():
+        return directory.finish_leavers(-1)
+
+
+def test_few_departures_are_everyday(crowd: list[User]) -> None:
+    leave(crowd[:10])
+    assert guard.undecided() == []
+    assert finish() == 10
+    assert SecurityKey.select().where(SecurityKey.state == KeyState.REVOKED).count() == 10
+
+
+def test_too_many_are_suspended_at_once_and_nothing_is_revoked(crowd: list[User]) -> None:
+    leave(crowd[:20])
+    assert len(guard.undecided()) == 1
+    assert finish() == 0
+    states = [key.state for key in SecurityKey.select()]
+    assert states.count(KeyState.SUSPENDED) == 20
+    assert states.count(KeyState.REVOKED) == 0
+
+
+def test_rejecting_brings_people_and_keys_back(crowd: list[User]) -> None:
+    leave(crowd[:20])
+    with transaction():
+        assert guard.reject(guard.undecided()[0], CLI) == 20
+    assert User.select().where(User.deleted_at.is_null(), User.active).count() == 30
+    assert {key.state for key in SecurityKey.select()} == {KeyState.ACTIVE}
+    assert all(directory.document_of(user)["active"] for user in User.select())
+    assert finish() == 0
+
+
+def test_approving_lets_the_grace_time_go_on(crowd: list[User]) -> None:
+    leave(crowd[:20])
+    held = guard.undecided()[0]
+    with transaction():
+        assert guard.approve(held, CLI) == 20
+    assert finish() == 20
+    with pytest.raises(WrongState, match="approved already"):
+        guard.get(held.id)
+
+
+def test_a_key_that_was_suspended_for_another_reason_stays_so(crowd: list[User]) -> None:
+    from provisioning import keys
+
+    lost = SecurityKey.get(SecurityKey.user == crowd[0])
+    with transaction():
+        keys.suspend(lost, Reason.LOST, CLI)
+    leave(crowd[:20])
+    with transaction():
+        guard.reject(guard.undecided()[0], CLI)
+    assert people.again(lost).state == KeyState.SUSPENDED
+
+
+def test_a_name_that_somebody_else_has_by_now_stays_with_them(crowd: list[User]) -> None:
+    leave(crowd[:20])
+    people.person("u0")
+    with transaction():
+        assert guard.reject(guard.undecided()[0], CLI) == 19
+    assert people.again(crowd[0]).deleted_at is not None
+
+
+def test_what_people_do_in_the_panel_is_not_held(crowd: list[User]) -> None:
+    leave(crowd[:20], actor=Actor("account", "1", "Grace"))
+    assert MassDeparture.select().count() == 0
