@@ -37,6 +37,7 @@ from .upstream import guard, tally
 Document = Mapping[str, object]
 
 MAX_NAME = 256
+MAX_DOCUMENT = 1024 * 1024  # bytes; a page holds two hundred
 UNSEARCHED = frozenset({"photos", "x509Certificates"})  # long, and nobody looks for them
 
 
@@ -209,7 +210,10 @@ def _derive(user: User, document: Document) -> None:
     user.display_name_key = look_up_key(user.display_name, "displayName")
     user.email = mail_address(document)
     user.email_key = fold(user.email) if user.email else None
-    user.document = orjson.dumps(document).decode()
+    text = orjson.dumps(document)
+    if len(text) > MAX_DOCUMENT:
+        raise InvalidValue(f"A user has at most {MAX_DOCUMENT // 1024} KiB.")
+    user.document = text.decode()
 
 
 def shown_name(document: Document) -> str:

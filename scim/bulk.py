@@ -175,7 +175,19 @@ class _Run:
                 row = _verbs(type_).replace(self._caller, resource_id, data, None)
             outcome |= self._where(type_, row)
         except KeywrightError as error:
-            outcome |= self._failed(error)
+            self._undo(operation, error)
+
+    def _undo(self, operation: Operation, error: KeywrightError) -> None:
+        """Let nothing be left of a circle that cannot be completed: no half of what was asked."""
+        type_, _ = self._target(operation)
+        gone = operation.bulk_id or ""
+        with transaction():
+            _verbs(type_).delete(self._caller, self._ids.pop(gone), None)
+        kept = {"method": operation.method, "bulkId": gone}
+        operation.outcome = kept | self._failed(error)
+        for other in self._operations:
+            if gone in other.names and other.method == "POST" and not other.failed:
+                self._undo(other, WrongState(f"bulkId:{gone} came to nothing."))
 
     def _failed(self, error: KeywrightError) -> Json:
         if isinstance(error, Taken):
@@ -215,8 +227,9 @@ class _Run:
     ) -> Row | None:
         verbs = _verbs(type_)
         self._caller.check_may_write(type_)
-        version = operation.given.get("version")
-        if_match = version if isinstance(version, str) else None
+        if_match = operation.given.get("version")
+        if if_match is not None and not isinstance(if_match, str):
+            raise InvalidValue("version is an entity tag.", "version")
         if operation.method == "DELETE":
             verbs.delete(self._caller, resource_id or "", if_match)
             return None

@@ -53,9 +53,11 @@ def _names(text: str) -> list[str]:
     """A whole text, or one inside a path: `members[value eq "bulkId:x"]`, `/Users/bulkId:x`."""
     if text.startswith("bulkId:"):
         return [text.removeprefix("bulkId:")]
-    if "bulkId:" in text and ("[" in text or text.startswith("/")):
-        return _NAME.findall(text)
-    return []
+    return _NAME.findall(text) if _is_path(text) else []
+
+
+def _is_path(text: str) -> bool:
+    return "bulkId:" in text and ("[" in text or text.startswith("/"))
 
 
 def _resolved(value: object, ids: Mapping[str, str]) -> object:
@@ -63,10 +65,11 @@ def _resolved(value: object, ids: Mapping[str, str]) -> object:
         return {name: _resolved(part, ids) for name, part in value.items()}
     if isinstance(value, list):
         return [_resolved(part, ids) for part in value]
-    if isinstance(value, str):
-        for name in _names(value):
-            if name in ids:
-                value = value.replace(f"bulkId:{name}", ids[name])
+    if isinstance(value, str) and value.startswith("bulkId:"):
+        return ids.get(value.removeprefix("bulkId:"), value)
+    if isinstance(value, str) and _is_path(value):
+        # In one go: a name may be the beginning of another, and a text may hold a million of them.
+        return _NAME.sub(lambda found: ids.get(found[1], found[0]), value)
     return value
 
 

@@ -15,9 +15,10 @@ from math import isfinite
 
 from provisioning.errors import InvalidValue
 
-from .errors import InvalidSyntax
+from .errors import InvalidSyntax, TooLarge
 
 MAX_DEPTH = 32
+MAX_PARTS = 500_000  # lists and objects: 32 MiB of empty ones would be a gigabyte
 MEBIBYTE = 1024 * 1024
 
 # Possessive, and a text without its closing quote ends the match: linear whatever is sent.
@@ -27,7 +28,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def parse(body: bytes) -> dict[str, object]:
-    """Return the object that a body holds. Raises InvalidSyntax or InvalidValue.
+    """Return the object that a body holds. Raises InvalidSyntax, InvalidValue or TooLarge.
 
     UTF-8 without a byte order mark, at most 32 deep, no name twice in an object (in any case:
     attribute names have none), no NaN, no number over 64 bits, no lone surrogate, no NUL.
@@ -38,7 +39,10 @@ def parse(body: bytes) -> dict[str, object]:
         raise InvalidSyntax("The body is not UTF-8.") from error
     if text.startswith("\ufeff"):
         raise InvalidSyntax("The body starts with a byte order mark.")
-    if text.count("[") + text.count("{") > MAX_DEPTH:
+    parts = text.count("[") + text.count("{")
+    if parts > MAX_PARTS:
+        raise TooLarge(f"The body has more than {MAX_PARTS} lists and objects.")
+    if parts > MAX_DEPTH:
         _check_depth(text)
     try:
         value = json.loads(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 _MOST = 2**62
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")  # `int` takes underscores and the digits of every script
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,16 @@ class Listing:
 
 
 def from_parameters(parameters: Mapping[str, str]) -> Listing:
-    """Read the query parameters. Raises InvalidValue and InvalidCount."""
+    """Read the query parameters, named in lower case. Raises InvalidValue and InvalidCount."""
     cursor = parameters.get("cursor")
     return Listing(
         filter=parameters.get("filter"),
-        sort_by=parameters.get("sortBy") or None,
-        descending=_descending(parameters.get("sortOrder")),
-        start_index=_start(parameters.get("startIndex"), cursor),
+        sort_by=parameters.get("sortby") or None,
+        descending=_descending(parameters.get("sortorder")),
+        start_index=_start(parameters.get("startindex"), cursor),
         count=_count(parameters.get("count"), cursor),
         attributes=names(parameters.get("attributes")),
-        excluded=names(parameters.get("excludedAttributes")),
+        excluded=names(parameters.get("excludedattributes")),
         cursor=cursor,
     )
 
@@ -281,11 +283,8 @@ def _count(value: object, cursor: str | None) -> int:
 def _integer(value: object, name: str, default: int) -> int:
     if value is None or value == "":
         return default
-    if isinstance(value, str) and len(value) <= 20:
-        try:
-            value = int(value)
-        except ValueError:
-            value = None
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidValue(f"{name} is a whole number.", name)
     return max(-_MOST, min(_MOST, value))

@@ -8,6 +8,7 @@ What has none is left to `matching`, which reads documents; see `columns`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
+
+_VERSION = re.compile(r'W/"([1-9][0-9]{0,8})"')  # as it is sent
 
 _IN_VALUES = frozenset(
     attribute.name
@@ -283,11 +286,12 @@ def _group(leaf: Leaf, base: str) -> Condition:
             raise InvalidFilter(f"{name} of groups takes eq, ne and pr only.")
         wanted = str(leaf.value)
         if name == "meta.location":
-            return _group_id(wanted.removeprefix(f"{base}{GROUP.endpoint}/"))
-        number = wanted.removeprefix('W/"').removesuffix('"')
-        if f'W/"{number}"' != wanted or not number.isdecimal() or len(number) > 9:
-            return NEVER
-        return Condition(Group.version == int(number), exact=True)
+            place, _, resource_id = wanted.rpartition("/")
+            if place != f"{base}{GROUP.endpoint}":
+                return NEVER
+            return Condition(Group.resource_id == resource_id, exact=True)
+        version = _VERSION.fullmatch(wanted)
+        return Condition(Group.version == int(version[1]), exact=True) if version else NEVER
     condition = _term(
         leaf,
         {
@@ -312,10 +316,6 @@ def _group(leaf: Leaf, base: str) -> Condition:
     if condition is UNKNOWN:
         raise InvalidFilter(f"Groups cannot be filtered by {name}.")
     return condition
-
-
-def _group_id(wanted: str) -> Condition:
-    return Condition(Group.resource_id == wanted, exact=True)
 
 
 def _in_members(leaf: Leaf) -> Condition:

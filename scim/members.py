@@ -18,6 +18,7 @@ from .quirks import Dialect
 from .resource_types import GROUP
 
 MAX_MEMBERS = 100_000
+MAX_READINGS = 10  # removals in one request for which the members must be read
 
 _MEMBERS = GROUP.schema.attributes[1]
 
@@ -60,8 +61,9 @@ def member_ids(value: object, dialect: Dialect) -> tuple[str, ...]:
 def member_change(operation: Operation, dialect: Dialect) -> MemberChange:
     """Return what an operation on `members` does to the rows."""
     target = operation.target
-    if target.sub is not None and target.sub.name != "value":
-        raise Immutable(f"{target} is read-only.")
+    if target.sub is not None and (target.sub.name != "value" or operation.op is Op.REMOVE):
+        # Taken for `members`, a removal of `members.value` would empty the group.
+        raise Immutable(f"{target} is immutable: remove the member.")
     if target.where is not None:
         if operation.op is not Op.REMOVE or target.sub is not None:
             raise Immutable(f"{target} is immutable: remove the member and add another.")
@@ -89,6 +91,8 @@ def joined(changes: Iterable[MemberChange]) -> list[MemberChange]:
             steps[-1] = replace(last, ids=last.ids + change.ids)
         else:
             steps.append(change)
+    if sum(step.change is Change.REMOVE_MATCHING for step in steps) > MAX_READINGS:
+        raise TooLarge(f"A request removes members by a filter at most {MAX_READINGS} times.")
     if sum(len(step.ids) for step in steps) > MAX_MEMBERS:
         raise TooLarge(f"A request names at most {MAX_MEMBERS} members.")
     return steps

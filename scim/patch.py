@@ -9,14 +9,14 @@ applied here but returned, because members are rows that nobody loads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from provisioning.errors import InvalidValue
 
-from .errors import Immutable, NoTarget
+from .errors import Immutable, NoTarget, TooLarge
 from .expressions import And, Comparison, Expression, Operator
 from .matching import element_matches
 from .members import MemberChange, member_change
@@ -25,7 +25,11 @@ from .paths import Target
 from .quirks import Dialect, Quirk
 from .resource_types import GROUP
 from .schema import Attribute, ResourceType
-from .values import Json, clean, clean_element, merge_twins, twin_key
+from .values import Json, clean, clean_element, clean_parts, merge_twins, twin_key
+
+# Elements that one PATCH goes through, those of each operation counted: seconds, and the writers'
+# queue stands still meanwhile.
+MAX_LOOKED_AT = 250_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class _Patch:
     def __init__(self, document: Json, dialect: Dialect) -> None:
         self.document = document
         self._dialect = dialect
+        self._looked_at = 0
 
     def apply(self, operation: Operation) -> None:
         target, attribute = operation.target, operation.target.attribute
@@ -101,19 +106,28 @@ class _Patch:
 
     def _written(self, operation: Operation, attribute: Attribute, old: object) -> object:
         """Return a single-valued attribute after an add or replace: parts merge (§3.5.2.3)."""
+        given = self._given(operation, attribute)
+        if isinstance(given, Mapping) and given and isinstance(old, dict):
+            merged = _merged(old, clean_parts(attribute, given, self._dialect))
+            if "value" in old and "value" not in merged:
+                return None  # a manager who is nobody has no name either
+            return merged or None
+        new = clean(attribute, given, self._dialect)
+        return old if new is None and operation.op is Op.ADD else new
+
+    def _given(self, operation: Operation, attribute: Attribute) -> object:
+        """Return what an operation gives an attribute, or an element of it."""
         sub = operation.target.sub
         given = {sub.name: operation.value} if sub else operation.value
-        new = clean(attribute, given, self._dialect)
-        if sub is not None and new is None:
-            return self._without(operation.target, attribute, old)
-        if new is None:
-            return old if operation.op is Op.ADD else None
-        if isinstance(new, dict) and isinstance(old, dict):
-            return {**old, **new}
-        return new
+        if not attribute.is_complex:
+            return given
+        return self._dialect.value(attribute, given, element=True)
 
     def _multi_valued(self, operation: Operation, attribute: Attribute, old: object) -> object:
         elements = list(old) if isinstance(old, list) else []
+        self._looked_at += len(elements)
+        if self._looked_at > MAX_LOOKED_AT:
+            raise TooLarge("These are too many changes of lists as long as these: send fewer.")
         target = operation.target
         if target.where is not None or target.sub is not None:
             return self._selected(operation, attribute, elements)
@@ -157,26 +171,38 @@ class _Patch:
         if not places:
             element = self._described(operation, attribute)
             return self._joined(attribute, elements, [element] if element is not None else [])
-        given = {target.sub.name: operation.value} if target.sub else operation.value
-        new = clean_element(attribute, given, self._dialect)
-        if new is None:
-            return self._removed(target, elements, places)
-        for place in places:
-            old = elements[place]
-            both = isinstance(old, dict) and isinstance(new, dict)
-            elements[place] = {**old, **new} if both else new  # type: ignore[dict-item]
-        return self._settled(attribute, elements, places if _makes_primary(new) else [])
-
-    def _removed(self, target: Target, elements: list[object], places: list[int]) -> object:
-        if target.sub is None:
-            return [e for place, e in enumerate(elements) if place not in places] or None
+        given = self._given(operation, attribute)
+        if not attribute.is_complex or not isinstance(given, Mapping) or not given:
+            new = clean_element(attribute, given, self._dialect)
+            if new is None:
+                return self._removed(target, elements, places)
+            for place in places:
+                elements[place] = new
+            return self._settled(attribute, elements, [])
+        parts = clean_parts(attribute, given, self._dialect)
+        chosen, touched = set(places), []
         kept: list[object] = []
         for place, element in enumerate(elements):
-            if place in places and isinstance(element, dict):
-                held = element.keys() - _LABELS
-                element = {n: part for n, part in element.items() if n != target.sub.name}
-                if not element or (held and not element.keys() - _LABELS):
-                    continue  # a label without the value that it was for is nothing
+            if place in chosen and isinstance(element, dict):
+                merged = _merged(element, parts)
+                if not _says_something(merged, element):
+                    continue
+                touched.append(len(kept))
+                element = merged
+            kept.append(element)
+        return self._settled(attribute, kept, touched if _makes_primary(parts) else [])
+
+    def _removed(self, target: Target, elements: list[object], places: list[int]) -> object:
+        chosen, sub = set(places), target.sub
+        kept: list[object] = []
+        for place, element in enumerate(elements):
+            if place in chosen and sub is None:
+                continue
+            if place in chosen and sub is not None and isinstance(element, dict):
+                left = {name: part for name, part in element.items() if name != sub.name}
+                if not _says_something(left, element):
+                    continue
+                element = left
             kept.append(element)
         return kept or None
 
@@ -208,7 +234,7 @@ class _Patch:
 
     def _settled(self, attribute: Attribute, elements: list[object], touched: list[int]) -> object:
         """Let the element that was just made primary be the only one (§3.5.2)."""
-        marked = [place for place in touched if _makes_primary(elements[place])]
+        marked = {place for place in touched if _makes_primary(elements[place])}
         if marked:
             for place, element in enumerate(elements):
                 if place not in marked and isinstance(element, dict) and _makes_primary(element):
@@ -217,6 +243,17 @@ class _Patch:
 
 
 _LABELS = frozenset({"type", "primary", "display"})
+
+
+def _merged(old: Json, parts: Json) -> Json:
+    """Put parts over others: what is given as no value goes, what is not given stays."""
+    return {name: part for name, part in {**old, **parts}.items() if part is not None}
+
+
+def _says_something(element: Json, before: Json) -> bool:
+    """Whether an element that lost parts is one still: a label without its value is nothing."""
+    held = before.keys() - _LABELS
+    return bool(element) and not (held and not element.keys() - _LABELS)
 
 
 def _makes_primary(element: object) -> bool:

@@ -143,7 +143,7 @@ def etag_matches(header: str, version: int) -> bool:
     The part of a tag behind the dot covers what is derived and no write depends on.
     """
     tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
-    return "*" in tags or str(version) in [tag.partition(".")[0] for tag in tags]
+    return header.strip() == "*" or str(version) in [tag.partition(".")[0] for tag in tags]
 
 
 def _render(

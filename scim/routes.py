@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import structlog
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, SecurityError
+from werkzeug.exceptions import HTTPException, NotFound, SecurityError
 
 from provisioning.errors import KeywrightError, Taken, Unauthenticated
 from provisioning.errors import NotFound as NothingThere
@@ -49,7 +49,7 @@ from .resources import Resource, render, unseen
 from .schema import ResourceType
 from .security_events import issuer, jwks
 from .tracing import Left
-from .verbs import WRITABLE, Verbs
+from .verbs import WRITABLE
 from .wire import JSON, Reply, Request, WsgiApp
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         if isinstance(error, Taken) and request.caller is not None:
             request.caller.taken.append(error)
         fault = describe(error)
-        return _refusal(fault, {"WWW-Authenticate": "Bearer"} if fault.status == 401 else {})
+        return _refusal(fault, _HINTS.get(fault.status, {}))
     except HTTPException as error:
         kept = ("Allow", "Retry-After")
         return _refusal(describe_http(error), {n: v for n, v in error.get_headers() if n in kept})
@@ -158,19 +158,17 @@ def _view(path: str) -> View:
 def _collection(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     if request.reads:
         return _list(request, caller, [type_])
-    request.allow("GET", "POST")
+    request.allow("GET", *(["POST"] if type_.name in WRITABLE else []))
     return _create(request, caller, type_)
 
 
 def _one(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
-    match request.method:
-        case "GET" | "HEAD":
-            return _get(request, caller, type_, resource_id)
-        case "PUT" | "PATCH":
-            return _change(request, caller, type_, resource_id)
-        case "DELETE":
-            return _delete(request, caller, type_, resource_id)
-    raise MethodNotAllowed(valid_methods=["GET", "PUT", "PATCH", "DELETE"])
+    if request.reads:
+        return _get(request, caller, type_, resource_id)
+    request.allow("GET", *(["PUT", "PATCH", "DELETE"] if type_.name in WRITABLE else []))
+    if request.method == "DELETE":
+        return _delete(request, caller, type_, resource_id)
+    return _change(request, caller, type_, resource_id)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -231,7 +229,7 @@ def _seen(header: str, version: str) -> bool:
 
 
 def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
-    verbs = _writable(type_)
+    verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     with transaction():
@@ -242,7 +240,7 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
 
 
 def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
-    verbs = _writable(type_)
+    verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
@@ -269,7 +267,7 @@ def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
 
 
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
-    verbs = _writable(type_)
+    verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
     with transaction():
         verbs.delete(caller, resource_id, request.header("IF_MATCH"))
@@ -316,13 +314,6 @@ def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:
     request.allow("POST")
     body = request.body(json_body.MEBIBYTE)
     return Reply(body=orjson.dumps(polling.answer(caller, stream_id, body)), media_type=JSON)
-
-
-def _writable(type_: ResourceType) -> Verbs:
-    verbs = WRITABLE.get(type_.name)
-    if verbs is None:
-        raise MethodNotAllowed(valid_methods=["GET"])
-    return verbs
 
 
 # --- discovery -------------------------------------------------------------------------------
@@ -389,10 +380,16 @@ _OPEN: dict[str, Callable[[Door], Reply]] = {
 
 # --- replies ---------------------------------------------------------------------------------
 
+# What a refusal tells beside its body, by status.
+_HINTS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": RETRY_AFTER},
+}
+
 
 def _projection(request: Request, caller: Caller, type_: ResourceType) -> Projection:
     attributes = names(request.args.get("attributes"))
-    excluded = names(request.args.get("excludedAttributes"))
+    excluded = names(request.args.get("excludedattributes"))
     caller.pass_over([type_], (*attributes, *excluded))
     return projection(type_, attributes, excluded)
 
@@ -404,13 +401,14 @@ def _resource(resource: Resource, status: int = 200) -> Reply:
     return Reply(status, resource.body, headers)
 
 
-def _refusal(fault: Fault, headers: dict[str, str]) -> Reply:
+def _refusal(fault: Fault, headers: Mapping[str, str]) -> Reply:
     return Reply(fault.status, orjson.dumps(fault.body()), headers, fault.scim_type)
 
 
 def _surprise(error: Exception, request: Request) -> Reply:
+    path = tracing.shown(request.path)  # what else stands in it may be somebody's name
     if will_pass(error):
-        log.warning("database away or busy", path=request.path, **kind_and_place(error))
+        log.warning("database away or busy", path=path, **kind_and_place(error))
         return _refusal(Fault(503, "The server is busy."), {"Retry-After": RETRY_AFTER})
-    log.error("unexpected error", path=request.path, **kind_and_place(error))
+    log.error("unexpected error", path=path, **kind_and_place(error))
     return _refusal(Fault(500, "The server failed."), {})

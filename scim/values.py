@@ -198,18 +198,22 @@ def _check_required(schema: Schema, cleaned: Json) -> None:
 def _clean_one(attribute: Attribute, value: object, dialect: Dialect) -> object:
     if not attribute.is_complex:
         return _checked(attribute, value)
+    parts = clean_parts(attribute, value, dialect)
+    return {name: part for name, part in parts.items() if part is not None} or None
+
+
+def clean_parts(attribute: Attribute, value: object, dialect: Dialect) -> Json:
+    """Return the parts of a complex value, checked; None for one that is given as no value."""
     if not isinstance(value, Mapping):
         raise InvalidValue(f"{attribute.name} is an object.", attribute.name)
-    cleaned: Json = {}
+    parts: Json = {}
     for name, part in value.items():
         sub = attribute.sub(name)
         if sub is None:
             dialect.note_unknown(f"{attribute.name}.{name}")
         elif not sub.read_only:
-            found = clean(sub, part, dialect)
-            if found is not None:
-                cleaned[sub.name] = found
-    return cleaned or None
+            parts[sub.name] = clean(sub, part, dialect)
+    return parts
 
 
 def _checked(attribute: Attribute, value: object) -> object:

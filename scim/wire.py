@@ -22,6 +22,8 @@ from werkzeug.http import parse_accept_header
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wsgi import get_input_stream
 
+from provisioning.errors import InvalidValue
+
 from . import json_body
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
 
+_LISTS = frozenset({"attributes", "excludedattributes"})
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 # Nothing that a browser could make a page of, nothing that anybody in between may keep.
 _ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
@@ -60,11 +63,21 @@ class Request:
 
     @cached_property
     def args(self) -> Mapping[str, str]:
-        """The query parameters; of one that is repeated the first counts."""
+        """The query parameters, by their names in lower case; lists that are repeated are joined.
+
+        Raises InvalidValue for another one that is given twice: whichever were passed over might
+        have been the one that narrows the answer.
+        """
         query = self.environ.get("QUERY_STRING")
         if not query:
             return {}
-        return dict(reversed(parse_qsl(query, keep_blank_values=True, errors="replace")))
+        found: dict[str, str] = {}
+        for given, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
+            name = given.lower()
+            if name in found and name not in _LISTS:
+                raise InvalidValue(f"{given} is given twice.", given)
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found
 
     def body(self, limit: int) -> dict[str, object]:
         """Return the JSON object that was sent; at most `limit` bytes are read.

@@ -218,7 +218,9 @@ def test_a_directory_has_so_many_waiting_and_no_more(
     monkeypatch.setattr(deferred, "MOST_WAITING", 2)
     for number in range(2):
         assert send(directory, post(f"u{number}")).status_code == 202
-    refused(send(directory, post("u3")), 429)
+    busy = send(directory, post("u3"))
+    refused(busy, 429)
+    assert int(busy.headers["Retry-After"]) > 0
     other = connect(app, "Other")
     make(other, services)
     assert send(other, post("u4")).status_code == 202

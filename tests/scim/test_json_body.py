@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import scim.json_body
 from provisioning.errors import InvalidValue
-from scim.errors import InvalidSyntax
+from scim.errors import InvalidSyntax, TooLarge
 from scim.json_body import parse
 from tests.scim.samples import EXAMPLES
 
@@ -98,7 +99,7 @@ def test_what_may_be_sent_is_read() -> None:
 )
 def test_a_hostile_body_is_refused_in_linear_time(body: bytes) -> None:
     started = time.thread_time()
-    with pytest.raises(InvalidSyntax):
+    with pytest.raises((InvalidSyntax, TooLarge)):
         parse(body)
     assert time.thread_time() - started < 2
 
@@ -133,3 +134,11 @@ def test_every_plain_object_is_read_as_it_is(value: dict[str, object], escaped: 
 def test_no_bytes_make_it_fail_in_another_way(body: bytes) -> None:
     with contextlib.suppress(InvalidSyntax, InvalidValue):
         parse(body)
+
+
+@pytest.mark.req("R4")
+def test_a_body_has_so_many_lists_and_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scim.json_body, "MAX_PARTS", 100)
+    assert len(list(parse(b'{"a":[' + b"[]," * 97 + b"{}]}").values())) == 1
+    with pytest.raises(TooLarge):
+        parse(b'{"a":[' + b"[]," * 98 + b"{}]}")

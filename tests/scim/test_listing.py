@@ -32,6 +32,9 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"count": "x"}, "invalidValue"),
     ({"startIndex": "1.5"}, "invalidValue"),
     ({"count": "9" * 100}, "invalidValue"),
+    ({"count": "1_0"}, "invalidValue"),
+    ({"count": "٣"}, "invalidValue"),
+    ({"startIndex": " 2"}, "invalidValue"),
     ({"sortBy": "nope"}, "invalidPath"),
     ({"sortBy": "password"}, "invalidPath"),
     ({"sortBy": "name"}, "invalidPath"),
@@ -213,3 +216,21 @@ def test_a_filter_in_the_address_may_hold_anything(directory: Directory) -> None
     assert directory.find('userName eq "we\\"ird\\\\+&=é%"') == ['we"ird\\+&=é%']
     body = ask(directory, "/Users", filter='userName eq "we\\"ird\\\\+&=é%"')
     assert body["totalResults"] == 1
+
+
+@pytest.mark.req("P4")
+def test_a_parameter_is_read_in_any_case(directory: Directory, people: list[Any]) -> None:
+    assert names(ask(directory, "/Users", FILTER='userName eq "ann"')) == ["ann"]
+    found = ask(directory, "/Users", startindex=2, COUNT=1, Attributes="userName")
+    assert names(found) == ["ann"]
+    assert set(found["Resources"][0]) == {"schemas", "id", "userName"}
+    refused(directory("GET", "/Schemas?Filter=x"), 403)
+
+
+@pytest.mark.req("P4")
+def test_of_two_filters_none_is_passed_over(directory: Directory, people: list[Any]) -> None:
+    for query in ("filter=active%20pr&filter=title%20pr", "filter=title%20pr&Filter=title%20pr",
+                  "count=1&count=2", "cursor=&cursor="):  # fmt: skip
+        refused(directory("GET", f"/Users?{query}"), 400, "invalidValue")
+    both = directory("GET", f"/Users/{people[0]['id']}?attributes=userName&attributes=active")
+    assert {"userName", "active"} <= set(both.get_json(force=True))

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, PatchOp, SCIMException, ScimPolicy, User
 
+import scim.patch
 from provisioning.errors import InvalidValue, KeywrightError
 from scim.errors import Immutable, InvalidFilter, InvalidPath, InvalidSyntax, NoTarget, TooLarge
-from scim.members import Change, MemberChange
+from scim.members import MAX_READINGS, Change, MemberChange, joined
 from scim.operations import MAX_OPERATIONS, URN, parse_operations
 from scim.patch import Patched, apply
 from scim.quirks import PROFILES, Dialect
@@ -361,6 +362,8 @@ def test_an_odd_filter_on_members_is_kept_for_reading_them() -> None:
         op("add", "members.display", "x"),
         op("replace", 'members[value eq "a"]', {"value": "b"}),
         op("remove", 'members[value eq "a"].value'),
+        op("remove", "members.value"),
+        op("remove", "members.value", "a"),
     ],
 )
 def test_a_member_is_never_rewritten(operation: dict[str, Any]) -> None:
@@ -508,3 +511,66 @@ def test_adding_twice_is_adding_once(
         return
     last = patch(added[-1], document=once, profile="tolerant").document
     assert last == once
+
+
+@pytest.mark.req("S9")
+@pytest.mark.req("P12")
+def test_a_part_that_is_given_as_nothing_goes_and_no_other() -> None:
+    name: dict[str, Any] = {"userName": "ann", "name": {"givenName": "A", "familyName": "L"}}
+    for path, value in (
+        ("name", {"givenName": None}),
+        ("name", {"GIVENNAME": []}),
+        ("name.givenName", None),
+        (None, {"name": {"givenName": None}}),
+        (None, {"name.givenName": None}),
+    ):
+        for verb in ("add", "replace"):
+            found = patch(op(verb, path, value), document=name).document
+            assert found == {"userName": "ann", "name": {"familyName": "L"}}
+    found = patch(op("replace", "name", {"givenName": "", "familyName": "X"}), document=name,
+                  profile="tolerant")  # fmt: skip
+    assert found.document["name"] == {"familyName": "X"}
+    both = patch(op("replace", "name", {"givenName": None, "familyName": None}), document=name)
+    assert both.document == {"userName": "ann"}
+
+
+@pytest.mark.req("S9")
+def test_a_part_of_an_element_that_is_given_as_nothing_goes() -> None:
+    mails: dict[str, Any] = {
+        "userName": "ann",
+        "emails": [
+            {"value": "a@example.org", "type": "work", "display": "A"},
+            {"value": "h@example.org", "type": "home"},
+        ],
+    }
+    work = 'emails[type eq "work"]'
+
+    def left(value: Any) -> Any:
+        return patch(op("replace", work, value), document=mails).document["emails"]
+
+    home = mails["emails"][1]
+    assert left({"display": None}) == [{"value": "a@example.org", "type": "work"}, home]
+    assert left({"display": None, "value": "b"}) == [{"value": "b", "type": "work"}, home]
+    assert left({"value": None}) == [home]
+    assert left(None) == [home]
+
+
+@pytest.mark.req("R30")
+def test_so_many_changes_of_long_lists_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scim.patch, "MAX_LOOKED_AT", 100)
+    long: dict[str, Any] = {
+        "userName": "ann",
+        "roles": [{"value": str(number)} for number in range(20)],
+    }
+    one = op("replace", 'roles[value eq "1"].display', "x")
+    assert patch(*[one] * 5, document=long).document["roles"][1]["display"] == "x"
+    with pytest.raises(TooLarge):
+        patch(*[one] * 6, document=long)
+
+
+@pytest.mark.req("R30")
+def test_members_are_read_for_so_many_filters_and_no_more() -> None:
+    odd = op("remove", 'members[display sw "a"]')
+    assert len(joined(members(*[odd] * MAX_READINGS))) == MAX_READINGS
+    with pytest.raises(TooLarge):
+        joined(members(*[odd] * (MAX_READINGS + 1)))

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -384,3 +385,41 @@ def test_two_tokens_of_one_connection_serve_at_once(app: Flask, directory: Direc
     user = directory.user("ann")
     answer = directory("GET", f"/Users/{user['id']}", Authorization=f"Bearer {second}")
     assert answer.status_code == 200
+
+
+@pytest.mark.req("R10")
+def test_a_star_between_quotes_is_a_tag_and_no_star(directory: Directory) -> None:
+    ann = directory.user("ann")
+    change = {"op": "add", "path": "title", "value": "x"}
+    refused(directory.patch(f"/Users/{ann['id']}", change, If_Match='"*"'), 412)
+    refused(directory.patch(f"/Users/{ann['id']}", change, If_Match='W/"9", "*"'), 412)
+    assert directory.patch(f"/Users/{ann['id']}", change, If_Match=" * ").status_code == 200
+
+
+@pytest.mark.req("P24")
+def test_what_is_allowed_is_told_as_it_is(directory: Directory) -> None:
+    told = {
+        "/Users": "GET, POST",
+        "/Users/x": "GET, PUT, PATCH, DELETE",
+        "/SecurityKeys": "GET",
+        "/SecurityKeys/x": "GET",
+    }
+    for path, methods in told.items():
+        for method in ("OPTIONS", "BREW"):
+            answer = directory(method, path)
+            refused(answer, 405)
+            assert answer.headers["Allow"] == methods
+    for method in ("PUT", "PATCH", "DELETE"):
+        refused(directory(method, "/SecurityKeys/x", {}), 405)
+
+
+def test_what_nobody_foresaw_names_nobody_in_the_log(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(scim.routes.rows, "find", broken)
+    with structlog.testing.capture_logs() as logs:
+        refused(directory("GET", "/Users/ann@example.org?filter=x"), 500)
+    assert [(line["event"], line["path"]) for line in logs] == [("unexpected error", "/Users/…")]

@@ -224,6 +224,12 @@ def test_a_group_is_found_by_a_member_and_by_its_address(connection: Connection)
     assert agree(GROUP, connection, all_, f'members[value eq "{member.upper()}"]') == 0
     staff = Group.get(Group.display_name == "Staff").resource_id
     assert agree(GROUP, connection, all_, f'meta.location eq "{BASE}/Groups/{staff}"') == 1
+    for other in (staff, f"{BASE}/Users/{staff}", f"/Groups/{staff}", f"{BASE}/Groups/x/{staff}"):
+        assert agree(GROUP, connection, all_, f'meta.location eq "{other}"') == 0
+    version = f'W/"{Group.get(Group.display_name == "Staff").version}"'
+    assert agree(GROUP, connection, all_, f"meta.version eq {json.dumps(version)}") >= 1
+    for other in (version.replace('"', '"0', 1), 'W/"٢"', version.removeprefix("W/"), "1"):
+        assert agree(GROUP, connection, all_, f"meta.version eq {json.dumps(other)}") == 0
     assert agree(USER, connection, everything(USER, connection), f'groups.value eq "{staff}"') == 5
 
 

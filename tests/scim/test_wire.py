@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder
 
+from provisioning.errors import InvalidValue
 from scim.errors import InvalidSyntax
 from scim.wire import Request
 from tests.scim.pushing import Directory, connect
@@ -21,8 +22,12 @@ def request(path: str = "/", **given: object) -> Request:
 
 
 def test_parameters_are_read_as_a_browser_writes_them() -> None:
-    args = request("/", query_string="filter=a+eq%20%22%C3%A9%26%22&count=&count=7&x").args
+    args = request("/", query_string="Filter=a+eq%20%22%C3%A9%26%22&count=&x").args
     assert args == {"filter": 'a eq "é&"', "count": "", "x": ""}
+    twice = request("/", query_string="attributes=a,b&attributes=c&excludedAttributes=d")
+    assert twice.args == {"attributes": "a,b,c", "excludedattributes": "d"}
+    with pytest.raises(InvalidValue):
+        assert request("/", query_string="count=7&COUNT=8").args
     assert request("/").args == {}
     assert request("/", query_string="a=%ff").args == {"a": "\ufffd"}
 
