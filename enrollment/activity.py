@@ -131,7 +131,7 @@ def _actors() -> dict[str, str]:
 
 
 def _kind_of_actor(row: AuditEvent) -> str:
-    if row.actor_kind == "system":
+    if row.actor_kind in ("system", "cli"):
         return ""  # its name says it
     return _actors().get(row.actor_kind, row.actor_kind)
 

@@ -13,6 +13,7 @@ from flask_babel import ngettext
 
 from provisioning.clock import HOUR, now_ms
 from provisioning.models import MassDeparture, User
+from provisioning.pages import figures
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -46,7 +47,7 @@ def page(number: int) -> ResponseReturnValue:
         count=users,
         people=shown,
         pager={
-            "shown": _("%(some)s of %(all)s shown", some=len(shown), all=f"{users:,}"),
+            "shown": _("%(some)s of %(all)s shown", some=len(shown), all=figures.number(users)),
             "first_url": url_for(".page", number=number) if after else None,
             "next_url": url_for(".page", number=number, after=shown[-1]["row"])
             if len(shown) == SAMPLE

@@ -15,6 +15,7 @@ from flask_babel import ngettext
 
 from provisioning.errors import WrongState
 from provisioning.models import Connection, User
+from provisioning.pages import figures
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 from provisioning.upstream import conflicts, connections, hand_overs
@@ -128,7 +129,7 @@ def _all(connection: Connection) -> Action | None:
     people = hand_overs.count(connection) if web.may(Role.OWNER) else 0
     if people < 2:
         return None
-    number, there = f"{people:,}", connection.name
+    number, there = figures.number(people), connection.name
     ask = Ask(
         _("Hand %(n)s people over to %(connection)s?", n=number, connection=there),
         [

@@ -22,6 +22,7 @@ from provisioning.models import (
     UnknownAttribute,
     User,
 )
+from provisioning.pages import figures
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction, tuples
@@ -63,7 +64,7 @@ def requests(connection_id: int) -> ResponseReturnValue:
         refused=refused,
         all_url=url_for(".requests", connection_id=connection_id),
         errors_url=url_for(".requests", connection_id=connection_id, only="errors"),
-        kept=f"{traces.KEPT:,}",
+        kept=figures.number(traces.KEPT),
         days=traces.AGE // DAY,
         pager={
             "shown": _("%(some)s shown", some=len(rows)),
@@ -173,8 +174,8 @@ def page_of(connection: Connection, shown_token: str | None = None) -> ResponseR
         facts=[
             (_("Rights"), scope_words(connection.scope)),
             (_("Profile"), profile_words(connection.profile)),
-            (_("Users"), f"{living(User, connection.id):,}"),
-            (_("Groups"), f"{living(Group, connection.id):,}"),
+            (_("Users"), figures.number(living(User, connection.id))),
+            (_("Groups"), figures.number(living(Group, connection.id))),
         ],
         tokens=[_token(token, owner) for token in rows],
         living=tokens.living(connection).count(),

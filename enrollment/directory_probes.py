@@ -19,6 +19,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from provisioning.pages import figures
 from provisioning.upstream.rehearsal import Exchange, Stage
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:"
@@ -94,7 +95,7 @@ def _google(stage: Stage) -> Verdict:
             "It sees one user, which it made itself.",
             "It sees %(n)s users: those that it made itself.",
             there,
-            n=f"{there:,}",
+            n=figures.number(there),
         ),
     )
 

@@ -14,6 +14,7 @@ from flask_babel import ngettext
 
 from provisioning.errors import InvalidValue, Taken, WrongState
 from provisioning.models import Connection
+from provisioning.pages import figures
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 from provisioning.upstream import connections, guard
@@ -152,9 +153,11 @@ def _retire(connection: Connection, held: Holdings) -> Ask:
 
 def _delete(connection: Connection, held: Holdings) -> Ask:
     sentences = [
-        ngettext("%(n)s person", "%(n)s people", held.users, n=f"{held.users:,}")
+        ngettext("%(n)s person", "%(n)s people", held.users, n=figures.number(held.users))
         + " "
-        + ngettext("and %(n)s group", "and %(n)s groups", held.groups, n=f"{held.groups:,}")
+        + ngettext(
+            "and %(n)s group", "and %(n)s groups", held.groups, n=figures.number(held.groups)
+        )
         + " "
         + _("belong to the panel from then on. Nobody is suspended by it."),
         _(
@@ -186,6 +189,6 @@ def _people(held: Holdings) -> str:
             "%(n)s person stays as it is, keys and sign-ins too.",
             "%(n)s people stay as they are, keys and sign-ins too.",
             held.users,
-            n=f"{held.users:,}",
+            n=figures.number(held.users),
         )
     )

@@ -21,6 +21,7 @@ from provisioning.csv_import.columns import Content
 from provisioning.csv_import.plan import Verb
 from provisioning.errors import InvalidValue, Taken, Unauthenticated, WrongState
 from provisioning.models import ImportFile, ImportLine
+from provisioning.pages import figures
 from provisioning.panel.access import Role, SessionKind
 from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN, TaskState
@@ -144,7 +145,7 @@ def preview(file_id: str) -> ResponseReturnValue:
         tabs=_tabs(file, verb, counts),
         rows=[_row(row) for row in rows],
         pager={
-            "shown": _("%(some)s of %(total)s", some=len(rows), total=f"{total:,}"),
+            "shown": _("%(some)s of %(total)s", some=len(rows), total=figures.number(total)),
             "first_url": url_for(".preview", **here) if after else None,
             "next_url": url_for(".preview", **here, after=rows[-1].number) if more else None,
         },

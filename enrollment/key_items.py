@@ -40,7 +40,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Action:
-    """A button: a post, a post that asks first, or with `link` a page."""
+    """A button: a post, a post that asks first, or with `link` a page.
+
+    `rest`: seldom needed, and never in an emergency, so that it waits in a menu beside the others.
+    """
 
     label: str
     url: str
@@ -48,6 +51,7 @@ class Action:
     tone: str = ""
     link: bool = False
     ask: Ask | None = None
+    rest: bool = False
 
 
 def reason_words(reason: str | None) -> str:
@@ -145,7 +149,7 @@ def _state_note(key: SecurityKey) -> str:
     job = jobs.of_key(key, Op.ENROL)
     if key.state == KeyState.PENDING and job is not None and job.state != JobState.DONE:
         return str(_("A card was begun at %(station)s.", station=job.station.name))
-    if key.state == KeyState.ACTIVE and key.confirmed_at is None:
+    if key.state == KeyState.ACTIVE and key.confirmed_at is None and key.last_used_at is None:
         return str(_("Not used yet."))
     return ""
 
@@ -199,11 +203,15 @@ def _actions(key: SecurityKey) -> list[Action]:
 
     def offer(verb: str, label: str, icon: str, tone: str = "", ask: Ask | None = None) -> None:
         url = url_for(f"keys.{verb}", key_id=key.resource_id)
-        found.append(Action(label, url, icon, tone, link=verb in ("rename", "ends"), ask=ask))
+        found.append(Action(label, url, icon, tone, ask=ask))
 
-    def at_reader(verb: str, label: str, icon: str) -> None:
+    def at_reader(verb: str, label: str, icon: str, *, rest: bool = False) -> None:
         url = url_for("key_reader.choose", key_id=key.resource_id, verb=verb)
-        found.append(Action(label, url, icon, link=True))
+        found.append(Action(label, url, icon, link=True, rest=rest))
+
+    def edit(verb: str, label: str, icon: str) -> None:
+        url = url_for(f"keys.{verb}", key_id=key.resource_id)
+        found.append(Action(label, url, icon, link=True, rest=True))
 
     state = KeyState(key.state)
     card = key.kind == KeyKind.CONTACTLESS_CARD
@@ -214,9 +222,9 @@ def _actions(key: SecurityKey) -> list[Action]:
         return found
     if state is KeyState.ACTIVE:
         if card:
-            at_reader("change-pin", _("Change PIN"), "lock")
-            at_reader("force-change", _("Force PIN change"), "shield-check")
-            at_reader("reset", _("Reset card"), "rotate-ccw")
+            at_reader("change-pin", _("Change PIN"), "lock", rest=True)
+            at_reader("force-change", _("Force PIN change"), "shield-check", rest=True)
+            at_reader("reset", _("Reset card"), "rotate-ccw", rest=True)
         offer("suspend", _("Suspend"), "circle-pause")
         offer("lost", _("Report lost"), "circle-alert", ask=_lost(key))
     if key.user is not None and key.user.active and state in _REPLACED_IN:
@@ -239,9 +247,9 @@ def _actions(key: SecurityKey) -> list[Action]:
     if state is KeyState.NEEDS_RESET:
         at_reader("reset", _("Reset card"), "rotate-ccw")
     if card and state in (KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET):
-        at_reader("return", _("Return card to stock"), "undo-2")
-    offer("rename", _("Rename"), "pencil")
-    offer("ends", _("End date") if key.ends_at is None else _("Move end date"), "clock")
+        at_reader("return", _("Return card to stock"), "undo-2", rest=True)
+    edit("rename", _("Rename"), "pencil")
+    edit("ends", _("End date") if key.ends_at is None else _("Move end date"), "clock")
     if officer:
         offer("revoke", _("Revoke"), "ban", "danger-quiet", ask=_revoke(key))
     return found

@@ -17,12 +17,17 @@ from provisioning.desks import faults
 from provisioning.desks.jobs import Op
 from provisioning.mails.mail import Template
 from provisioning.models import AuditEvent
-from provisioning.pages import times
+from provisioning.pages import figures, times
+
+from . import tasks
 
 
 @dataclass(frozen=True)
 class Moment:
-    """An event as a timeline shows it; `at` in ms, `id` its number in the log."""
+    """An event as a timeline shows it; `at` in ms, `id` its number in the log.
+
+    What is told by other rows than the log has no number; `url` leads to where the log tells it.
+    """
 
     text: str
     by: str
@@ -30,6 +35,7 @@ class Moment:
     icon: str
     tone: str
     id: int = 0
+    url: str = ""
 
 
 # Sentences name what stands in the event's detail; what is missing there reads as "…".
@@ -198,7 +204,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "triangle-alert",
         "warn",
     ),
-    Event.IMPORT_UPLOADED: (_l("%(file)s uploaded, %(lines)s lines"), "file-text", ""),
+    Event.IMPORT_UPLOADED: (_l("%(file)s uploaded (lines: %(lines)s)"), "file-text", ""),
     Event.IMPORT_STARTED: (_l("Import of %(file)s into %(source)s begun"), "file-text", ""),
     Event.TASK_QUEUED: (_l("Long work on %(rows)s rows begun (%(kind)s)"), "clock", ""),
     Event.TASK_FINISHED: (
@@ -286,6 +292,10 @@ def _shown(name: str, value: object) -> object:
         return times.exact(value) if isinstance(value, int) else _("none, it is for good")
     if name == "attributes" and isinstance(value, list):
         return ", ".join(_attribute(str(one)) for one in value)
+    if name == "kind" and value in tasks.WORDS:
+        return tasks.WORDS[str(value)].title
+    if isinstance(value, int) and not isinstance(value, bool):
+        return figures.number(value)
     if name == "fault":
         return faults.of(str(value)).sentence
     return str(value).replace("_", " ") if name == "reason" else value

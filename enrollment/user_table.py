@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from provisioning.csv_import import spreadsheet
 from provisioning.lifecycle import UserStatus
-from provisioning.pages import people, times
+from provisioning.pages import figures, people, times
 from provisioning.pages.people import Line, Page, Sort, Wanted
 
 Query = MultiDict[str, str]
@@ -108,7 +108,7 @@ def pager(shown: Wanted, page: Page, total: int) -> dict[str, object]:
         words = (
             _("%(some)s shown", some=some)
             if shown.search
-            else _("%(some)s of %(total)s", some=some, total=f"{total:,}")
+            else _("%(some)s of %(total)s", some=some, total=figures.number(total))
         )
     else:
         words = _("%(some)s in all", some=some)

@@ -93,7 +93,7 @@ def user(user_id: str) -> ResponseReturnValue:
         policy=policy_words.lines(group_policies.of_user(person, services().settings)),
         keys=[key_items.item(key) for key in keys.of_user(person)],
         badges=badges.shown(person),
-        events=user_timeline.page(person, size=15)[0],
+        events=user_timeline.page(person, size=15)[0][:15],
         events_url=url_for("user_timeline.timeline", user_id=user_id),
         log_url=url_for("activity.activity", person=user_id),
         actions=user_page.actions(person),

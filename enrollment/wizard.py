@@ -3,8 +3,8 @@
 
 """The New User wizard, step by step, and its second half for a user who is there already.
 
-Every post keeps what was typed and moves on by a redirect, so that reload, Back and a second tab
-are harmless; Confirm happens once.
+Every post keeps what was typed and moves on by a redirect, so that reload and Back are harmless;
+a second tab that has other answers is shown both; Confirm happens once.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from . import (
     wizard_forms,
     wizard_others,
     wizard_pages,
+    wizard_tabs,
     wizard_view,
 )
 from .web import panel_page
@@ -81,7 +82,10 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
     typed = wizard_draft.read(row)
     late = kept.take()
     if late is not None:  # sent when the session had ended
-        wizard_forms.take(row, typed, here, late)
+        both = wizard_tabs.clash(row, typed, here, late)
+        if both is not None:
+            return wizard_pages.PAGES[here](row, *both)
+        wizard_tabs.take(row, typed, here, late)
         with transaction():
             wizard_draft.save(row, typed)
     if here is Step.SECURITY_KEY and _assignment_waits(typed):
@@ -90,7 +94,7 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
         missing = _first_missing(row, typed)
         if missing is not None:
             return redirect(wizard_view.step_url(row, missing))
-    return wizard_pages.PAGES[here](row, typed)
+    return wizard_pages.PAGES[here](row, typed, None)
 
 
 @blueprint.post("/new/<draft_id>/user-information")
@@ -98,7 +102,10 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
 def keep_user_information(draft_id: str) -> ResponseReturnValue:
     """Keep step 1."""
     row, typed = _open(draft_id)
-    wizard_forms.take(row, typed, Step.USER_INFORMATION, request.form)
+    both = wizard_tabs.clash(row, typed, Step.USER_INFORMATION, request.form)
+    if both is not None:
+        return wizard_pages.user_information(row, *both), 412
+    wizard_tabs.take(row, typed, Step.USER_INFORMATION, request.form)
     return _onward(row, typed, Step.USER_INFORMATION)
 
 
@@ -107,7 +114,10 @@ def keep_user_information(draft_id: str) -> ResponseReturnValue:
 def keep_groups(draft_id: str) -> ResponseReturnValue:
     """Keep step 2."""
     row, typed = _open(draft_id)
-    wizard_forms.take(row, typed, Step.GROUPS, request.form)
+    both = wizard_tabs.clash(row, typed, Step.GROUPS, request.form)
+    if both is not None:
+        return wizard_pages.groups(row, *both), 412
+    wizard_tabs.take(row, typed, Step.GROUPS, request.form)
     return _onward(row, typed, Step.GROUPS)
 
 
@@ -116,7 +126,10 @@ def keep_groups(draft_id: str) -> ResponseReturnValue:
 def keep_security_key(draft_id: str) -> ResponseReturnValue:
     """Keep step 3; Assign goes to the card, Next only with a card or by the user."""
     row, typed = _open(draft_id)
-    wizard_forms.take(row, typed, Step.SECURITY_KEY, request.form)
+    both = wizard_tabs.clash(row, typed, Step.SECURITY_KEY, request.form)
+    if both is not None:
+        return wizard_pages.security_key(row, *both), 412
+    wizard_tabs.take(row, typed, Step.SECURITY_KEY, request.form)
     if request.form.get("go") == "assign":
         return wizard_card.begin(row, typed)
     if request.form.get("go") == "next":

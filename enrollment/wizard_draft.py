@@ -61,7 +61,8 @@ class Typed:
     `seen` are steps that were submitted, `faults` sentences from a Confirm that did not go
     through, by step and field; `assign_at` is when the card's assignment was asked for and step-up
     came first; `turn` counts submits, so that a save under way before one is known as late;
-    `replaces` is the id of the key that the new one takes over from.
+    `replaces` is the id of the key that the new one takes over from; `writers` names the tab that
+    saved a step last (see `wizard_tabs`).
     """
 
     user: dict[str, str] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Typed:
     assign_at: int = 0
     turn: int = 0
     replaces: str = ""
+    writers: dict[str, str] = field(default_factory=dict)
 
 
 def start(account: PanelAccount, user: User | None = None) -> WizardDraft:

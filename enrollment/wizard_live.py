@@ -15,7 +15,7 @@ from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from . import station_choice, web, wizard_draft, wizard_forms, wizard_view
+from . import station_choice, web, wizard_draft, wizard_forms, wizard_tabs, wizard_view
 from .forms import user_name_fault
 from .web import panel_page
 from .wizard_draft import Step
@@ -48,9 +48,11 @@ def save(draft_id: str) -> ResponseReturnValue:
         if row.state != "open":
             raise WrongState("This wizard is finished already.")
         typed = wizard_draft.read(row)
+        if wizard_tabs.clash(row, typed, step, request.form) is not None:
+            return render_template("panel/wizard/_elsewhere.html")
         if request.args.get("turn", str(typed.turn)) != str(typed.turn):
             return "", 204  # overtaken by a submit, which brought the whole form
-        named = wizard_forms.take(row, typed, step, request.form)
+        named = wizard_tabs.take(row, typed, step, request.form)
         wizard_draft.save(row, typed)
     page = render_template(
         "panel/wizard/_saved.html", wizard=wizard_view.frame(row, typed, step, services())

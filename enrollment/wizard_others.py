@@ -32,12 +32,14 @@ _NEWS = (
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to say on every step."""
+    """Something to say on every step: events or facts (label, value) below it, and words after."""
 
     tone: str
     title: str
     lines: tuple[timeline.Moment, ...] = ()
     text: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    after: str = ""
 
 
 def notices(row: WizardDraft, account: PanelAccount) -> list[Notice]:

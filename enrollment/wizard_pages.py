@@ -29,38 +29,39 @@ from . import (
 )
 from .wizard_confirm import Confirmed
 from .wizard_draft import Step, Typed
+from .wizard_others import Notice
 
 
-def user_information(row: WizardDraft, typed: Typed) -> str:
+def user_information(row: WizardDraft, typed: Typed, other: Notice | None = None) -> str:
     """Step 1."""
     return render_template(
         "panel/wizard/user_information.html",
-        wizard=wizard_view.frame(row, typed, Step.USER_INFORMATION, services()),
+        wizard=wizard_view.frame(row, typed, Step.USER_INFORMATION, services(), other),
         form=wizard_forms.user_form(typed, check=Step.USER_INFORMATION in typed.seen),
         check_url=url_for("wizard_live.user_name", draft_id=row.resource_id),
     )
 
 
-def groups(row: WizardDraft, typed: Typed) -> str:
+def groups(row: WizardDraft, typed: Typed, other: Notice | None = None) -> str:
     """Step 2."""
     for sentence in typed.faults.get(Step.GROUPS, {}).values():
         flash(sentence, "error")
     return render_template(
         "panel/wizard/groups.html",
-        wizard=wizard_view.frame(row, typed, Step.GROUPS, services()),
+        wizard=wizard_view.frame(row, typed, Step.GROUPS, services(), other),
         picker=wizard_view.picker(typed, wizard_draft.ruling(row, typed, services())),
         picker_url=url_for("wizard_live.pick", draft_id=row.resource_id),
         search_text=typed.search,
     )
 
 
-def security_key(row: WizardDraft, typed: Typed) -> str:
+def security_key(row: WizardDraft, typed: Typed, other: Notice | None = None) -> str:
     """Step 3, with the live panel once a card was asked for."""
     form = wizard_forms.key_form(row, typed, services(), check=Step.SECURITY_KEY in typed.seen)
     ruling = wizard_draft.ruling(row, typed, services())
     return render_template(
         "panel/wizard/security_key.html",
-        wizard=wizard_view.frame(row, typed, Step.SECURITY_KEY, services()),
+        wizard=wizard_view.frame(row, typed, Step.SECURITY_KEY, services(), other),
         form=form,
         recipient=wizard_draft.address(row, typed),
         no_user_reason=policy_words.no_method(ruling, Method.USER)
@@ -81,11 +82,11 @@ def security_key(row: WizardDraft, typed: Typed) -> str:
     )
 
 
-def review(row: WizardDraft, typed: Typed) -> str:
+def review(row: WizardDraft, typed: Typed, other: Notice | None = None) -> str:
     """Step 4."""
     return render_template(
         "panel/wizard/review.html",
-        wizard=wizard_view.frame(row, typed, Step.REVIEW, services()),
+        wizard=wizard_view.frame(row, typed, Step.REVIEW, services(), other),
         sections=wizard_view.sections(row, typed),
         outcome=wizard_view.outcome(row, typed, services()),
         known=wizard_others.latest(row, web.panel_account()),
@@ -167,7 +168,7 @@ def _may_see_secrets(made: Confirmed) -> bool:
     return True
 
 
-PAGES: dict[Step, Callable[[WizardDraft, Typed], str]] = {
+PAGES: dict[Step, Callable[[WizardDraft, Typed, Notice | None], str]] = {
     Step.USER_INFORMATION: user_information,
     Step.GROUPS: groups,
     Step.SECURITY_KEY: security_key,

@@ -22,7 +22,16 @@ from provisioning.pages import group_list, times
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
-from . import policy_words, tap, user_page, web, wizard_draft, wizard_forms, wizard_others
+from . import (
+    policy_words,
+    tap,
+    user_page,
+    web,
+    wizard_draft,
+    wizard_forms,
+    wizard_others,
+    wizard_tabs,
+)
 from .forms import kind_name
 from .tap import Links, Live
 from .wizard_confirm import Confirmed
@@ -36,8 +45,17 @@ def step_url(row: WizardDraft, step: Step) -> str:
     return url_for("wizard.show", draft_id=row.resource_id, step=step.value)
 
 
-def frame(row: WizardDraft, typed: Typed, step: Step, services: Services) -> dict[str, object]:
-    """Return the wizard's frame: title, steps, autosave, what Cancel means."""
+def frame(
+    row: WizardDraft,
+    typed: Typed,
+    step: Step,
+    services: Services,
+    other: wizard_others.Notice | None = None,
+) -> dict[str, object]:
+    """Return the wizard's frame: title, steps, autosave, what Cancel means.
+
+    `other` tells what another tab saved: until somebody has decided, nothing is saved by itself.
+    """
     steps = wizard_draft.steps_of(row)
     done = wizard_forms.finished(row, typed, services)
     names = wizard_draft.labels()
@@ -57,10 +75,11 @@ def frame(row: WizardDraft, typed: Typed, step: Step, services: Services) -> dic
         "autosave_url": url_for(
             "wizard_live.save", draft_id=row.resource_id, step=step.value, turn=typed.turn
         )
-        if step in (Step.USER_INFORMATION, Step.GROUPS, Step.SECURITY_KEY)
+        if step in (Step.USER_INFORMATION, Step.GROUPS, Step.SECURITY_KEY) and other is None
         else None,
         "saved_at": row.updated_at if typed != Typed() else None,
-        "notices": wizard_others.notices(row, web.panel_account()),
+        "notices": [*([other] if other else []), *wizard_others.notices(row, web.panel_account())],
+        **wizard_tabs.names(typed, step),
     }
 
 

@@ -25,7 +25,7 @@ import scim.tracing
 from . import audit, live_settings
 from .errors import ConfigurationError
 from .models import Setting
-from .pages import error_pages, headers, times
+from .pages import error_pages, figures, headers, times
 from .processes import logs, watch
 from .processes.health import blueprint as health
 from .processes.watch import Watch
@@ -82,6 +82,7 @@ def create_app(services: Services) -> Flask:
     csrf.init_app(app)
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     times.register(app)
+    figures.register(app)
     headers.register(app)
     error_pages.register(app)
 

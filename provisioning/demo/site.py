@@ -15,7 +15,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ..app import TEMPLATES
-from ..pages import headers, times
+from ..pages import figures, headers, times
 from ..pages.error_words import told
 from .desk import WebDesk
 from .mailbox import Mailbox
@@ -58,6 +58,7 @@ def make_site(mailbox: Mailbox, desk: WebDesk | None, *, panel_url: str, secret:
     Babel(app)
     CSRFProtect(app)
     times.register(app)
+    figures.register(app)
     app.jinja_env.filters["told"] = told
 
     app.jinja_env.globals.update(

@@ -24,6 +24,8 @@ from babel.messages.extract import extract_python
 from babel.messages.mofile import read_mo
 from flask_babel import get_locale
 
+from . import figures
+
 CONTEXT = "error"
 FOLDER = Path(__file__).parents[1] / "translations"
 
@@ -49,6 +51,7 @@ _ERRORS = frozenset(
     }
 )
 _PLACE = re.compile(r"%\(([a-z])\)s")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _DEEPEST = 3  # a sentence may quote another one
 
 Told = tuple[Mapping[str, str], tuple[tuple[re.Pattern[str], str], ...]]
@@ -57,6 +60,8 @@ Told = tuple[Mapping[str, str], tuple[tuple[re.Pattern[str], str], ...]]
 def told(sentence: object, depth: int = 0) -> str:
     """Return an error's sentence in the language of this request; what is none stays as it is."""
     words = str(sentence)
+    if _THOUSANDS.fullmatch(words):
+        return figures.number(int(words.replace(",", "")))
     exact, patterns = _catalogue(str(get_locale() or "en").partition("_")[0])
     if words in exact:
         return exact[words]

@@ -38,6 +38,7 @@ MENU = (
     "Settings",
 )
 THEMES = ("light", "dark")
+SCREENS = ((390, 844), (1440, 900))  # the wide one last: links are followed from it
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ class Judge:
         )
 
     def looks_at(self, page: Page, seen: Seen, *, scripts: bool = True) -> None:
-        """Judge a page as it is, in both themes, and on a phone."""
+        """Judge a page as it is, on a phone and on a desk, each by day and by night."""
         self.seen.append(seen.endpoint)
         self._answer(seen)
         titles = page.locator("h1").count()
@@ -89,17 +90,15 @@ class Judge:
             self._blame(seen, f"{titles} main headings")
         if not scripts:
             return
-        for theme in THEMES:
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            for fault in violations(page):
-                self._blame(seen, f"{theme}: {fault}")
-        page.set_viewport_size({"width": 390, "height": 844})
-        wide = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-        if wide > 0:
-            self._blame(seen, f"{wide} pixels too wide for a phone")
-        for fault in violations(page):
-            self._blame(seen, f"phone: {fault}")
-        page.set_viewport_size({"width": 1440, "height": 900})
+        for width, height in SCREENS:
+            page.set_viewport_size({"width": width, "height": height})
+            over = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+            if over > 0:
+                self._blame(seen, f"{over} pixels wider than {width}")
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+                for fault in violations(page):
+                    self._blame(seen, f"{width}, {theme}: {fault}")
 
     def finds_nothing(self, at_least: int) -> None:
         """All was in order, and it was not nothing that was looked at."""
@@ -171,7 +170,9 @@ def test_a_page_in_error_is_for_everybody_and_says_it_beside_the_field(
     page = context.new_page()
     dict(ERRORS)[name](page)
     page.wait_for_load_state()
-    assert violations(page) == []
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        assert violations(page) == [], theme
     for field in page.locator("[aria-invalid=true]").all():
         told = (field.get_attribute("aria-describedby") or "").split()
         said = [page.locator(f"#{one}").inner_text() for one in told if one.endswith("-error")]

@@ -16,7 +16,7 @@ from flask_babel import Babel
 from wtforms import Form, StringField
 from wtforms.validators import DataRequired
 
-from provisioning.pages import error_words, times
+from provisioning.pages import error_words, figures, times
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "templates"
@@ -41,6 +41,7 @@ def app() -> Flask:
     app.config["SECRET_KEY"] = "only here"
     Babel(app)
     times.register(app)
+    figures.register(app)
     app.jinja_env.filters["told"] = error_words.told
     app.jinja_env.globals.update(
         csrf_token=lambda: "form-token",

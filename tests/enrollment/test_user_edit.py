@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrollment import user_document
-from provisioning import audit, directory, groups
+from provisioning import audit, clock, directory, groups
 from provisioning.audit import CLI, Actor, Event
 from provisioning.issuing import activations
-from provisioning.models import Activation, AuditEvent, Connection, Group, Session, User
+from provisioning.models import Activation, AuditEvent, Connection, Group, Member, Session, User
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -353,3 +353,40 @@ class TestTheTimeline:
             )
         page = panel.see(f"/users/{ada.resource_id}/timeline?show=directory")
         assert "Changed: nickName, title" in page
+
+    def test_groups_are_told_by_the_memberships_and_never_twice(self, panel: Panel) -> None:
+        entra = Connection.create(name="Entra ID")
+        nurses = group("Nurses", entra)
+        with transaction():
+            ada = directory.create_user(document(), connection=entra, actor=ENTRA)
+            groups.add_members(nurses, [ada.resource_id], actor=ENTRA)
+            for _ in range(60):
+                audit.record(CLI, Event.USER_SIGNED_OUT, user=ada)
+        pharmacy = group("Pharmacy")
+        with transaction():
+            groups.add_members(pharmacy, [ada.resource_id], actor=CLI)
+        here = f"/users/{ada.resource_id}/timeline"
+        following = re.search(r'href="([^"]*timeline\?after=\d+[^"]*)"', panel.get(here).text)
+        assert following
+        pages = [panel.see(here), panel.see(following[1].replace("&amp;", "&"))]
+        told = [(p.count("Joined “Pharmacy”"), p.count("Joined “Nurses”")) for p in pages]
+        # All within a few ms: on which page a line stands does not matter, that it is once does.
+        assert [sum(counts) for counts in zip(*told, strict=True)] == [1, 1]
+        alone = panel.see(f"{here}?show=directory")
+        assert "Joined “Nurses”" in alone
+        assert "from Entra ID" in alone
+        assert "Pharmacy" not in alone
+
+    def test_groups_that_came_together_are_one_line(self, panel: Panel) -> None:
+        ada = person()
+        names = [f"Ward {number}" for number in range(1, 8)]
+        with transaction():
+            for name in names:
+                made = groups.create_group({"displayName": name}, connection=None, actor=CLI)
+                groups.add_members(made, [ada.resource_id], actor=CLI)
+        Member.update(created_at=clock.now_ms() // clock.SECOND * clock.SECOND).execute()
+        page = panel.see(f"/users/{ada.resource_id}/timeline")
+        assert "Joined 7 groups: “Ward 1”, “Ward 2”, “Ward 3”, “Ward 4”, “Ward 5” …" in page
+        with transaction():
+            groups.remove_members(made, [ada.resource_id], actor=CLI)
+        assert "Joined 6 groups" in panel.see(f"/users/{ada.resource_id}/timeline")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
-from provisioning import directory
+from provisioning import directory, groups
 from provisioning.app import create_app
-from provisioning.audit import Actor
+from provisioning.audit import CLI, Actor
 from provisioning.clock import DAY, now_ms
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op
@@ -97,6 +98,109 @@ class TestADraftSurvives:
             _session, secret = access.open_session(access.SessionKind.PANEL, account=panel.account)
         panel.client.set_cookie("__Host-kw_panel", secret)
         assert 'value="Engineer"' in panel.get(f"{draft}/user-information").text
+
+
+class Tab:
+    """One of an admin's tabs, on one step of a wizard."""
+
+    def __init__(self, panel: Panel, draft: str, step: str) -> None:
+        self.panel, self.draft, self.step = panel, draft, step
+        self.sees(panel.get(f"{draft}/{step}").text)
+
+    def sees(self, page: str) -> None:
+        """It shows a page now, and sends along what that carries."""
+        self.names = dict(re.findall(r'name="(tab|tab_before)" value="([^"]*)"', page))
+
+    def types(self, **fields: object) -> TestResponse:
+        """What is typed goes to the server by itself."""
+        url = f"{self.draft}/save?step={self.step}"
+        return self.panel.post(url, {**fields, **self.names})
+
+    def sends(self, go: str = "next", **fields: object) -> TestResponse:
+        answer = self.panel.step(self.draft, self.step, go=go, **fields, **self.names)
+        if answer.status_code == 412:
+            self.sees(answer.text)
+        return answer
+
+
+class TestTwoTabsOfOneAdmin:
+    def test_the_later_one_is_shown_both_and_decides(self, panel: Panel) -> None:
+        draft = panel.new_user()
+        first, second = (Tab(panel, draft, "user-information") for _ in range(2))
+        assert first.sends(**ADA).status_code == 302
+        late = second.sends(**{**ADA, "title": "Countess", "phone": ""})
+        assert late.status_code == 412
+        assert "Another tab of yours saved this step" in text_of(late)
+        assert "There it says: Phone +44 20 1 Title Engineer Below" in text_of(late)
+        assert 'value="Countess"' in late.text
+        assert "hx-post" not in late.text.partition("wizard-form")[0]  # nothing saves by itself
+        assert "Engineer" in panel.draft(draft).data
+        assert "Countess" not in panel.draft(draft).data
+        assert second.sends(**{**ADA, "title": "Countess"}).status_code == 302
+        assert "Countess" in panel.draft(draft).data
+
+    def test_what_is_saved_while_typing_is_not_written_over_either(self, panel: Panel) -> None:
+        draft = panel.new_user()
+        first, second = (Tab(panel, draft, "user-information") for _ in range(2))
+        assert "Saved" in first.types(**ADA).text
+        late = second.types(**{**ADA, "title": "Countess"})
+        assert "Another tab of yours has other answers here" in late.text
+        assert "Countess" not in panel.draft(draft).data
+        assert second.sends(**{**ADA, "title": "Countess"}).status_code == 412
+        assert "Saved" in first.types(**{**ADA, "title": "Lady"}).text
+
+    def test_one_tab_never_gets_into_its_own_way(self, panel: Panel) -> None:
+        draft = panel.new_user()
+        only = Tab(panel, draft, "user-information")
+        for title in ("E", "En", "Eng"):
+            assert "Saved" in only.types(**{**ADA, "title": title}).text
+        assert only.sends(**ADA).status_code == 302
+        assert only.sends(**{**ADA, "title": "Back once"}).status_code == 302  # Back, then Next
+        again = Tab(panel, draft, "user-information")
+        assert again.sends(**{**ADA, "title": "Back twice"}).status_code == 302
+
+    def test_the_same_answers_are_no_clash(self, panel: Panel) -> None:
+        draft = panel.new_user()
+        first, second = (Tab(panel, draft, "user-information") for _ in range(2))
+        assert first.sends(**ADA).status_code == 302
+        assert second.sends(**ADA).status_code == 302
+
+    def test_groups(self, panel: Panel) -> None:
+        with transaction():
+            nurses, pharmacy = (
+                groups.create_group({"displayName": name}, connection=None, actor=CLI)
+                for name in ("Nurses", "Pharmacy")
+            )
+        draft = panel.new_user()
+        first, second = (Tab(panel, draft, "groups") for _ in range(2))
+        assert first.sends(groups=[nurses.resource_id]).status_code == 302
+        late = second.sends(groups=[pharmacy.resource_id])
+        assert late.status_code == 412
+        assert "There it says: Groups Nurses Below" in text_of(late)
+        assert "Chosen 1 Pharmacy" in text_of(late)
+
+    def test_the_key(self, panel: Panel) -> None:
+        draft = panel.to_key_step()
+        first, second = (Tab(panel, draft, "security-key") for _ in range(2))
+        assert first.sends(**BY_USER).status_code == 302
+        late = second.sends(**{**BY_USER, "kind": "usb_key"})
+        assert late.status_code == 412
+        assert "There it says: Security Key Device Contactless Card Below" in text_of(late)
+        assert "contactless_card" in panel.draft(draft).data
+
+    def test_a_form_that_came_after_its_session(self, panel: Panel) -> None:
+        draft = panel.new_user()
+        first, second = (Tab(panel, draft, "user-information") for _ in range(2))
+        first.sends(**ADA)
+        Session.update(ended_at=1).execute()
+        second.sends(**{**ADA, "title": "Countess"})
+        with transaction():
+            _session, secret = access.open_session(access.SessionKind.PANEL, account=panel.account)
+        panel.client.set_cookie("__Host-kw_panel", secret)
+        page = panel.get(f"{draft}/user-information").text
+        assert "Another tab of yours saved this step" in page
+        assert 'value="Countess"' in page
+        assert "Countess" not in panel.draft(draft).data
 
 
 class TestCancel:
