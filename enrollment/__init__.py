@@ -31,60 +31,43 @@ _RATES = {
 
 def register(app: Flask, csrf: CSRFProtect, limiter: Limiter) -> None:
     """Hang this door's pages on the app."""
-    from . import (
-        account,
-        activation,
-        activation_browser,
-        activation_driver,
-        activation_reader,
-        activity,
-        approvals,
-        at_reader,
-        badges,
-        batches,
-        departures,
-        desk_job,
-        directories,
-        directory_conflicts,
-        directory_guide,
-        directory_page,
-        directory_settings,
-        directory_trial,
-        driver,
-        group_members,
-        group_policy,
-        groups,
-        imports,
-        key_browser,
-        key_reader,
-        keys,
-        mails,
-        me,
-        me_pin,
-        me_sign_in,
-        me_spare,
-        menu,
-        overview,
-        pairing,
-        settings,
-        settings_accounts,
-        settings_branding,
-        settings_mail,
-        settings_models,
-        sign_in,
-        station_api,
-        stations,
-        streams,
-        tasks,
-        user_edit,
-        user_timeline,
-        users,
-        users_bulk,
-        whose,
-        wizard,
-        wizard_card,
-        wizard_live,
-    )
+    from . import account, activity, at_reader, imports, mails, menu, overview, sign_in, tasks
+    from .activation import browser as activation_browser
+    from .activation import driver as activation_driver
+    from .activation import link as activation
+    from .activation import reader as activation_reader
+    from .desks import batches, desk_job, driver, pairing, station_api, stations
+    from .directories import conflicts as directory_conflicts
+    from .directories import departures, streams
+    from .directories import guide as directory_guide
+    from .directories import listing as directories
+    from .directories import page as directory_page
+    from .directories import settings as directory_settings
+    from .directories import trial as directory_trial
+    from .groups import listing as groups
+    from .groups import members as group_members
+    from .groups import policy as group_policy
+    from .keys import approvals, whose
+    from .keys import browser as key_browser
+    from .keys import listing as keys
+    from .keys import reader as key_reader
+    from .me import home as me
+    from .me import pin as me_pin
+    from .me import sign_in as me_sign_in
+    from .me import spare as me_spare
+    from .settings import accounts as settings_accounts
+    from .settings import branding as settings_branding
+    from .settings import listing as settings
+    from .settings import mail as settings_mail
+    from .settings import models as settings_models
+    from .users import badges
+    from .users import bulk as users_bulk
+    from .users import edit as user_edit
+    from .users import listing as users
+    from .users import timeline as user_timeline
+    from .wizard import card as wizard_card
+    from .wizard import live as wizard_live
+    from .wizard import steps as wizard
 
     menu.register(app)
     settings_branding.register(app)

@@ -18,8 +18,8 @@ from provisioning.storage.db import transaction
 
 from . import web
 from .forms import NameForm
-from .key_items import Action, Ask
-from .settings_forms import languages as language_names
+from .keys.items import Action, Ask
+from .settings.forms import languages as language_names
 from .web import panel_page, panel_session
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")

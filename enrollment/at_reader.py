@@ -21,9 +21,10 @@ from provisioning.panel.access import SessionKind
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from . import station_choice, tap, web
+from . import web
+from .desks import station_choice, tap
+from .desks.tap import Links
 from .forms import StationForm
-from .tap import Links
 from .web import panel_page
 
 FRESH = 5 * MINUTE  # how old the assertion may be when its page comes for it

@@ -29,7 +29,7 @@ from provisioning.mails.addresses import check_address
 from provisioning.models import User
 from provisioning.upstream import tokens
 
-from . import directory_words
+from .directories import words as directory_words
 
 
 def _one_line(_form: object, field: Field) -> None:

@@ -19,7 +19,8 @@ from provisioning.models import OutboxMail, User
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 
-from . import settings_mail, web
+from . import web
+from .settings import mail as settings_mail
 from .web import panel_page
 
 SHOWN = 100

@@ -20,7 +20,8 @@ from provisioning.pages.attention import MOST, Attention
 from provisioning.pages.times import utc
 from provisioning.panel import panel_keys
 
-from . import station_choice, web
+from . import web
+from .desks import station_choice
 from .web import panel_page
 
 blueprint = Blueprint("overview", __name__, url_prefix="/overview")

@@ -22,7 +22,8 @@ from provisioning.panel.access import SessionKind
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from . import station_choice, web
+from . import web
+from .desks import station_choice
 from .forms import OwnerForm
 from .web import panel_page, panel_session
 

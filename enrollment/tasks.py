@@ -24,7 +24,7 @@ from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN
 
 from . import web
-from .key_items import Action, Ask
+from .keys.items import Action, Ask
 from .web import panel_page
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")

@@ -20,9 +20,9 @@ from provisioning.models import WizardDraft
 from provisioning.pages import group_list
 from provisioning.services import services
 
-from . import wizard_forms
-from .wizard_draft import Step, Typed
-from .wizard_others import Notice
+from .wizard import forms as wizard_forms
+from .wizard.drafts import Step, Typed
+from .wizard.others import Notice
 
 _LONGEST = 20
 

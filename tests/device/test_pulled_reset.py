@@ -23,8 +23,8 @@ from provisioning.services import Services
 from provisioning.storage.db import transaction
 from reader.simulator import CardRemoved, Faults, Profile, SoftwareCard
 from reader.simulator.profile import NO_FAULTS
-from tests.enrollment import test_station_program as program
-from tests.enrollment.test_station_program import Bench, ended, enrolment_of, until
+from tests.enrollment.desks import test_station_program as program
+from tests.enrollment.desks.test_station_program import Bench, ended, enrolment_of, until
 from tests.fakes.people import person
 
 pytestmark = [pytest.mark.device, pytest.mark.enable_socket, pytest.mark.req("R20")]
