@@ -25,7 +25,7 @@ import scim.tracing
 from . import audit, live_settings
 from .errors import ConfigurationError
 from .models import Setting
-from .pages import error_pages, figures, headers, times
+from .pages import error_pages, figures, headers, requests, times
 from .processes import logs, watch
 from .processes.health import blueprint as health
 from .processes.watch import Watch
@@ -80,6 +80,7 @@ def create_app(services: Services) -> Flask:
     )
     Babel(app, locale_selector=_locale)
     csrf.init_app(app)
+    requests.register(app)
     limiter = Limiter(get_remote_address, app=app, storage_uri="memory://")
     times.register(app)
     figures.register(app)
