@@ -38,7 +38,11 @@ API = "/station/v1/"
 VERSION_HEADER = "Keywright-Version"
 TIMEOUT = 10.0
 REQUEST_LIFE = 60
+LONGEST_PAUSE = 300.0
+"""However long a server or a proxy in between asks to be left alone: a desk comes back."""
+
 _MAX_ANSWER = 1 << 20
+_FAR = 1e14  # the year 5138 in milliseconds
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -154,7 +158,8 @@ class Server:
         status, answer = self._send(path, body, timeout)
         if status == 401 and answer.get("error") == "clock":
             told = answer.get("server_time")
-            if isinstance(told, int | float) and not isinstance(told, bool):
+            number = isinstance(told, int | float) and not isinstance(told, bool)
+            if number and abs(told) < _FAR:
                 self._signer.clock.set(told)
                 status, answer = self._send(path, body, timeout)
         if status in (200, 201):
@@ -266,12 +271,17 @@ def connection_to(base: SplitResult) -> http.client.HTTPConnection:
 
 
 def _proxy(base: SplitResult) -> SplitResult | None:
-    """The office's proxy, from the environment or the system's settings."""
+    """The office's proxy, from the environment or the system's settings. Raises ServerGone."""
     host = base.hostname or ""
     address = getproxies().get(base.scheme)
     if not address or host in _LOOPBACK or proxy_bypass(host):
         return None
-    return urlsplit(address if "://" in address else f"http://{address}")
+    try:
+        through = urlsplit(address if "://" in address else f"http://{address}")
+        _ = through.port
+    except ValueError:
+        raise ServerGone("the proxy in this system's settings has no usable address") from None
+    return through
 
 
 def _parse(raw: bytes, status: int) -> Json:
@@ -288,7 +298,7 @@ def _parse(raw: bytes, status: int) -> Json:
 
 def _retry_after(response: http.client.HTTPResponse) -> float | None:
     value = response.getheader("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+    return min(float(value), LONGEST_PAUSE) if value.isascii() and value.isdigit() else None
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import math
 import socket
 import ssl
 import threading
@@ -273,7 +274,7 @@ def test_the_clock_is_corrected_once_and_not_for_ever(raw: Raw) -> None:
     assert len(raw.requests) == 2
 
 
-@pytest.mark.parametrize("told", ["soon", None, True])
+@pytest.mark.parametrize("told", ["soon", None, True, math.inf, 1e300])
 def test_a_server_that_tells_no_time_corrects_nothing(raw: Raw, told: object) -> None:
     body = json.dumps({"error": "clock", "server_time": told}).encode()
     raw.answers = [[answer("401 Unauthorized", body)]]
@@ -281,6 +282,26 @@ def test_a_server_that_tells_no_time_corrects_nothing(raw: Raw, told: object) ->
     with pytest.raises(ServerRefused):
         post(raw.url, used, "poll", {})
     assert used.clock.offset == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [("30", 30), ("86400", 300), ("9" * 30, 300), ("Fri, 1 Jan", None)]
+)
+def test_however_long_a_server_wants_to_be_left_alone_a_desk_comes_back(
+    raw: Raw, asked: str, pause: float | None
+) -> None:
+    raw.answers = [[answer("503 Service Unavailable", b"{}", f"Retry-After: {asked}")]]
+    with pytest.raises(ServerGone) as gone:
+        post(raw.url, signer(), "poll", {})
+    assert gone.value.retry_after == pause
+
+
+def test_a_proxy_without_a_usable_port_is_a_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:none")
+    with pytest.raises(ServerGone, match="proxy"):
+        Server("https://keys.example.com", signer()).post("poll", {})
 
 
 def test_nothing_listens_there() -> None:
