@@ -93,6 +93,7 @@ def resume(key_id: str) -> ResponseReturnValue:
     key, user = _key(key_id)
     if not user.active:
         raise WrongState(_("%(name)s is suspended: reactivate first.", name=user.display_name))
+    access.check_may_activate(web.panel_account(), user)
     with transaction():
         keys.resume(key, web.actor())
     flash(_("“%(name)s” works again.", name=key.name), "success")

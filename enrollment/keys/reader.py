@@ -95,8 +95,12 @@ def state(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
 @blueprint.post("/<job_id>/again")
 @panel_page(Role.OPERATOR)
 def again(key_id: str, verb: str, job_id: str) -> ResponseReturnValue:
-    """Queue an interrupted job once more."""
-    job = _job(_key(key_id)[0], verb, job_id)
+    """Queue an interrupted job once more; whoever asks now must be one who may."""
+    key, user = _key(key_id)
+    first = _allowed(user, verb)
+    if first is not None:
+        return first
+    job = _job(key, verb, job_id)
     with transaction():
         if jobs.settle(job).state == JobState.INTERRUPTED:
             jobs.requeue(job, web.actor())

@@ -15,6 +15,7 @@ from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
 from provisioning.models import Activation, Group, User
 from provisioning.pages import group_list
+from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -56,9 +57,14 @@ def details(user_id: str) -> ResponseReturnValue:
             before = directory.document_of(user)
             typed = {name: form[name].data or "" for name in user_document.fields_of(before)}
             document = user_document.apply(before, typed)
+            if directory.mail_address(document) != user.email:
+                access.check_not_above(web.panel_account(), user)
             changed = directory.replace_user(user, document, actor=web.actor())
     except Stale:
         return _details(form, user), 412
+    except Forbidden as error:
+        form.email.errors = [*form.email.errors, str(error)]
+        return _details(form, user)
     except (InvalidValue, Taken) as error:
         form.blame_document(error)
         return _details(form, user)

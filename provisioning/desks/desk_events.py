@@ -31,7 +31,7 @@ from ..errors import (
 )
 from ..issuing import assignment, badges
 from ..lifecycle import JobState, JobStep, KeyState, reached
-from ..models import Credential, Job, SecurityKey
+from ..models import Credential, Job, PanelCredential, SecurityKey
 from ..panel import sign_in
 from ..services import Services
 from . import faults, jobs, recognition, stations, turns, wipes
@@ -340,8 +340,11 @@ def _check_own_station(job: Job, response: object) -> None:
     """Raise Forbidden where a person's own station answers for somebody else's key."""
     if job.station.user_id is None:
         return
-    used = Credential.get_or_none(Credential.credential_id == ceremony.credential_id_of(response))
-    if used is None or not stations.serves(job.station, used.key.user):
+    credential_id = ceremony.credential_id_of(response)
+    used = Credential.get_or_none(Credential.credential_id == credential_id)
+    panels = PanelCredential.get_or_none(PanelCredential.credential_id == credential_id)
+    holder = used.key.user if used else panels.account.user if panels else None
+    if not stations.serves(job.station, holder):
         raise Forbidden("This reader is somebody's own.")
 
 

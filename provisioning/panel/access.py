@@ -180,10 +180,21 @@ def check_may_activate(account: PanelAccount, user: User | None) -> None:
     """
     if user is None or user.id is None:
         return
-    theirs = PanelAccount.select().where(PanelAccount.user == user)
-    for other in theirs:
-        if other.id == account.id:
-            raise Forbidden("Nobody activates a key for themselves: ask another admin.")
+    if (
+        PanelAccount.select()
+        .where(PanelAccount.user == user, PanelAccount.id == account.id)
+        .exists()
+    ):
+        raise Forbidden("Nobody activates a key for themselves: ask another admin.")
+    check_not_above(account, user)
+
+
+def check_not_above(account: PanelAccount, user: User) -> None:
+    """Raise Forbidden where this person has a higher role in the panel than `account`.
+
+    Whoever says where a person's links and PINs are mailed to could as well activate for them.
+    """
+    for other in PanelAccount.select().where(PanelAccount.user == user):
         if RANK.index(Role(other.role)) > RANK.index(Role(account.role)):
             raise Forbidden(f"This person has the role {other.role}, which is above yours.")
 

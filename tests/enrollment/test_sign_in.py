@@ -23,6 +23,7 @@ from provisioning.models import (
     PanelAccount,
     PanelCredential,
     Session,
+    Station,
 )
 from provisioning.panel import access, sign_in
 from provisioning.panel.access import Role, SessionKind
@@ -31,6 +32,7 @@ from provisioning.storage.db import transaction
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk
 from tests.fakes.panel import Panel, text_of
+from tests.fakes.people import person
 
 
 @pytest.fixture
@@ -163,7 +165,10 @@ def test_sign_in_leads_back_to_the_page_that_was_asked_for(
     assert done.json == {"location": "/users?status=new"}
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "//["],
+)
 def test_sign_in_leads_to_no_foreign_page(
     browser: FlaskClient, key: Authenticator, target: str
 ) -> None:
@@ -314,6 +319,24 @@ def test_step_up_works_at_a_reader(browser: FlaskClient, key: Authenticator, des
     assert before is not None
     assert after is not None
     assert before.value != after.value
+
+
+def test_step_up_works_at_the_admins_own_reader(
+    browser: FlaskClient, key: Authenticator, desk: Desk
+) -> None:
+    session = signed_in(browser, key)
+    me, other = person(), person(user_name="other")
+    PanelAccount.update(user=me).execute()
+    Station.update(user=me).execute()
+    page = at_the_desk(browser, desk, key)()
+    assert browser.get(page).location == "/directories"
+    access.require_step_up(Session.get_by_id(session.id))
+    Station.update(user=other).execute()
+    browser.post("/step-up/reader", data={"station": desk.id})
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **KNOWS_ALL)
+    refused = desk.tell(ticket, "assertion", response=key.get(json.dumps(ticket["options"])))
+    assert refused.json["message"] == "This reader is somebody's own."
 
 
 def test_a_desks_answer_counts_for_its_own_session_only(

@@ -356,6 +356,33 @@ def test_nobody_writes_a_card_of_their_own(app: Flask, desk: Desk, verb: str) ->
     assert not Job.select().exists()
 
 
+def test_nobody_has_a_colleagues_broken_off_order_go_on_for_themselves(
+    app: Flask, panel: Panel, desk: Desk
+) -> None:
+    user = person()
+    key = pending_key(user)
+    page = panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id}).location
+    desk.tell(desk.ticket(), "fault", fault="no_card")
+    mine = Panel(app, Role.OPERATOR, user=user, name="Ada")
+    assert mine.post(f"{page}/again").status_code == 403
+    late = Panel(app, Role.OPERATOR, stepped_up=False, name="Late")
+    assert late.post(f"{page}/again").location.startswith("/step-up")
+    assert Job.get().state == JobState.INTERRUPTED
+    assert panel.post(f"{page}/again").location == page
+    assert Job.get().state == JobState.QUEUED
+
+
+def test_nobody_resumes_a_key_of_their_own(app: Flask, panel: Panel) -> None:
+    user = person()
+    key = active_key(user)
+    mine = Panel(app, Role.OFFICER, user=user, name="Ada")
+    mine.post(f"/keys/{key.resource_id}/suspend")
+    assert mine.post(f"/keys/{key.resource_id}/resume").status_code == 403
+    assert now(key).state == KeyState.SUSPENDED
+    panel.post(f"/keys/{key.resource_id}/resume")
+    assert now(key).state == KeyState.ACTIVE
+
+
 def test_without_a_reader_the_page_says_so(panel: Panel) -> None:
     key = active_key(person())
     assert "No reader is paired yet." in panel.see(f"/keys/{key.resource_id}/change-pin")

@@ -390,3 +390,16 @@ class TestTheTimeline:
         with transaction():
             groups.remove_members(made, [ada.resource_id], actor=CLI)
         assert "Joined 6 groups" in panel.see(f"/users/{ada.resource_id}/timeline")
+
+def test_nobody_has_a_superiors_mail_go_elsewhere(app: Flask, panel: Panel) -> None:
+    user = person()
+    panel.account.user = user
+    panel.account.save()
+    operator = Panel(app, Role.OPERATOR, name="Operator")
+    elsewhere = form(user, email="mine@example.org")
+    page = text_of(operator.post(edit(user), elsewhere))
+    assert "This person has the role owner, which is above yours." in page
+    assert User.get_by_id(user.id).email == "ada@example.org"
+    assert operator.post(edit(user), form(user, title="Countess")).status_code == 303
+    assert panel.post(edit(user), {**elsewhere, "version": "2"}).status_code == 303
+    assert User.get_by_id(user.id).email == "mine@example.org"
