@@ -82,7 +82,7 @@ def export() -> ResponseReturnValue:
 
 def _filters() -> dict[str, str]:
     given = {name: request.args.get(name, "").strip()[:100] for name in _NAMES}
-    given["after"] = str(request.args.get("after", 0, type=int) or "")
+    given["after"] = str(web.position() or "")
     for name in ("from", "to"):
         given[name] = given[name] if _day(given[name]) is not None else ""
     return given

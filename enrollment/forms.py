@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -51,6 +52,12 @@ def _text(label: object, longest: int = 128, *more: object) -> StringField:
 
 class Form(FlaskForm):  # type: ignore[misc]
     """Base: shows a core error beside the field that it names."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        """A form is filled by a form alone: a JSON body may hold anything but text."""
+
+        def wrap_formdata(self, form: object, formdata: object) -> object:
+            return None if request.is_json else super().wrap_formdata(form, formdata)
 
     def blame(self, error: InvalidValue | Taken, default: str) -> None:
         """Put the error's sentence beside its field, or beside `default`."""

@@ -130,7 +130,7 @@ def preview(file_id: str) -> ResponseReturnValue:
     if file.check_task is None:
         return redirect(url_for(".columns", file_id=file_id))
     verb = _verb(request.args.get("verb", ""))
-    after = request.args.get("after", 0, type=int)
+    after = web.position()
     counts = imports.counts(file)
     done = imports.is_checked(file)
     rows = imports.lines(file, verb, after=after, size=imports.PAGE + 1) if done else []

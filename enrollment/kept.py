@@ -9,12 +9,13 @@ secrets are left out, and what is too long for a cookie is not kept.
 
 from __future__ import annotations
 
+import json
 import re
 
 from flask import g, request, session
 from werkzeug.datastructures import MultiDict
 
-LONGEST = 2500  # characters; a browser drops a cookie above 4 KB
+LONGEST = 2500  # bytes as JSON; a browser drops a cookie above 4 KB
 _NAME = "kept"
 _LEFT_OUT = re.compile(r"password|token|^pin$")  # but not `pin_length`
 
@@ -29,7 +30,7 @@ def keep(path: str = "", *, holder: int | None = None) -> None:
         for name, value in request.form.items(multi=True)
         if not _LEFT_OUT.search(name)
     ]
-    if fields and sum(len(name) + len(value) for name, value in fields) <= LONGEST:
+    if fields and len(json.dumps(fields)) <= LONGEST:
         who = holder if holder is not None else _account()
         session[_NAME] = {"path": path or request.path, "fields": fields, "who": who}
 

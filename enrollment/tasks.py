@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -60,7 +60,7 @@ def all_tasks() -> ResponseReturnValue:
 def task(task_id: str) -> ResponseReturnValue:
     """Show how far one is."""
     found = tasks.get(task_id)
-    after = request.args.get("after", 0, type=int)
+    after = web.position()
     failures = tasks.failures(found, after)
     more = len(failures) == 50
     here = url_for(".task", task_id=task_id)

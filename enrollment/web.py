@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -21,6 +22,7 @@ from provisioning.audit import Actor
 from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded, Unauthenticated
 from provisioning.mails import languages
 from provisioning.models import PanelAccount, Session
+from provisioning.pages import requests
 from provisioning.panel import access
 from provisioning.panel.access import Role, SessionKind
 from provisioning.storage.db import transaction
@@ -90,7 +92,6 @@ def panel_page(
     def wrap(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            _refuse_nul()
             try:
                 g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
                 access.require_role(g.panel_session, role)
@@ -106,14 +107,6 @@ def panel_page(
         return guarded
 
     return wrap
-
-
-def _refuse_nul() -> None:
-    """Raise InvalidValue for a NUL in what was sent: no keyboard types it, PostgreSQL balks."""
-    sent = [*request.args.items(multi=True), *request.form.items(multi=True)]
-    sent += (request.view_args or {}).items()
-    if any("\0" in str(value) for _name, value in sent):
-        raise InvalidValue("What was sent cannot be read.")
 
 
 def step_up_first(back: str) -> ResponseReturnValue | None:
@@ -154,11 +147,28 @@ def session_binding(session: Session) -> str:
 
 
 def json_body() -> dict[str, object]:
-    """Return the JSON object that a script sent; raises InvalidValue."""
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise InvalidValue("The browser sent nothing that can be read.")
+    """Return the JSON object that a script or a station sent; raises InvalidValue.
+
+    No NaN, and text that every database can hold: no NUL, no half of a surrogate pair.
+    """
+    try:
+        body = json.loads(request.get_data().decode(), parse_constant=_no_constant)
+        text = json.dumps(body, ensure_ascii=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        raise InvalidValue("What was sent cannot be read.") from None
+    if not isinstance(body, dict) or "\\u0000" in text:
+        raise InvalidValue("What was sent cannot be read.")
     return body
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def position(name: str = "after") -> int:
+    """Return a row's number as a page of ours wrote it, where a list goes on; 0 for none."""
+    return min(max(request.values.get(name, 0, type=int), 0), requests.LARGEST)
 
 
 def set_cookie(response: AnyResponse, name: str, value: str, max_age: int | None = None) -> None:
@@ -176,6 +186,9 @@ def drop_cookie(response: AnyResponse, name: str) -> None:
 def safe_next(default: str) -> str:
     """Return the `next` parameter if it is a path of this site, else the default."""
     target = request.values.get("next", "")
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # half of an IPv6 address, say
+        return default
     foreign = parts.scheme or parts.netloc or not target.startswith("/") or "\\" in target
     return default if foreign or target.startswith("//") else target

@@ -10,7 +10,6 @@ the address that is configured and not for the one in the Host header.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable
 from importlib import metadata
@@ -41,6 +40,8 @@ from provisioning.processes.watch import EXTENSION as WATCH
 from provisioning.processes.watch import Watch
 from provisioning.services import EXTENSION, services
 from provisioning.storage.db import transaction
+
+from . import web
 
 BODY_LIMIT = 64 * 1024
 LONGEST_WAIT = 25
@@ -86,7 +87,7 @@ def _limit() -> None:
 @blueprint.post("/pair")
 def pair() -> ResponseReturnValue:
     """Trade a one-time code for a station id; the request is signed by the key that it brings."""
-    body = _body()
+    body = web.json_body()
     signing, sealing = _raw(body, "signing_key"), _raw(body, "sealing_key")
     tickets.seal_pin("", sealing, "")  # some 32 bytes are no X25519 key: said now, not at a tap
     _verify(lambda kid: signing if kid == "pairing" else b"")
@@ -120,7 +121,7 @@ def pair() -> ResponseReturnValue:
 def poll() -> ResponseReturnValue:
     """Hear how the station is, and answer with its next ticket: at once, or as soon as there is."""
     station, taken = _signed()
-    body = _body()
+    body = web.json_body()
     with transaction():
         stations.take_request(station, taken.jti, taken.expires_at)
         stations.seen(
@@ -160,7 +161,7 @@ def poll() -> ResponseReturnValue:
 def events(job_id: str) -> ResponseReturnValue:
     """Take one event of the job whose ticket is out at this station."""
     station, signed = _signed()
-    body = _body()
+    body = web.json_body()
     event, ticket = _text(body, "event"), _text(body, "ticket")
     with transaction():
         # What may be used once is used up before the event itself can fail and roll back.
@@ -234,24 +235,6 @@ def _verify(key_for: Callable[[str], bytes]) -> tickets.StationRequest:
         key_for=key_for,
         now=now_ms(),
     )
-
-
-def _body() -> Body:
-    """Return the request's JSON object; raises InvalidValue for anything else."""
-    unreadable = InvalidValue("The request is not a JSON object in UTF-8.", "body")
-    try:
-        body = json.loads(request.get_data().decode(), parse_constant=_no_constant)
-        text = json.dumps(body, ensure_ascii=False)
-        text.encode()  # a lone surrogate is no text
-    except (ValueError, RecursionError):
-        raise unreadable from None
-    if not isinstance(body, dict) or "\\u0000" in text:
-        raise unreadable
-    return body
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _text(body: Body, name: str) -> str:

@@ -39,7 +39,7 @@ def all_conflicts(connection_id: int) -> ResponseReturnValue:
     """Show what waits for a decision, or with `only=dismissed` what was dismissed."""
     connection = connections.get(connection_id)
     dismissed = request.args.get("only") == "dismissed"
-    after = request.args.get("after", 0, type=int) or 0
+    after = web.position()
     lines, more = conflicts.page(connection, dismissed=dismissed, after=after)
     here: dict[str, Any] = {
         "connection_id": connection_id,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -38,7 +38,7 @@ def page(number: int) -> ResponseReturnValue:
     """Show whom it holds, and what either decision does, in numbers."""
     held = guard.get(number)
     users = guard.count(held)
-    after = request.args.get("after", 0, type=int) or 0
+    after = web.position()
     shown = _sample(held, after)
     return render_template(
         "panel/departure.html",

@@ -54,7 +54,7 @@ def requests(connection_id: int) -> ResponseReturnValue:
     """Show what it asked lately, the newest first."""
     connection = connections.get(connection_id)
     refused = request.args.get("only") == "errors"
-    before = request.args.get("before", 0, type=int) or 0
+    before = web.position("before")
     rows, more = traces.page(connection, refused=refused, before=before)
     only: dict[str, Any] = {"connection_id": connection_id, "only": "errors" if refused else None}
     return render_template(

@@ -58,8 +58,8 @@ def all_groups() -> ResponseReturnValue:
 def group(group_id: str) -> ResponseReturnValue:
     """Show one group with its members."""
     row = groups.get_group(group_id)
-    search, after = request.args.get("q", "")[:100], request.args.get("after", 0, type=int)
-    lines, following = group_list.members(row, search, after=after or 0)
+    search, after = request.args.get("q", "")[:100], web.position()
+    lines, following = group_list.members(row, search, after=after)
     here: dict[str, Any] = {"group_id": group_id, "q": search or None}
     source = row.connection.name if row.connection is not None else None
     return render_template(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("approvals", __name__, url_prefix="/approvals")
 @panel_page()
 def waiting() -> ResponseReturnValue:
     """Show what waits, the oldest first."""
-    after = request.args.get("after", 0, type=int) or 0
+    after = web.position()
     rows, more = approvals.waiting(after=after)
     waiting_keys = [row.key for row in rows]
     done = jobs.finished_for(waiting_keys) | keys.made_in_person(waiting_keys)

@@ -32,7 +32,7 @@ from ..wizard import confirm as wizard_confirm
 from ..wizard import drafts
 from ..wizard import forms as wizard_forms
 from ..wizard import view as wizard_view
-from ..wizard.drafts import Step
+from ..wizard.drafts import Plan, Step
 from . import browser_ceremony
 
 PURPOSE = "assign"
@@ -102,7 +102,9 @@ def draft_options(draft_id: str) -> ResponseReturnValue:
         sentences = [str(one) for errors in form.errors.values() for one in errors]
         if sentences:
             raise WrongState(" ".join(sentences))
-        kind, name = KeyKind(typed.key["kind"]), drafts.key_name(row, typed)
+        if drafts.plan(typed) is not Plan.TAPPED or form.kind.data == KeyKind.CONTACTLESS_CARD:
+            raise WrongState(_("This key does not wait for an activation in a browser."))
+        kind, name = KeyKind(form.kind.data), drafts.key_name(row, typed)
         if row.key is not None and row.key.kind != kind:
             wizard_confirm.drop_card(row, web.actor())
         if row.key is None:

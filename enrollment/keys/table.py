@@ -17,6 +17,8 @@ from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.pages import times
 from provisioning.pages.key_list import Exported, Line, Wanted
 
+from .web import position
+
 
 def wanted(args: MultiDict[str, str]) -> Wanted:
     """Read the filters of a URL; what it does not know means all."""
@@ -26,7 +28,7 @@ def wanted(args: MultiDict[str, str]) -> Wanted:
         model=args.get("model", "")[:200],
         kind=KeyKind(kind) if kind in set(KeyKind) else None,
         search=args.get("q", "").strip()[:100],
-        after=args.get("after", 0, type=int) or 0,
+        after=position(),
     )
 
 

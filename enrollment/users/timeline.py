@@ -31,7 +31,7 @@ from provisioning.storage.db import tuples
 
 from .. import timeline
 from ..timeline import Moment
-from ..web import panel_page
+from ..web import panel_page, position
 
 blueprint = Blueprint("user_timeline", __name__, url_prefix="/users/<user_id>/timeline")
 
@@ -65,7 +65,7 @@ def show(user_id: str) -> ResponseReturnValue:
     user = directory.get_user(user_id)
     part = request.args.get("show", "")
     part = part if part in PARTS else ""
-    after = request.args.get("after", 0, type=int) or 0
+    after = position()
     events, older = page(user, part, after)
     here: dict[str, Any] = {"user_id": user_id, "show": part or None}
     return render_template(

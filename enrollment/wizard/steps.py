@@ -144,7 +144,7 @@ def finish(draft_id: str) -> ResponseReturnValue:
     missing = _first_missing(row, typed)
     if missing is not None:
         return redirect(view.step_url(row, missing))
-    known = request.form.get("known", 0, type=int) or 0
+    known = web.position("known")
     if others.since(row, web.panel_account(), known):
         # What they did stands on the page now; Confirm then means: all the same.
         return redirect(view.step_url(row, Step.REVIEW))

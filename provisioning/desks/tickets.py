@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 from urllib.parse import urlsplit, urlunsplit
 
 import jwt
@@ -28,6 +30,7 @@ MAX_TICKET_S = 120  # R21
 REQUEST_S = 60  # longest life that a station may give its request
 SKEW_S = 60
 _MAX_AUTHORIZATION = 2_048
+_ID = re.compile(r"[!-~]{1,128}")
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -109,7 +112,7 @@ def verify_station_request(
         raise Unauthenticated("A station's signature is needed")
     claims, station_id = _verified_claims(token.strip(), key_for)
     jti, issued, expires = claims.get("jti"), claims.get("iat"), claims.get("exp")
-    if not isinstance(jti, str) or not jti.isascii() or not 16 <= len(jti) <= 128:
+    if not _is_id(jti) or len(jti) < 16:
         raise Unauthenticated("The station's request has no usable id")
     if type(issued) is not int or type(expires) is not int:
         raise Unauthenticated("The station's request does not say when it was made")
@@ -128,12 +131,17 @@ def verify_station_request(
     return StationRequest(station_id, jti, (expires + SKEW_S) * SECOND)
 
 
+def _is_id(value: object) -> TypeGuard[str]:
+    """Say whether it is printable ASCII of bounded length: PostgreSQL takes no NUL."""
+    return isinstance(value, str) and bool(_ID.fullmatch(value))
+
+
 def _verified_claims(token: str, key_for: Callable[[str], bytes]) -> tuple[dict[str, object], str]:
     refused = Unauthenticated("The station's signature is not valid")
     try:
         header = jwt.get_unverified_header(token)
         kid = header.get("kid")
-        if header.get("typ") != "station+jwt" or not isinstance(kid, str):
+        if header.get("typ") != "station+jwt" or not _is_id(kid):
             raise refused
         key = Ed25519PublicKey.from_public_bytes(key_for(kid))
         # Times are checked by the caller, against its own clock and with its own answer.

@@ -9,11 +9,11 @@ not. Functions never commit.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from .. import audit, keys
 from ..audit import SYSTEM, Actor, Event
-from ..clock import DAY, now_ms
+from ..clock import DAY, SECOND, now_ms
 from ..desks import jobs
 from ..errors import InvalidValue, WrongState
 from ..lifecycle import KeyState, Reason
@@ -25,8 +25,8 @@ LONGEST = 366 * DAY
 
 def end_of(day: date) -> int:
     """Return the last moment of a day in UTC, as ms."""
-    after = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    return int(after.timestamp() * 1000) - 1
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return int(midnight.timestamp()) * SECOND + DAY - 1
 
 
 def day_of(key: SecurityKey) -> date | None:

@@ -123,6 +123,26 @@ def test_a_cancelled_wizard_leaves_no_key_that_counts(panel: Panel, stick: Authe
     assert SecurityKey.get().state == KeyState.REVOKED
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kind": "contactless_card"},
+        {"kind": "x", "assign_key": ""},
+        {"method": "user"},
+        {"key_name": "\ud800"},
+    ],
+    ids=str,
+)
+def test_the_browser_is_asked_for_what_it_makes_and_nothing_else(
+    panel: Panel, other: dict[str, str]
+) -> None:
+    draft = panel.to_key_step()
+    answer = panel.client.post(f"{draft}/browser/options", json={**USB, **other})
+    assert answer.status_code in (400, 409)
+    assert not SecurityKey.select().exists()
+    assert panel.get(f"{draft}/security-key").status_code == 200
+
+
 def test_a_wrong_answer_of_the_wizard_is_told_before_the_key_is_asked(panel: Panel) -> None:
     draft = panel.to_key_step()
     answer = panel.client.post(f"{draft}/browser/options", json={**USB, "key_name": " "})

@@ -511,7 +511,12 @@ def test_a_key_is_lent_and_given_more_time(panel: Panel) -> None:
 
 @pytest.mark.parametrize(
     ("day", "sentence"),
-    [("2020-01-01", "This day is over"), ("2999-01-01", "within a year"), ("soon", "valid date")],
+    [
+        ("2020-01-01", "This day is over"),
+        ("2999-01-01", "within a year"),
+        ("9999-12-31", "within a year"),
+        ("soon", "valid date"),
+    ],
 )
 def test_a_day_that_cannot_be_is_told_beside_the_field(
     panel: Panel, day: str, sentence: str

@@ -293,6 +293,21 @@ def test_an_unknown_station_answers_like_a_bad_signature(kid: str | None) -> Non
         verify(signed(claims(), header=header))
 
 
+@pytest.mark.parametrize("odd", ["a\0b" * 8, "a b" * 8, "é" * 20, "", "x" * 129])
+def test_ids_that_no_database_should_be_asked_for_are_refused(odd: str) -> None:
+    asked: list[str] = []
+
+    def key_for(station_id: str) -> bytes:
+        asked.append(station_id)
+        return KEY.public_key().public_bytes_raw()
+
+    with pytest.raises(Unauthenticated):
+        verify(signed(claims(), header={"kid": odd, "typ": "station+jwt"}), key_for=key_for)
+    assert not asked
+    with pytest.raises(Unauthenticated):
+        verify(signed(claims(jti=odd)))
+
+
 def test_a_key_of_the_wrong_size_is_refused() -> None:
     with pytest.raises(Unauthenticated):
         verify(signed(claims()), key_for=lambda _: b"short")
