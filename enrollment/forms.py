@@ -9,6 +9,7 @@ from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.form import _Auto
 from wtforms import (
     BooleanField,
     DateField,
@@ -57,7 +58,9 @@ class Form(FlaskForm):  # type: ignore[misc]
         """A form is filled by a form alone: a JSON body may hold anything but text."""
 
         def wrap_formdata(self, form: object, formdata: object) -> object:
-            return None if request.is_json else super().wrap_formdata(form, formdata)
+            if formdata is _Auto and request.is_json:
+                return None
+            return super().wrap_formdata(form, formdata)
 
     def blame(self, error: InvalidValue | Taken, default: str) -> None:
         """Put the error's sentence beside its field, or beside `default`."""

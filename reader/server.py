@@ -158,8 +158,8 @@ class Server:
         status, answer = self._send(path, body, timeout)
         if status == 401 and answer.get("error") == "clock":
             told = answer.get("server_time")
-            number = isinstance(told, int | float) and not isinstance(told, bool)
-            if number and abs(told) < _FAR:
+            told = told if isinstance(told, int | float) and not isinstance(told, bool) else _FAR
+            if abs(told) < _FAR:
                 self._signer.clock.set(told)
                 status, answer = self._send(path, body, timeout)
         if status in (200, 201):
