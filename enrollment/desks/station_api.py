@@ -41,7 +41,7 @@ from provisioning.processes.watch import Watch
 from provisioning.services import EXTENSION, services
 from provisioning.storage.db import transaction
 
-from . import web
+from .. import web
 
 BODY_LIMIT = 64 * 1024
 LONGEST_WAIT = 25

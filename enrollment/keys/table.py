@@ -17,7 +17,7 @@ from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.pages import times
 from provisioning.pages.key_list import Exported, Line, Wanted
 
-from .web import position
+from ..web import position
 
 
 def wanted(args: MultiDict[str, str]) -> Wanted:

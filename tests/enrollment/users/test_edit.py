@@ -391,6 +391,7 @@ class TestTheTimeline:
             groups.remove_members(made, [ada.resource_id], actor=CLI)
         assert "Joined 6 groups" in panel.see(f"/users/{ada.resource_id}/timeline")
 
+
 def test_nobody_has_a_superiors_mail_go_elsewhere(app: Flask, panel: Panel) -> None:
     user = person()
     panel.account.user = user
