@@ -52,15 +52,14 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
         events.note(events.Kind.DEACTIVATED, user)
     user.active = False
     user.left_at = user.left_at or now_ms()
-    sessions = access.end_sessions(user)
-    links = activations.end_for_user(user, LinkState.CANCELLED)
+    sessions = access.shut_out(user, actor)
+    links = activations.end_for_user(user, LinkState.CANCELLED, mails=False)
     challenges = _END_CHALLENGES.change((), (user.id,))
     running = jobs.cancel_for_user(user, actor)
     mails = outbox.cancel(user=user)
     suspended = keys.suspend_all(user, reason, actor)
     user.status = keys.status_of(user)
     update(user, "active", "left_at", "status")
-    access.hold_account_of(user, actor)
     guard.watch(user, actor)
     audit.record(
         actor,

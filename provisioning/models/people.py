@@ -73,10 +73,12 @@ User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_
 # Every page of an index that a write touches is written and synced with it: no index holds rows
 # of which nothing is asked.
 User.add_index(User.departure, where=User.departure.is_null(False), name="user_departure_held")
+# The guard counts and holds by this index alone, so that a mass departure of many costs little.
 User.add_index(
     User.connection,
     User.left_at,
     User.deleted_at,
+    User.departure,
     where=User.left_at.is_null(False),
     name="user_connection_left_at",
 )

@@ -138,19 +138,20 @@ def end_session(session: Session) -> None:
     Session.update(ended_at=now_ms()).where(Session.id == session.id).execute()
 
 
-def end_sessions(user: User) -> int:
-    """End every session of a user and of the panel accounts linked to that user."""
+def shut_out(user: User, actor: Actor) -> int:
+    """End every session of a leaver, as part of the cascade; return how many.
+
+    Nearly nobody has a panel account: whose sessions end, too, and which is suspended.
+    """
     now = now_ms()
     ended = _END_OF_USER.change((), (now, user.id))
-    if _has_account(user) and not _only_owner_left(user):
-        accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
-        of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
-        ended += Session.update(ended_at=now).where(*of_accounts).execute()
+    if _ACCOUNTS_OF.rows((), (user.id,)):
+        if not _only_owner_left(user):
+            accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
+            of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
+            ended += Session.update(ended_at=now).where(*of_accounts).execute()
+        hold_account_of(user, actor)
     return ended
-
-
-def _has_account(user: User) -> bool:
-    return bool(_ACCOUNTS_OF.rows((), (user.id,)))
 
 
 def stepped_up(session: Session) -> None:
@@ -290,8 +291,6 @@ def hold_account_of(user: User, actor: Actor) -> None:
     Of a directory's word only one in an hour is taken at once: a second one may be a stolen token
     that locks everybody out. That account is kept, and owners are alerted.
     """
-    if not _has_account(user):
-        return
     for account in PanelAccount.select().where(
         PanelAccount.user == user, PanelAccount.state != "suspended"
     ):

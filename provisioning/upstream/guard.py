@@ -10,8 +10,10 @@ directory gets its 2xx either way: one that is refused would only try again for 
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
-from peewee import fn
+from peewee import SQL, fn
 
 from .. import audit, keys
 from ..audit import Actor, Event
@@ -34,8 +36,9 @@ def watch(user: User, actor: Actor) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
-    left, deleted = _LEFT.rows((), (connection.id, since))[0]
-    if not would_hold(left, tally.living(User, connection.id) + deleted):
+    living = tally.living(User, connection.id)
+    left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
+    if not would_hold(left, living + deleted):
         return
     held = open_for(connection)
     if held is None:
@@ -50,11 +53,23 @@ def would_hold(left: int, everybody: int) -> bool:
     return left > LEAST and left > SHARE * everybody
 
 
-_LEFT = Statements(
-    lambda: User.select(fn.COUNT(User.id), fn.COUNT(User.deleted_at)).where(
+def _enough(living: int) -> int:
+    """Return how many are too many whatever else happened: so many and no more are counted.
+
+    Everybody is who lives and who was deleted within the hour, at most all who left.
+    """
+    return max(LEAST, int(SHARE * living / (1 - SHARE))) + 1
+
+
+def _left() -> Any:
+    hour = User.select(User.deleted_at).where(
         User.connection == parameter(0), User.left_at >= parameter(1)
     )
-)
+    hour = hour.limit(parameter(2))
+    return hour.select_from(fn.COUNT(SQL("*")), fn.COUNT(hour.c.deleted_at))
+
+
+_LEFT = Statements(_left)
 _HOLD = Statements(
     lambda: User.update(departure=parameter(0)).where(
         User.connection == parameter(1), User.left_at >= parameter(2), User.departure.is_null()

@@ -17,3 +17,10 @@ from provisioning.naming import fold
 def test_the_short_way_for_ascii_leads_to_the_same_key(text: str) -> None:
     folded = unicodedata.normalize("NFKC", text.strip()).casefold()
     assert fold(text) == unicodedata.normalize("NFKC", folded).strip()
+
+
+@pytest.mark.req("R7")
+@given(text=st.text(max_size=40))
+def test_a_key_folds_to_itself(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+    assert fold(fold(text.upper())) == fold(text.upper())

@@ -191,6 +191,7 @@ User.add_index(
     User.connection,
     User.left_at,
     User.deleted_at,
+    User.departure,
     where=User.left_at.is_null(False),
     name="user_connection_left_at",
 )

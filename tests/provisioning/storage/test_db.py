@@ -8,12 +8,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from provisioning.errors import ConfigurationError
 from provisioning.models import ALL, Setting
-from provisioning.naming import fold
 from provisioning.services import Services
 from provisioning.storage.db import database, open_database, transaction
 from provisioning.storage.migrate import check_current, migrate
@@ -97,10 +94,3 @@ def test_a_database_without_its_migrations_is_refused(tmp_path: Path) -> None:
     check_current(opened)
     assert migrate(opened) == []
     database.close()
-
-
-@pytest.mark.req("R7")
-@given(st.text(max_size=40))
-def test_folding_twice_is_folding_once(text: str) -> None:
-    assert fold(fold(text)) == fold(text)
-    assert fold(text.upper()).casefold() == fold(text.upper())

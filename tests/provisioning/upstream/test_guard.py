@@ -105,3 +105,11 @@ def test_a_name_that_somebody_else_has_by_now_stays_with_them(crowd: list[User])
 def test_what_people_do_in_the_panel_is_not_held(crowd: list[User]) -> None:
     leave(crowd[:20], actor=Actor("account", "1", "Grace"))
     assert MassDeparture.select().count() == 0
+
+
+@pytest.mark.parametrize("living", [0, 1, 10, 189, 190, 191, 200, 1_000, 100_000])
+def test_counting_no_further_than_it_matters_holds_the_same(living: int) -> None:
+    enough = guard._enough(living)
+    for deleted in (0, enough // 2, enough):
+        assert guard.would_hold(enough, living + deleted)
+        assert guard.would_hold(enough + 1_000, living + deleted + 1_000)
