@@ -110,7 +110,7 @@ def add(batch_id: str) -> ResponseReturnValue:
         flash(str(error), "error")
         return _to(found)
     told = ngettext("One person added.", "%(num)s people added.", added)
-    flash(told if added else _("Everybody of these is in the batch already."), "info")
+    flash(told if added else _("All of these people are in the batch already."), "info")
     return _to(found)
 
 

@@ -140,7 +140,7 @@ def _all(connection: Connection) -> Action | None:
                 connection=there,
             ),
             _("Directories that sent some of them until now lose them, and so do their groups."),
-            _("People with an account in the panel are left out: decide them one by one."),
+            _("People with an account in the panel are left out: decide about them one by one."),
             _("It runs in the background, can be watched and stopped, and ends with a result."),
         ],
         _("Hand all over"),

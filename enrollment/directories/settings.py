@@ -145,7 +145,7 @@ def _retire(connection: Connection, held: Holdings) -> Ask:
             if held.tokens
             else _("It has no token that works, so that nothing changes for the directory."),
             _people(held),
-            _("Nobody is told here any more who has left. You can bring it back."),
+            _("This server no longer hears who has left. You can bring it back."),
         ],
         _("Retire"),
     )

@@ -128,7 +128,7 @@ def _row(row: Approval, *, tapped: bool) -> dict[str, object]:
 def _actions(row: Approval, *, tapped: bool) -> list[Action]:
     name, key = row.user.display_name, row.key.name
     follows = (
-        _("“%(key)s” works at once, and the PIN goes its way.", key=key)
+        _("“%(key)s” works at once, and its PIN is handed over as the policy says.", key=key)
         if tapped
         else _("The registration link is sent to %(address)s.", address=row.user.email)
     )

@@ -62,7 +62,7 @@ def _one(turn: Turn) -> str:
     if line.held is not Held.ELSEWHERE or not isinstance(line.holder, User):
         raise Skip("Nobody else holds this name any more.")
     if conflicts.consequences(line.holder).account is not None:
-        raise Skip("This person has an account in the panel: hand over by itself.")
+        raise Skip("This person has an account in the panel: hand them over one by one.")
     conflicts.hand_over(line, turn.actor)
     return ""
 

@@ -68,7 +68,7 @@ GUIDE = Guide(
         ),
         Trouble(
             _l("“Error while trying to push”, without a request here"),
-            _l("Okta waits 60 seconds; a proxy or firewall in between lets it not through."),
+            _l("Okta waits 60 seconds; a proxy or firewall in between does not let it through."),
         ),
     ),
 )

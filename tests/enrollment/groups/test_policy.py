@@ -270,7 +270,7 @@ class TestTheSecondPerson:
     ) -> None:
         assert "Nothing waits" in panel.see("/approvals")
         approval = self.asked(panel, desk, services)
-        assert "You asked for it" in panel.see("/approvals")
+        assert "Your own request" in panel.see("/approvals")
         user = User.get()
         page = panel.see(f"/users/{user.resource_id}")
         assert "Waits until another officer agrees; Grace Hopper asked." in page
