@@ -62,7 +62,7 @@ class Typed:
     through, by step and field; `assign_at` is when the card's assignment was asked for and step-up
     came first; `turn` counts submits, so that a save under way before one is known as late;
     `replaces` is the id of the key that the new one takes over from; `writers` names the tab that
-    saved a step last (see `wizard_tabs`).
+    saved a step last (see `tabs`).
     """
 
     user: dict[str, str] = field(default_factory=dict)

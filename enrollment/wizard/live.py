@@ -15,11 +15,11 @@ from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from .. import web, wizard_tabs
+from .. import web
 from ..desks import station_choice
 from ..forms import user_name_fault
 from ..web import panel_page
-from . import drafts, forms, view
+from . import drafts, forms, tabs, view
 from .drafts import Step
 
 blueprint = Blueprint("wizard_live", __name__, url_prefix="/users/new/<draft_id>")
@@ -50,11 +50,11 @@ def save(draft_id: str) -> ResponseReturnValue:
         if row.state != "open":
             raise WrongState("This wizard is finished already.")
         typed = drafts.read(row)
-        if wizard_tabs.clash(row, typed, step, request.form) is not None:
+        if tabs.clash(row, typed, step, request.form) is not None:
             return render_template("panel/wizard/_elsewhere.html")
         if request.args.get("turn", str(typed.turn)) != str(typed.turn):
             return "", 204  # overtaken by a submit, which brought the whole form
-        named = wizard_tabs.take(row, typed, step, request.form)
+        named = tabs.take(row, typed, step, request.form)
         drafts.save(row, typed)
     page = render_template(
         "panel/wizard/_saved.html", wizard=view.frame(row, typed, step, services())

@@ -23,9 +23,9 @@ from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from .. import kept, web, wizard_tabs
+from .. import kept, web
 from ..web import panel_page
-from . import card, confirm, drafts, forms, others, pages, view
+from . import card, confirm, drafts, forms, others, pages, tabs, view
 from .drafts import Step, Typed
 
 blueprint = Blueprint("wizard", __name__, url_prefix="/users")
@@ -72,10 +72,10 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
     typed = drafts.read(row)
     late = kept.take()
     if late is not None:  # sent when the session had ended
-        both = wizard_tabs.clash(row, typed, here, late)
+        both = tabs.clash(row, typed, here, late)
         if both is not None:
             return pages.PAGES[here](row, *both)
-        wizard_tabs.take(row, typed, here, late)
+        tabs.take(row, typed, here, late)
         with transaction():
             drafts.save(row, typed)
     if here is Step.SECURITY_KEY and _assignment_waits(typed):
@@ -92,10 +92,10 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
 def keep_user_information(draft_id: str) -> ResponseReturnValue:
     """Keep step 1."""
     row, typed = _open(draft_id)
-    both = wizard_tabs.clash(row, typed, Step.USER_INFORMATION, request.form)
+    both = tabs.clash(row, typed, Step.USER_INFORMATION, request.form)
     if both is not None:
         return pages.user_information(row, *both), 412
-    wizard_tabs.take(row, typed, Step.USER_INFORMATION, request.form)
+    tabs.take(row, typed, Step.USER_INFORMATION, request.form)
     return _onward(row, typed, Step.USER_INFORMATION)
 
 
@@ -104,10 +104,10 @@ def keep_user_information(draft_id: str) -> ResponseReturnValue:
 def keep_groups(draft_id: str) -> ResponseReturnValue:
     """Keep step 2."""
     row, typed = _open(draft_id)
-    both = wizard_tabs.clash(row, typed, Step.GROUPS, request.form)
+    both = tabs.clash(row, typed, Step.GROUPS, request.form)
     if both is not None:
         return pages.groups(row, *both), 412
-    wizard_tabs.take(row, typed, Step.GROUPS, request.form)
+    tabs.take(row, typed, Step.GROUPS, request.form)
     return _onward(row, typed, Step.GROUPS)
 
 
@@ -116,10 +116,10 @@ def keep_groups(draft_id: str) -> ResponseReturnValue:
 def keep_security_key(draft_id: str) -> ResponseReturnValue:
     """Keep step 3; Assign goes to the card, Next only with a card or by the user."""
     row, typed = _open(draft_id)
-    both = wizard_tabs.clash(row, typed, Step.SECURITY_KEY, request.form)
+    both = tabs.clash(row, typed, Step.SECURITY_KEY, request.form)
     if both is not None:
         return pages.security_key(row, *both), 412
-    wizard_tabs.take(row, typed, Step.SECURITY_KEY, request.form)
+    tabs.take(row, typed, Step.SECURITY_KEY, request.form)
     if request.form.get("go") == "assign":
         return card.begin(row, typed)
     if request.form.get("go") == "next":

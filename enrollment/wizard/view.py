@@ -22,13 +22,13 @@ from provisioning.pages import group_list, times
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
 
-from .. import web, wizard_tabs
+from .. import web
 from ..desks import tap
 from ..desks.tap import Links, Live
 from ..forms import kind_name
 from ..groups import policy_words
 from ..users import page as user_page
-from . import drafts, forms, others
+from . import drafts, forms, others, tabs
 from .confirm import Confirmed
 from .drafts import Plan, Step, Typed
 
@@ -74,7 +74,7 @@ def frame(
         else None,
         "saved_at": row.updated_at if typed != Typed() else None,
         "notices": [*([other] if other else []), *others.notices(row, web.panel_account())],
-        **wizard_tabs.names(typed, step),
+        **tabs.names(typed, step),
     }
 
 

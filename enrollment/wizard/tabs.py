@@ -20,9 +20,9 @@ from provisioning.models import WizardDraft
 from provisioning.pages import group_list
 from provisioning.services import services
 
-from .wizard import forms as wizard_forms
-from .wizard.drafts import Step, Typed
-from .wizard.others import Notice
+from . import forms
+from .drafts import Step, Typed
+from .others import Notice
 
 _LONGEST = 20
 
@@ -33,9 +33,9 @@ def names(typed: Typed, step: Step) -> dict[str, str]:
 
 
 def take(row: WizardDraft, typed: Typed, step: Step, form: MultiDict[str, str]) -> bool:
-    """Take a step's fields as `wizard_forms.take`, and remember which tab they are from."""
+    """Take a step's fields as `forms.take`, and remember which tab they are from."""
     typed.writers[step] = form.get("tab", "")[:_LONGEST] or secrets.token_urlsafe(8)
-    return wizard_forms.take(row, typed, step, form)
+    return forms.take(row, typed, step, form)
 
 
 def clash(
@@ -49,7 +49,7 @@ def clash(
     if form.get("tab") is None or typed.writers.get(step, "") in known:
         return None
     mine = copy.deepcopy(typed)
-    wizard_forms.take(row, mine, step, form)
+    forms.take(row, mine, step, form)
     theirs = _differing(row, typed, mine, step)
     if not theirs:
         return None
@@ -72,14 +72,12 @@ def _differing(row: WizardDraft, typed: Typed, mine: Typed, step: Step) -> list[
         there = ", ".join(line.name for line in group_list.named(typed.groups))
         return [(_("Groups"), there or _("none"))]
     if step is Step.USER_INFORMATION:
-        ours = wizard_forms.user_form(mine, check=False)
-        other = wizard_forms.user_form(typed, check=False)
+        ours = forms.user_form(mine, check=False)
+        other = forms.user_form(typed, check=False)
         return _told(list(ours), list(other))
     if mine.key == typed.key:
         return []
-    key_forms = [
-        wizard_forms.key_form(row, each, services(), check=False) for each in (mine, typed)
-    ]
+    key_forms = [forms.key_form(row, each, services(), check=False) for each in (mine, typed)]
     return _told(list(key_forms[0]), list(key_forms[1]))
 
 
