@@ -41,7 +41,7 @@ from tests.fakes.people import person
 from tests.reader.simulator.ceremony import Platform
 
 RP_ID = "localhost"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Tray(Protocol):

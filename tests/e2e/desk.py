@@ -64,6 +64,14 @@ class Desk:
         assert name in done.stdout
 
     def __enter__(self) -> Desk:
+        self.start()
+        if "open" in self._opened:
+            self.agrees()
+        self.sees("ready")
+        return self
+
+    def start(self) -> None:
+        """Start the program; `kill` may have ended it before."""
         with self._folder.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *self._opened, "--desk-json", "--state", str(self._folder)],
@@ -76,10 +84,15 @@ class Desk:
             )
         self._listener = threading.Thread(target=self._listen, args=(self._process,))
         self._listener.start()
-        if "open" in self._opened:
-            self.agrees()
-        self.sees("ready")
-        return self
+
+    def kill(self) -> None:
+        """End the program with SIGKILL, and forget what it has shown and nobody has read."""
+        process = self._process
+        assert process is not None
+        with process:
+            process.kill()
+        self._listener.join()
+        self._lines = queue.Queue()
 
     def __exit__(self, *_: object) -> None:
         process = self._process
@@ -107,6 +120,13 @@ class Desk:
     def sees(self, state: str) -> Shown:
         """What the desk shows when it comes to this state; another fault on the way fails."""
         return self._next(lambda line: line.get("state") == state, state)
+
+    def next(self, seconds: float) -> Shown | None:
+        """The next thing that the desk shows or asks, or None if nothing comes in time."""
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return None
 
     def types(self, prompt: str, pin: str) -> Shown:
         """Type a PIN as soon as the desk asks: `pin` for the present one, `new_pin` for a new.

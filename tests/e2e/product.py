@@ -10,6 +10,7 @@ would pin it.
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -78,7 +79,12 @@ class Product:
         command = [self._installed.program("keywright"), "serve", "--data", str(self.data)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd="/", env=self._environment, stdout=log, stderr=log
+                command,
+                cwd="/",
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # by which `kill` finds all of it
             )
         until = time.monotonic() + UP_SECONDS
         while not answers(f"{self.url}/healthz"):
@@ -98,6 +104,17 @@ class Product:
             process.kill()
             raise
         assert code == 0, self._log.read_text()
+
+    def kill(self) -> None:
+        """End all its processes at once with SIGKILL, as when the machine loses its power."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()  # before the others, or it would start one of them again
+        while alive := _of_session(process.pid):
+            for pid in alive:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        process.wait()
 
     def workers(self) -> list[int]:
         """The process ids of this installation's workers."""
@@ -154,6 +171,17 @@ def _pin_makers(roots: Path) -> None:
     )
     model, pem = chromium_maker()
     (roots / f"{model}.pem").write_bytes(pem)
+
+
+def _of_session(leader: int) -> list[int]:
+    """The living processes of a session (proc_pid_stat(5): state, parent, group, session)."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(folder.name))
+    return found
 
 
 def free_port() -> int:
