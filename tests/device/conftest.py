@@ -30,7 +30,7 @@ from tests.fakes.pcscd import PcscdUnavailable, VirtualReaders
 @pytest.fixture(scope="session")
 def virtual_readers() -> Iterator[VirtualReaders]:
     """Two empty slots, and this process (and its children) bound to them."""
-    readers = VirtualReaders()
+    readers = VirtualReaders(haste=True)
     os.environ.update(readers.environment)
     try:
         readers.start()

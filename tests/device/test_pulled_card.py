@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
-"""A card pulled at each APDU of its enrolment, with station and server: over a real pcscd, and
-for other kinds of card on a reader in this process.
+"""A card pulled at each APDU of its enrolment, with station and server, over a real pcscd.
 
 Each APDU is cut twice: before the card executes it, and after it has, with the answer lost.
 Whatever the moment, no key may be active whose card does not work, and the next tap of the same
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from fido2.ctap import CtapError
@@ -38,7 +37,6 @@ from tests.device.bench import (
     RP_ID,
     Bench,
     CountingCard,
-    InProcess,
     MortalCard,
     VirtualSlots,
     assert_signs,
@@ -46,6 +44,7 @@ from tests.device.bench import (
     fresh,
     fresh_station,
     goes_on_waiting,
+    tap_until_over,
     wait_until,
 )
 from tests.fakes.pcscd import READER_NAME, VirtualReaders
@@ -56,48 +55,38 @@ pytestmark = [pytest.mark.device, pytest.mark.enable_socket, pytest.mark.req("R2
 OWN_PIN = "739154"
 
 
-def test_over_pcscd_a_pulled_card_is_finished_by_the_next_tap_with_the_same_pin(
-    bench_server: str,
-    services: Services,
-    virtual_readers: VirtualReaders,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    slots = VirtualSlots(virtual_readers.ports)
-    with at_work(bench_server, services, PcscReader(READER_NAME), slots) as bench:
-        told = pull_at_every_moment(bench, Profile(), tap_again)
-    with capsys.disabled():
-        print(f"\nover pcscd: {told}")
-
-
 @pytest.mark.parametrize(
     ("kind", "profile"),
     [
+        ("CTAP 2.1", Profile()),
         ("CTAP 2.0, which cannot force a change", CTAP_2_0),
         ("a random UID at each tap", Profile(random_uid=True)),
     ],
 )
-def test_other_kinds_of_card_are_finished_by_the_next_tap_too(
-    bench_server: str,
-    services: Services,
-    kind: str,
-    profile: Profile,
-    capsys: pytest.CaptureFixture[str],
+def test_a_pulled_card_is_finished_by_the_next_tap_with_the_same_pin(
+    kind: str, profile: Profile, at_desk: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tray = InProcess()
-    with at_work(bench_server, services, tray.reader, tray) as bench:
-        told = pull_at_every_moment(bench, profile, tap_again)
+    told = pull_at_every_moment(at_desk, profile, tap_again)
     with capsys.disabled():
         print(f"\n{kind}: {told}")
 
 
 def test_who_gives_up_after_a_pull_has_a_key_that_needs_a_reset_and_never_an_active_one(
-    bench_server: str, services: Services, capsys: pytest.CaptureFixture[str]
+    at_desk: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tray = InProcess()
-    with at_work(bench_server, services, tray.reader, tray) as bench:
-        told = pull_at_every_moment(bench, Profile(), give_up)
+    told = pull_at_every_moment(at_desk, Profile(), give_up)
     with capsys.disabled():
         print(f"\ncancelled instead: {told}")
+
+
+@pytest.fixture
+def at_desk(
+    bench_server: str, services: Services, virtual_readers: VirtualReaders
+) -> Iterator[Bench]:
+    """A station at work behind pcscd."""
+    slots = VirtualSlots(virtual_readers.ports)
+    with at_work(bench_server, services, PcscReader(READER_NAME), slots) as bench:
+        yield bench
 
 
 Case = Callable[["Bench", Profile, int, bool], str]
@@ -135,11 +124,8 @@ def tap_again(bench: Bench, profile: Profile, number: int, executed: bool) -> st
         assert fault.word == "card_removed", fault.word
         assert Next.TRY_AGAIN in fault.steps
         said = fault.word
-        with transaction():
-            jobs.requeue(job, CLI)
     card.faults = NO_FAULTS
-    bench.tray.lay(card)
-    wait_until(lambda: fresh(job).state not in (JobState.QUEUED, JobState.RUNNING))
+    tap_until_over(bench, card, lambda: fresh(job))
     assert_works(fresh(job), card, pin, bench)
     bench.tray.take_away()
     return said
