@@ -91,6 +91,9 @@ class Job:
         Raises Stopped, and CardFault SERVER_GONE.
         """
         answer = _until_heard(lambda: self._post(self._server, event, body), self.stop)
+        model = answer.get("model")
+        if isinstance(model, str) and model:  # what the server calls the card's model
+            self._card = f"{model[:80]}, {self._card}"
         _go_on(answer)
 
     def tell_fault(self, fault: CardFault) -> None:

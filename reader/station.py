@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from reader import change_pin, enroll, force_change, sign_in, verify, wipe
 from reader.card_reader import CardReader, ReaderState
+from reader.choice import ReaderChoice
 from reader.desk import Desk, DeskState, Step, printable
 from reader.faults import CardFault, Fault
 from reader.identity import Identity
@@ -60,11 +61,21 @@ class StationRevoked(Exception):
 class Station:
     """`run` until `stop` is set. In process or as a program of its own, it is the same."""
 
-    def __init__(self, identity: Identity, desk: Desk, reader: CardReader) -> None:
-        """Raises BadAddress."""
+    def __init__(
+        self,
+        identity: Identity,
+        desk: Desk,
+        reader: CardReader,
+        choice: ReaderChoice | None = None,
+    ) -> None:
+        """With a `choice` the person at the desk may narrow `reader` down to one.
+
+        Raises BadAddress.
+        """
         self._identity = identity
         self._desk = desk
-        self._reader = reader
+        self._every = self._reader = reader
+        self._choice = choice
         self._clock = Clock()
         book = identity.folder / "tickets.json" if identity.folder else None
         self._book = TicketBook(book)
@@ -120,11 +131,19 @@ class Station:
             self._poller.news()
 
     def _look_at_reader(self) -> None:
-        self._state = self._reader.state()
-        self._readers = self._reader.states()
+        self._state = self._every.state()
+        self._readers = self._every.states()
+        if self._choice is not None:
+            self._reader = self._choice.among(self._every)
+            if self._reader is not self._every:
+                self._state = self._reader.state()
 
     def _show_idle(self, state: ReaderState) -> None:
         step, text = _IDLE[state]
+        if self._choice is not None and self._choice.is_missing:
+            text = (
+                f"The reader {self._choice.name} is not connected: plug it in, or choose another."
+            )
         seconds = None
         offline = self._poller.offline
         if offline is not None:

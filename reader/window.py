@@ -14,6 +14,7 @@ import time
 import tkinter as tk
 from tkinter import ttk
 
+from reader.choice import ANY
 from reader.desk import DeskState, Step, printable
 from reader.pin_rules import PinRules, normal
 from reader.window_desk import Asked, Ended, Prompt, WindowDesk, Withdrawn
@@ -75,6 +76,10 @@ class Window:
             )
             self.facts[name] = ttk.Label(grid, wraplength=320, justify="left")
             self.facts[name].grid(row=row, column=1, sticky="w", pady=2)
+        self.readers = ttk.Combobox(grid, state="readonly", width=36)
+        self.readers.bind("<<ComboboxSelected>>", lambda _event: self._choose())
+        self._readers_label = ttk.Label(grid, text="Use", style="Quiet.TLabel")
+        self._offered: list[str] = []
         self.notice = ttk.Label(page, style="Notice.TLabel", wraplength=420, justify="left")
         self.notice.pack(anchor="w", fill="x", pady=(12, 0))
 
@@ -112,6 +117,7 @@ class Window:
                         return
                     self._end(message.text)
         self._count_down()
+        self._offer()
         if not self._desk.closed.is_set():
             self.root.after(_LOOK_MS, self._look)
 
@@ -131,6 +137,39 @@ class Window:
         self.notice.configure(text=printable(state.notice, 300))
         if state.step in _URGENT:
             self._come_forward()
+
+    # Which reader
+
+    def _offer(self) -> None:
+        """List the readers where there is something to choose; as they come and go."""
+        choice = self._desk.choice
+        if choice is None:
+            return
+        names = [ANY, *choice.offered]
+        if choice.is_missing:
+            names.append(choice.name)
+        if names != self._offered:
+            self._offered = names
+            self.readers.configure(values=[_any_or(name) for name in names])
+        if len(names) < 3:  # any reader, and the one there is
+            self.readers.grid_remove()
+            self._readers_label.grid_remove()
+        elif not self.readers.winfo_manager():
+            row = len(FACTS)
+            self._readers_label.grid(row=row, column=0, sticky="w", padx=(0, 16), pady=(8, 2))
+            self.readers.grid(row=row, column=1, sticky="w", pady=(8, 2))
+        index = names.index(choice.now)
+        if self.readers.current() != index:
+            self.readers.current(index)
+
+    def _choose(self) -> None:
+        choice, index = self._desk.choice, self.readers.current()
+        if choice is None or index < 0:
+            return
+        try:
+            choice.choose(self._offered[index])
+        except OSError:
+            self.notice.configure(text="The choice of the reader cannot be kept on this computer.")
 
     def _end(self, text: str) -> None:
         self._clear()
@@ -241,6 +280,10 @@ class Window:
         self.root.unbind("<Escape>")
         for child in self.form.winfo_children():
             child.destroy()
+
+
+def _any_or(name: str) -> str:
+    return printable(name, 80) if name != ANY else "Any reader: the tap chooses"
 
 
 def _style() -> None:

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reader.choice import ReaderChoice
 from reader.desk import DeskState, Question
 
 _SLICE = 0.1
@@ -60,6 +61,8 @@ class WindowDesk:
     def __init__(self) -> None:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.closed = threading.Event()
+        self.choice: ReaderChoice | None = None
+        """The readers to choose from, as soon as there are any."""
 
     def show(self, state: DeskState) -> None:
         self.messages.put(state)

@@ -182,9 +182,10 @@ def events(job_id: str) -> ResponseReturnValue:
     except PolicyForbids as forbids:
         with transaction():
             reply = desk_events.policy_changed(_job_of(station, job_id), forbids)
+    told = {"model": reply.model} if reply.model else {}
     if reply.go:
-        return jsonify(go=True)
-    return jsonify(go=False, reason=reply.reason, message=reply.message)
+        return jsonify(go=True, **told)
+    return jsonify(go=False, reason=reply.reason, message=reply.message, **told)
 
 
 def _before(job: Job, event: str, ticket: str) -> Reply | None:

@@ -95,6 +95,14 @@ def model_name(aaguid: str) -> str | None:
     return _NAMES.get(aaguid)
 
 
+def told_name(settings: Settings, aaguid: str) -> str | None:
+    """What to call the model that a card says it is, on a screen: nothing has proved it yet."""
+    try:
+        return load_policy(settings).name_of(aaguid)
+    except ConfigurationError:  # told where a credential is judged
+        return model_name(aaguid)
+
+
 def load_policy(settings: Settings) -> Policy:
     """Read what the settings pin: the folder of roots (see `metadata`) and the allowed models.
 

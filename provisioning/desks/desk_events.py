@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import audit, keys
 from ..audit import Actor, Event
@@ -55,11 +55,15 @@ _CARD_FACTS = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What the station hears: go on, or stop and why (a fault word and its sentence)."""
+    """What the station hears: go on, or stop and why (a fault word and its sentence).
+
+    `model` is what the card says it is, by name, for the desk to show.
+    """
 
     go: bool
     reason: str = ""
     message: str = ""
+    model: str = ""
 
 
 GO = Reply(True)
@@ -92,7 +96,8 @@ def handle(
             jobs.tell(job, at="waiting", since=now_ms())
         return GO
     if event == "card":
-        return _card(job, body, services, actor)
+        reply = _card(job, body, services, actor)
+        return replace(reply, model=str(jobs.card_of(job).get("model") or ""))
     if event == "done":
         return _done(job, services, actor)
     if job.op == Op.ENROL:
@@ -135,7 +140,8 @@ def _card(job: Job, body: Body, services: Services, actor: Actor) -> Reply:
     facts = {name: body[name] for name in _CARD_FACTS if name in body}
     if len(str(facts)) > 2_000:
         raise InvalidValue("The card's description is too long.", "card")
-    jobs.tell(job, at="card", model=attestation.model_name(str(body.get("aaguid"))), **facts)
+    model = attestation.told_name(services.settings, str(body.get("aaguid")))
+    jobs.tell(job, at="card", model=model, **facts)
     known = _credential_ids(body.get("known"))
     if job.op == Op.VERIFY and body.get("fido") is False:
         badges.recognise(job, jobs.card_of(job), services)

@@ -9,6 +9,7 @@ import argparse
 import threading
 from urllib.parse import urlsplit
 
+from reader.choice import ReaderChoice
 from reader.commands import desks, pcsc
 from reader.commands.console import FAULT, OK, Quit, out
 from reader.desk import Desk, DeskState, Question, Step
@@ -18,6 +19,7 @@ from reader.pairing import pair as make_pair
 from reader.running import is_running, running
 from reader.server import checked_address
 from reader.station import Station
+from reader.window_desk import WindowDesk
 
 CONSENT_SECONDS = 120.0
 
@@ -53,7 +55,10 @@ def open_link(options: argparse.Namespace) -> int:
 def _work(options: argparse.Namespace, desk: Desk, stop: threading.Event) -> int:
     with running(options.state):
         identity = Identity.load(options.state)
-        Station(identity, desk, pcsc.reader_named(options.reader)).run(stop)
+        choice = None
+        if isinstance(desk, WindowDesk) and not options.reader:
+            choice = desk.choice = ReaderChoice(options.state)
+        Station(identity, desk, pcsc.reader_named(options.reader), choice).run(stop)
     return OK
 
 

@@ -21,10 +21,12 @@ from smartcard.scard import SCARD_SHARE_EXCLUSIVE, SCARD_SHARE_SHARED
 
 from reader.card import Card
 from reader.card_reader import ReaderState
+from reader.choice import ReaderChoice
 from reader.faults import Cancelled, CardFault, Fault
 from reader.simulator.card import SoftwareCard
 from reader.simulator.profile import BADGE, JAVACARD, U2F_ONLY, Faults, Profile
 from reader.simulator.vpcd import VpcdCard
+from reader.station import Station
 from reader.transport import PcscReader, PcscSession
 from reader.transport import readers as transport
 from tests.device.bench import wait_until
@@ -453,6 +455,30 @@ def test_a_named_reader_is_the_only_one(slots: Slots) -> None:
     session.close()
     assert PcscReader("no such reader").state() is ReaderState.NO_READER
     assert word(lambda: PcscReader("none").wait_for_card(0.3, never)) is Fault.NO_READER
+
+
+def test_a_reader_chosen_at_the_desk_is_the_only_one_from_then_on(
+    server: FakeServer, slots: Slots, tmp_path: Path
+) -> None:
+    choice, desk, stop = ReaderChoice(tmp_path), FakeDesk(), threading.Event()
+    station = Station(server.identity(), desk, PcscReader(), choice)
+    working = threading.Thread(target=station.run, args=(stop,))
+    working.start()
+    try:
+        wait_until(lambda: choice.offered == slots.names)
+        choice.choose(slots.names[1])
+        wait_until(lambda: desk.states[-1].reader == slots.names[1])
+        job = server.enrol(PIN)
+        wait_until(lambda: desk.states[-1].step == "tap")
+        stranger = slots.lay(SoftwareCard(), 0)
+        own = slots.lay(SoftwareCard(), 1)
+        assert job.ended.wait(20)
+        assert (job.step, len(own.memory.credentials)) == ("done", 1)
+        assert stranger.memory.pin_hash is None
+        assert {one["name"] for one in server.polls[-1]["readers"]} == set(slots.names)
+    finally:
+        stop.set()
+        working.join(20)
 
 
 def test_two_desks_work_side_by_side(server: FakeServer, slots: Slots) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from reader.choice import ReaderChoice
 from reader.desk import DeskState, Question, Step
 from reader.pin_rules import PinRules
 from reader.window import Window
@@ -204,6 +205,33 @@ def test_an_end_with_a_reason_stays_to_be_read(window: Window) -> None:
     assert "revoked this station" in words(window)
     press(window, "Close")
     assert desk_of(window).closed.is_set()
+
+
+def test_the_reader_is_chosen_by_keys_alone_and_remembered(window: Window, tmp_path: Path) -> None:
+    choice = desk_of(window).choice = ReaderChoice(tmp_path)
+    choice.offered = ("Desk NFC 00 00",)
+    look(window)
+    assert not window.readers.winfo_ismapped(), "there is nothing to choose"
+    choice.offered = ("Desk NFC 00 00", "Desk NFC 00 01\n")
+    look(window, lambda: bool(window.readers.winfo_ismapped()))
+    assert window.readers.get() == "Any reader: the tap chooses"
+    assert window.readers.cget("values")[2] == "Desk NFC 00 01?"
+    window.root.focus_force()
+    look(window, lambda: window.root.focus_get() is window.root)
+    window.root.event_generate("<Tab>")
+    look(window, lambda: window.root.focus_get() is window.readers)
+    for _ in range(2):
+        window.readers.event_generate("<Down>")
+        popup = window.root.tk.call("ttk::combobox::PopdownWindow", str(window.readers))
+        look(window, lambda: bool(int(window.root.tk.call("winfo", "ismapped", popup))))  # noqa: B023
+        for key in ("<Down>", "<Return>"):
+            window.root.tk.call("event", "generate", f"{popup}.f.l", key)
+        look(window, lambda: not int(window.root.tk.call("winfo", "ismapped", popup)))  # noqa: B023
+    assert ReaderChoice(tmp_path).name == "Desk NFC 00 01\n"
+    # It is unplugged: the window goes on showing what is chosen, and what there is instead.
+    choice.offered = ("Desk NFC 00 00", "Other 00 00", "Desk NFC 00 02")
+    look(window)
+    assert window.readers.get() == "Desk NFC 00 01?"
 
 
 @pytest.mark.req("R22")

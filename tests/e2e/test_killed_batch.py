@@ -28,10 +28,10 @@ from dataclasses import dataclass
 import pytest
 
 from provisioning.clock import now_ms
-from provisioning.db import database, open_database, transaction
+from provisioning.storage.db import database, open_database, transaction
 from provisioning.lifecycle import KeyState
 from provisioning.models import Credential, Job, OutboxMail, SecurityKey
-from provisioning.outbox import MailState
+from provisioning.mails.outbox import MailState
 from provisioning.settings import load
 from reader.simulator import SoftwareCard
 from reader.simulator.vpcd import VpcdCard

@@ -461,3 +461,16 @@ def test_the_origin_is_the_stations_own(bench: Bench) -> None:
     assert client_data["origin"] == bench.identity.origin
     assert client_data["crossOrigin"] is False
     assert replace(bench.identity).origin == bench.server.origin
+
+
+def test_the_desk_names_the_model_as_the_server_does(bench: Bench) -> None:
+    card = bench.tap(SoftwareCard())
+    reply = {"go": True, "model": "Maker's card \x1b[2J"}
+    bench.finish(bench.server.enrol(PIN, replies={"card": reply}))
+    uid = card.uid.hex().upper()
+    assert bench.saw("done").card == f"Maker's card \x1b[2J, UID {uid}"
+    bench.reader.remove()
+    bench.tap(SoftwareCard())
+    refused = {"go": False, "reason": "pin_present", "model": "Maker's card"}
+    bench.finish(bench.server.enrol(PIN, replies={"card": refused}))
+    assert bench.saw("cancelled").card.startswith("Maker's card, UID ")

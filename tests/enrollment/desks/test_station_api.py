@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +38,10 @@ from provisioning.models import (
 )
 from provisioning.panel import sign_in
 from provisioning.processes import watch
-from provisioning.services import Services
+from provisioning.services import EXTENSION, Services
 from provisioning.settings import AttestationRule
 from provisioning.storage.db import database, transaction
+from reader.simulator import root_pem
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url, pairing_code
 
@@ -836,3 +838,27 @@ def _session(activation: Activation) -> Session:
         key=activation.key,
         activation=activation,
     )[0]
+
+
+def test_the_station_hears_what_the_server_calls_the_card_s_model(
+    app: Flask, client: FlaskClient, services: Services, tmp_path: Path
+) -> None:
+    (tmp_path / "maker.pem").write_bytes(root_pem())
+    (tmp_path / "models.json").write_text(
+        json.dumps({KNOWS_ALL["aaguid"]: {"name": "Maker's card", "roots": ["maker.pem"]}})
+    )
+    desk = Desk.paired(client, services)
+    queued(desk, services)
+    assert desk.tell(desk.ticket(), "card", **KNOWS_ALL).json == {"go": True}
+    changed = services.settings.model_copy(update={"attestation_roots": tmp_path})
+    app.extensions[EXTENSION] = Services(changed, services.vault)
+    other = Desk.paired(client, services, "Desk 2")
+    job = queued(other, services)
+    told = other.tell(other.ticket(), "card", **KNOWS_ALL).json
+    assert told == {"go": True, "model": "Maker's card"}
+    assert jobs.card_of(jobs.get(job.resource_id))["model"] == "Maker's card"
+    # A folder that cannot be read is told where a credential is judged, not here.
+    (tmp_path / "models.json").write_text("{")
+    third = Desk.paired(client, services, "Desk 3")
+    queued(third, services)
+    assert third.tell(third.ticket(), "card", **KNOWS_ALL).json == {"go": True}
