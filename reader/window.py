@@ -79,7 +79,7 @@ class Window:
         self.readers = ttk.Combobox(grid, state="readonly", width=36)
         self.readers.bind("<<ComboboxSelected>>", lambda _event: self._choose())
         self._readers_label = ttk.Label(grid, text="Use", style="Quiet.TLabel")
-        self._offered: list[str] = []
+        self._listed: tuple[list[str], str] = ([], ANY)
         self.notice = ttk.Label(page, style="Notice.TLabel", wraplength=420, justify="left")
         self.notice.pack(anchor="w", fill="x", pady=(12, 0))
 
@@ -148,26 +148,26 @@ class Window:
         names = [ANY, *choice.offered]
         if choice.is_missing:
             names.append(choice.name)
-        if names != self._offered:
-            self._offered = names
-            self.readers.configure(values=[_any_or(name) for name in names])
+        # Only when it is news: the person may just be choosing another one.
+        if (names, choice.now) == self._listed:
+            return
+        self._listed = names, choice.now
+        self.readers.configure(values=[_any_or(name) for name in names])
+        self.readers.current(names.index(choice.now))
         if len(names) < 3:  # any reader, and the one there is
             self.readers.grid_remove()
             self._readers_label.grid_remove()
-        elif not self.readers.winfo_manager():
+        else:
             row = len(FACTS)
             self._readers_label.grid(row=row, column=0, sticky="w", padx=(0, 16), pady=(8, 2))
             self.readers.grid(row=row, column=1, sticky="w", pady=(8, 2))
-        index = names.index(choice.now)
-        if self.readers.current() != index:
-            self.readers.current(index)
 
     def _choose(self) -> None:
         choice, index = self._desk.choice, self.readers.current()
         if choice is None or index < 0:
             return
         try:
-            choice.choose(self._offered[index])
+            choice.choose(self._listed[0][index])
         except OSError:
             self.notice.configure(text="The choice of the reader cannot be kept on this computer.")
 

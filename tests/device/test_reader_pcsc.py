@@ -467,7 +467,7 @@ def test_a_reader_chosen_at_the_desk_is_the_only_one_from_then_on(
     try:
         wait_until(lambda: choice.offered == slots.names)
         choice.choose(slots.names[1])
-        wait_until(lambda: desk.states[-1].reader == slots.names[1])
+        wait_until(lambda: bool(desk.states) and desk.states[-1].reader == slots.names[1])
         job = server.enrol(PIN)
         wait_until(lambda: desk.states[-1].step == "tap")
         stranger = slots.lay(SoftwareCard(), 0)

@@ -155,19 +155,19 @@ def test_a_wipe_takes_a_click_and_no_enter(window: Window) -> None:
 
 def test_a_pin_is_typed_unseen_and_leaves_no_trace(window: Window) -> None:
     told = asked(window, lambda: desk_of(window).ask_pin(Question("PIN?", 30, tries=8)))
-    (entry,) = parts(window.root, ttk.Entry)
+    (entry,) = parts(window.form, ttk.Entry)
     entry.insert(0, "482915")
     assert "8 tries left." in words(window)
     assert entry.cget("show") == "●"
     press(window, "OK")
     assert told() == "482915"
-    assert parts(window.root, ttk.Entry) == []
+    assert parts(window.form, ttk.Entry) == []
 
 
 def test_a_new_pin_is_checked_while_it_is_typed(window: Window) -> None:
     rules = PinRules(6, current="482915")
     told = asked(window, lambda: desk_of(window).ask_new_pin(Question("New?", 30, rules=rules)))
-    first, again = parts(window.root, ttk.Entry)
+    first, again = parts(window.form, ttk.Entry)
     first.insert(0, "482915")
     assert "✓ at least 6 characters" in words(window)
     assert "· not the present PIN" in words(window)
@@ -189,7 +189,7 @@ def test_a_withdrawn_question_goes_away(window: Window) -> None:
     over.set()
     look(window, lambda: window._prompt is None)
     assert told() is None
-    assert parts(window.root, ttk.Entry) == []
+    assert parts(window.form, ttk.Entry) == []
 
 
 def test_closing_gives_up_what_is_asked(window: Window) -> None:
@@ -207,6 +207,19 @@ def test_an_end_with_a_reason_stays_to_be_read(window: Window) -> None:
     assert desk_of(window).closed.is_set()
 
 
+def goes_down_the_list(window: Window) -> None:
+    """Open the list of readers by the arrow key, go one further, and take that."""
+    tk_ = window.root.tk
+    window.readers.event_generate("<Down>")
+    popup = str(tk_.call("ttk::combobox::PopdownWindow", str(window.readers)))
+    look(window, lambda: bool(int(tk_.call("winfo", "ismapped", popup))))
+    listed = f"{popup}.f.l"
+    tk_.call("focus", "-force", listed)  # there is no window manager here
+    for key in ("<Down>", "<Return>"):
+        tk_.call("event", "generate", listed, key)
+    look(window, lambda: not int(tk_.call("winfo", "ismapped", popup)))
+
+
 def test_the_reader_is_chosen_by_keys_alone_and_remembered(window: Window, tmp_path: Path) -> None:
     choice = desk_of(window).choice = ReaderChoice(tmp_path)
     choice.offered = ("Desk NFC 00 00",)
@@ -221,12 +234,7 @@ def test_the_reader_is_chosen_by_keys_alone_and_remembered(window: Window, tmp_p
     window.root.event_generate("<Tab>")
     look(window, lambda: window.root.focus_get() is window.readers)
     for _ in range(2):
-        window.readers.event_generate("<Down>")
-        popup = window.root.tk.call("ttk::combobox::PopdownWindow", str(window.readers))
-        look(window, lambda: bool(int(window.root.tk.call("winfo", "ismapped", popup))))  # noqa: B023
-        for key in ("<Down>", "<Return>"):
-            window.root.tk.call("event", "generate", f"{popup}.f.l", key)
-        look(window, lambda: not int(window.root.tk.call("winfo", "ismapped", popup)))  # noqa: B023
+        goes_down_the_list(window)
     assert ReaderChoice(tmp_path).name == "Desk NFC 00 01\n"
     # It is unplugged: the window goes on showing what is chosen, and what there is instead.
     choice.offered = ("Desk NFC 00 00", "Other 00 00", "Desk NFC 00 02")

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 import pytest
 
 from provisioning.clock import now_ms
-from provisioning.storage.db import database, open_database, transaction
 from provisioning.lifecycle import KeyState
-from provisioning.models import Credential, Job, OutboxMail, SecurityKey
 from provisioning.mails.outbox import MailState
+from provisioning.models import Credential, Job, OutboxMail, SecurityKey
 from provisioning.settings import load
+from provisioning.storage.db import database, open_database, transaction
 from reader.simulator import SoftwareCard
 from reader.simulator.vpcd import VpcdCard
 from tests.device.bench import assert_signs, wait_until
