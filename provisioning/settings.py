@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         le=256,
         description="Threads of each web process; half of them may hold waiting stations.",
     )
+    scim_rate: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Requests a second that one directory may make to each web process; more are "
+        "answered with 429. 0: no limit. Entra ID wants at least 25.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(
         8080,

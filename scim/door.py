@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from provisioning.services import Services
 
 from .cursors import Cursors
+from .pace import Pace
 
 
 class Waits:
@@ -40,9 +41,11 @@ class Door:
     base: str
     cursors: Cursors
     services: Services
+    pace: Pace
     waits: Waits | None = None
 
 
 def open_door(base: str, services: Services, waits: Waits | None = None) -> Door:
     """Return the door; where nobody comes in by it, nobody waits."""
-    return Door(base, Cursors(services.vault.keyed_hash("scim cursor", b"")), services, waits)
+    cursors = Cursors(services.vault.keyed_hash("scim cursor", b""))
+    return Door(base, cursors, services, Pace(services.settings.scim_rate), waits)

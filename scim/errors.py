@@ -93,7 +93,7 @@ class TooMany(ProtocolError):
 
 
 class Busy(ProtocolError):
-    """So much waits already that the server takes no more for now. 429."""
+    """So much waits already, or comes so fast, that the server takes no more for now. 429."""
 
     status = 429
 

@@ -104,6 +104,7 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
             request.allow("GET")
             return _OPEN[request.path](door)
         caller = request.caller = _authenticate(request, door)
+        door.pace.check(caller.connection.id)
         extensions.look()
         return _view(request.path.removeprefix(PREFIX))(request, caller)
     except KeywrightError as error:
@@ -383,7 +384,7 @@ _OPEN: dict[str, Callable[[Door], Reply]] = {
 # What a refusal tells beside its body, by status.
 _HINTS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
-    429: {"Retry-After": RETRY_AFTER},
+    429: {"Retry-After": RETRY_AFTER},  # more than `pace.BURST`: the next try is let in
 }
 
 

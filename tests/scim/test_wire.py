@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import io
+from itertools import product
 
 import pytest
 from flask import Flask
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
 from provisioning.errors import InvalidValue
@@ -43,6 +45,20 @@ def test_a_body_ends_where_its_length_says() -> None:
     assert Request(environ).body(100) == {"a": 1}
     with pytest.raises(InvalidSyntax):
         request("/").body(100)
+
+
+@pytest.mark.req("R4")
+def test_a_body_without_a_length_has_its_cap_too() -> None:
+    for size, length in product((30, 31), (True, False)):
+        environ = EnvironBuilder(method="POST", data=b'{"a":1}'.ljust(size)).get_environ()
+        environ["wsgi.input_terminated"] = True  # as granian says of chunks
+        if not length:
+            del environ["CONTENT_LENGTH"]
+        if size == 30:
+            assert Request(environ).body(30) == {"a": 1}
+        else:
+            with pytest.raises(RequestEntityTooLarge):
+                Request(environ).body(30)
 
 
 @pytest.mark.req("R30")
