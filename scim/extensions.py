@@ -161,18 +161,22 @@ def _attribute(listed: object, above: str) -> Attribute:
     mutability = _word(given, "mutability", Mutability, Mutability.READ_WRITE, whole)
     if mutability is Mutability.WRITE_ONLY:
         raise InvalidValue(f"{whole} is writeOnly: no secrets are kept here.", "mutability")
+    many = _flag(given, "multivalued", whole)
+    parts = _attributes(sub, f"{whole}.") if isinstance(sub, list) else ()
+    if many and any(part.mutability is Mutability.IMMUTABLE for part in parts):
+        raise InvalidValue(f"{whole} has an immutable part, but its elements have no identity.")
     return Attribute(
         name,
         _optional_text(given, "description", whole),
         type_,
-        multi_valued=_flag(given, "multivalued", whole),
+        multi_valued=many,
         required=_flag(given, "required", whole),
         case_exact=_flag(given, "caseexact", whole) or type_ is Type.BINARY,
         mutability=mutability,
         returned=_word(given, "returned", Returned, Returned.DEFAULT, whole),
         canonical_values=_texts(given, "canonicalvalues", "canonicalValues", whole),
         reference_types=_texts(given, "referencetypes", "referenceTypes", whole),
-        sub_attributes=_attributes(sub, f"{whole}.") if isinstance(sub, list) else (),
+        sub_attributes=parts,
     )
 
 

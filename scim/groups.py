@@ -22,7 +22,7 @@ from .operations import parse_operations
 from .resource_types import GROUP
 from .rows import Row
 from .users import check_id
-from .values import Json, check_immutable, clean_document, keep_immutable
+from .values import Json, check_patched, clean_document, keep_immutable
 
 Body = Mapping[str, object]
 
@@ -54,7 +54,7 @@ def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) ->
     operations = parse_operations(GROUP, body, resource_id, caller.dialect)
     document: Json = orjson.loads(group.document)
     patched = patching.apply(GROUP, document, operations, caller.dialect)
-    check_immutable(GROUP, document, patched.document)
+    check_patched(GROUP, document, patched.document)
     groups.replace_group(group, _tidy(patched.document), actor=caller.actor)
     _change(caller, group, joined(patched.members))
     return rows.of_group(group)

@@ -50,6 +50,33 @@ _IN_VALUES = frozenset(
     and attribute.name not in UNSEARCHED
 )
 
+# The columns that hold what an attribute compares and sorts by.
+_OF_USERS: dict[str, Any] = {
+    "id": User.resource_id,
+    "externalId": User.external_id,
+    "userName": User.user_name_key,
+    "active": User.active,
+    "meta.created": User.created_at,
+    "meta.lastModified": User.updated_at,
+}
+_OF_GROUPS: dict[str, Any] = {
+    "id": Group.resource_id,
+    "externalId": Group.external_id,
+    "displayName": Group.display_name_key,
+    "meta.created": Group.created_at,
+    "meta.lastModified": Group.updated_at,
+}
+_SORTED: dict[str, dict[str, Any]] = {
+    USER.name: _OF_USERS,
+    GROUP.name: _OF_GROUPS,
+    SECURITY_KEY.name: {
+        "id": SecurityKey.resource_id,
+        "kind": SecurityKey.kind,
+        "state": SecurityKey.state,
+        "meta.created": SecurityKey.created_at,
+    },
+}
+
 
 def leaf_for(type_: ResourceType, connection: Connection, base: str) -> Callable[[Leaf], Condition]:
     """Return what answers for the terms of a filter on this type.
@@ -89,33 +116,7 @@ _SLOTS = {
 
 def sort_column(type_: ResourceType, path: AttributePath | None) -> Any | None:
     """Return the column whose order is this attribute's, or None if there is none."""
-    return (
-        None
-        if path is None
-        else {
-            USER.name: {
-                "id": User.resource_id,
-                "externalId": User.external_id,
-                "userName": User.user_name_key,
-                "active": User.active,
-                "meta.created": User.created_at,
-                "meta.lastModified": User.updated_at,
-            },
-            GROUP.name: {
-                "id": Group.resource_id,
-                "externalId": Group.external_id,
-                "displayName": Group.display_name_key,
-                "meta.created": Group.created_at,
-                "meta.lastModified": Group.updated_at,
-            },
-            SECURITY_KEY.name: {
-                "id": SecurityKey.resource_id,
-                "kind": SecurityKey.kind,
-                "state": SecurityKey.state,
-                "meta.created": SecurityKey.created_at,
-            },
-        }[type_.name].get(str(path))
-    )
+    return None if path is None else _SORTED[type_.name].get(str(path))
 
 
 def _term(leaf: Leaf, columns: dict[str, Any], always: frozenset[str]) -> Condition:
@@ -155,14 +156,7 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
         return _in_keys(leaf)
     return _term(
         leaf,
-        {
-            "id": User.resource_id,
-            "externalId": User.external_id,
-            "userName": User.user_name_key,
-            "active": User.active,
-            "meta.created": User.created_at,
-            "meta.lastModified": User.updated_at,
-        },
+        _OF_USERS,
         frozenset(
             {
                 "schemas",
@@ -294,13 +288,7 @@ def _group(leaf: Leaf, base: str) -> Condition:
         return Condition(Group.version == int(version[1]), exact=True) if version else NEVER
     condition = _term(
         leaf,
-        {
-            "id": Group.resource_id,
-            "externalId": Group.external_id,
-            "displayName": Group.display_name_key,
-            "meta.created": Group.created_at,
-            "meta.lastModified": Group.updated_at,
-        },
+        _OF_GROUPS,
         frozenset(
             {
                 "id",

@@ -68,6 +68,8 @@ class _Patch:
         target, attribute = operation.target, operation.target.attribute
         if target.read_only:
             raise Immutable(f"{target} is read-only.")
+        if operation.op is Op.REMOVE and target.sub is not None and target.sub.required:
+            raise Immutable(f"{target} is required.")
         if attribute is None:
             self._extension(operation)
             return
@@ -108,7 +110,7 @@ class _Patch:
         """Return a single-valued attribute after an add or replace: parts merge (§3.5.2.3)."""
         given = self._given(operation, attribute)
         if isinstance(given, Mapping) and given and isinstance(old, dict):
-            merged = _merged(old, clean_parts(attribute, given, self._dialect))
+            merged = _merged(attribute, old, clean_parts(attribute, given, self._dialect))
             if "value" in old and "value" not in merged:
                 return None  # a manager who is nobody has no name either
             return merged or None
@@ -184,7 +186,7 @@ class _Patch:
         kept: list[object] = []
         for place, element in enumerate(elements):
             if place in chosen and isinstance(element, dict):
-                merged = _merged(element, parts)
+                merged = _merged(attribute, element, parts)
                 if not _says_something(merged, element):
                     continue
                 touched.append(len(kept))
@@ -245,8 +247,11 @@ class _Patch:
 _LABELS = frozenset({"type", "primary", "display"})
 
 
-def _merged(old: Json, parts: Json) -> Json:
+def _merged(attribute: Attribute, old: Json, parts: Json) -> Json:
     """Put parts over others: what is given as no value goes, what is not given stays."""
+    for sub in attribute.required_parts:
+        if sub.name in parts and parts[sub.name] is None:
+            raise Immutable(f"{attribute.name}.{sub.name} is required.")
     return {name: part for name, part in {**old, **parts}.items() if part is not None}
 
 

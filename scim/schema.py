@@ -118,6 +118,11 @@ class Attribute:
         """Sub-attributes that nobody gets unasked or at all, in lower case."""
         return frozenset(sub.name.lower() for sub in self.sub_attributes if sub.is_hidden)
 
+    @cached_property
+    def required_parts(self) -> tuple[Attribute, ...]:
+        """Sub-attributes that a value must have."""
+        return tuple(s for s in self.sub_attributes if s.required and not s.read_only)
+
     @property
     def is_hidden(self) -> bool:
         """Whether it is no part of the default representation (RFC 7643 §7, "returned")."""
@@ -218,8 +223,12 @@ class ResourceType:
 
     @cached_property
     def immutable(self) -> tuple[AttributePath, ...]:
-        """The attributes that keep their first value (RFC 7643 §7)."""
-        return tuple(p for p in self.paths() if p.attribute.mutability is Mutability.IMMUTABLE)
+        """The attributes, and the parts of single-valued ones, that keep their first value."""
+        single = [path for path in self.paths() if not path.attribute.multi_valued]
+        parts = [replace(path, sub=sub) for path in single for sub in path.attribute.sub_attributes]
+        return tuple(
+            path for path in (*self.paths(), *parts) if path.leaf.mutability is Mutability.IMMUTABLE
+        )
 
     @cached_property
     def _core(self) -> dict[str, AttributePath]:

@@ -17,7 +17,7 @@ from .errors import Immutable
 from .operations import parse_operations
 from .resource_types import USER
 from .rows import Row
-from .values import Json, check_immutable, clean_document, keep_immutable
+from .values import Json, check_patched, clean_document, keep_immutable
 
 Body = Mapping[str, object]
 
@@ -46,7 +46,7 @@ def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) ->
     operations = parse_operations(USER, body, resource_id, caller.dialect)
     document = directory.document_of(user)
     patched = patching.apply(USER, document, operations, caller.dialect)
-    check_immutable(USER, document, patched.document)
+    check_patched(USER, document, patched.document)
     return _store(caller, user, patched.document)
 
 

@@ -10,7 +10,7 @@ happens in `quirks`, value by value, before the check. null, [] and {} are "no v
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from provisioning.errors import InvalidValue
 
@@ -73,24 +73,50 @@ def keep_immutable(type_: ResourceType, old: Json, new: Json) -> None:
         if kept is None:
             continue
         if given is None:
-            holder = new.setdefault(path.extension, {}) if path.extension else new
-            if isinstance(holder, dict):
-                holder[path.attribute.name] = kept
+            _put(new, [*_names(path)], kept)
         elif given != kept:
             raise Immutable(f"{path} is immutable.")
 
 
-def check_immutable(type_: ResourceType, old: Json, new: Json) -> None:
-    """Raise Immutable when a PATCH changes or removes an immutable value (RFC 7644 §3.5.2)."""
+def check_patched(type_: ResourceType, old: Json, new: Json) -> None:
+    """Check what a PATCH has made of a document beside what its operations name (§3.5.2).
+
+    Raises Immutable when an immutable value has changed or gone, or an extension that every
+    resource must carry, and InvalidValue when an extension has come to lack what it must have. A
+    resource from before an extension was asked for may lack it.
+    """
     for path in type_.immutable:
         kept = _at(old, path)
         if kept is not None and _at(new, path) != kept:
             raise Immutable(f"{path} is immutable.")
+    for schema in type_.custom:
+        before, after = old.get(schema.urn), new.get(schema.urn)
+        if after is None and before is not None and schema.urn in type_.required:
+            raise Immutable(f"The extension {schema.urn} is required.")
+        if isinstance(after, dict) and after != before:
+            _check_required(schema, after)
+
+
+def _names(path: AttributePath) -> Iterator[str]:
+    if path.extension is not None:
+        yield path.extension
+    yield path.attribute.name
+    if path.sub is not None:
+        yield path.sub.name
 
 
 def _at(document: Json, path: AttributePath) -> object:
-    holder = document.get(path.extension) if path.extension else document
-    return holder.get(path.attribute.name) if isinstance(holder, Mapping) else None
+    found: object = document
+    for name in _names(path):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _put(document: Json, names: list[str], value: object) -> None:
+    *holders, last = names
+    for name in holders:
+        document = document.setdefault(name, {})  # type: ignore[assignment]
+    document[last] = value
 
 
 def clean(attribute: Attribute, value: object, dialect: Dialect) -> object:
@@ -199,7 +225,11 @@ def _clean_one(attribute: Attribute, value: object, dialect: Dialect) -> object:
     if not attribute.is_complex:
         return _checked(attribute, value)
     parts = clean_parts(attribute, value, dialect)
-    return {name: part for name, part in parts.items() if part is not None} or None
+    cleaned = {name: part for name, part in parts.items() if part is not None}
+    for sub in attribute.required_parts if cleaned else ():
+        if sub.name not in cleaned:
+            raise InvalidValue(f"{attribute.name}.{sub.name} is required.", attribute.name)
+    return cleaned or None
 
 
 def clean_parts(attribute: Attribute, value: object, dialect: Dialect) -> Json:

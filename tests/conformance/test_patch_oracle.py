@@ -121,16 +121,19 @@ def _on_lists(draw: st.DrawFn) -> dict[str, Any]:
         case _:
             element = draw(_element(value))
             element.pop("primary", None)  # the filter may select several
+            if draw(st.booleans()):
+                element["display"] = None
             return _op("replace", path, element)
 
 
+_word_or_nothing = st.one_of(word, st.none())
 _whole_value = st.fixed_dictionaries(
     {},
     optional={
         "title": word,
         "DISPLAYNAME": word,
         "name.familyName": word,
-        "name": st.fixed_dictionaries({"givenName": word}),
+        "name": st.fixed_dictionaries({"givenName": _word_or_nothing}),
         "active": st.booleans(),
         "emails": st.lists(_element(_mail), min_size=1, max_size=1),
         f"{ENTERPRISE_USER}:division": word,
@@ -146,7 +149,7 @@ _operations = st.one_of(
         _op,
         _write,
         st.just("name"),
-        st.fixed_dictionaries({"givenName": word}, optional={"familyName": word}),
+        st.fixed_dictionaries({"givenName": word}, optional={"familyName": _word_or_nothing}),
     ),
     st.builds(
         _op,

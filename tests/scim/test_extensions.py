@@ -287,6 +287,49 @@ def test_what_is_immutable_keeps_its_first_value(added: Directory) -> None:
 
 
 @pytest.mark.req("S4")
+def test_parts_keep_what_is_said_of_them(services: Services, directory: Directory) -> None:
+    badge = {
+        "name": "badge",
+        "type": "complex",
+        "subAttributes": [
+            {"name": "number", "mutability": "immutable"},
+            {"name": "office", "required": True},
+            {"name": "note"},
+        ],
+    }
+    data = services.settings.data
+    assert shell(data, "add", write(data, {**DOCUMENT, "attributes": [badge]})).exit_code == 0
+    extensions.look(now=True)
+    for lacking in ({"number": "1"}, {"office": None, "note": "x"}):
+        answer = directory("POST", "/Users", {"schemas": [CORE_USER], "userName": "b",
+                                              URN: {"badge": lacking}})  # fmt: skip
+        refused(answer, 400, "invalidValue")
+    plain = directory.user("plain")
+    half = {"op": "add", "path": f"{URN}:badge.note", "value": "x"}
+    refused(directory.patch(f"/Users/{plain['id']}", half), 400, "invalidValue")
+    ada = directory.user("ada", **{URN: {"badge": {"number": "1", "office": "A"}}})
+    path = f"/Users/{ada['id']}"
+    for operation in (
+        {"op": "replace", "path": f"{URN}:badge.number", "value": "2"},
+        {"op": "replace", "path": f"{URN}:badge", "value": {"number": None}},
+        {"op": "remove", "path": f"{URN}:badge.number"},
+        {"op": "remove", "path": f"{URN}:badge"},
+        {"op": "remove", "path": URN},
+        {"op": "remove", "path": f"{URN}:badge.office"},
+        {"op": "replace", "path": f"{URN}:badge", "value": {"office": None}},
+    ):
+        refused(directory.patch(path, operation), 400, "mutability")
+    moved = {"op": "replace", "path": f"{URN}:badge", "value": {"office": "B", "number": "1"}}
+    answer = directory.patch(path, moved)
+    assert answer.get_json(force=True)[URN]["badge"] == {"number": "1", "office": "B"}
+    body = {"schemas": [CORE_USER], "userName": "ada"}
+    other = directory("PUT", path, {**body, URN: {"badge": {"number": "2", "office": "C"}}})
+    refused(other, 400, "mutability")
+    left = directory("PUT", path, {**body, URN: {"badge": {"office": "C"}}})
+    assert left.get_json(force=True)[URN]["badge"] == {"number": "1", "office": "C"}
+
+
+@pytest.mark.req("S4")
 def test_what_is_read_only_is_passed_over_or_refused(added: Directory) -> None:
     user = ada(added, rank="general")
     assert "rank" not in user[URN]
@@ -353,6 +396,19 @@ def test_a_required_extension_is_asked_of_every_post_and_put(
     refused(directory("POST", "/Users", {**plain, URN: {"badge": 1}}), 400, "invalidValue")
     assert directory("POST", "/Users", {**plain, URN: {"ward": "A"}}).status_code == 201
     refused(directory("PUT", f"/Users/{old['id']}", plain), 400, "invalidValue")
+    made = directory("POST", "/Users", {**plain, "userName": "own", URN: {"ward": "A", "badge": 1}})
+    own = f"/Users/{made.get_json(force=True)['id']}"
+    for operation in (
+        {"op": "remove", "path": URN},
+        {"op": "remove", "path": f"{URN}:ward"},
+        {"op": "replace", "path": URN, "value": None},
+        {"op": "replace", "value": {URN: {"ward": None}}},
+    ):
+        refused(directory.patch(own, operation), 400, "mutability")
+    assert directory.patch(own, {"op": "remove", "path": f"{URN}:badge"}).status_code == 200
+    # Nor does a PATCH bring half of an extension to whoever had none.
+    half = {"op": "add", "path": f"{URN}:badge", "value": 1}
+    refused(directory.patch(f"/Users/{old['id']}", half), 400, "invalidValue")
     # Whoever was there before can still be let go.
     leave = {"op": "replace", "path": "active", "value": False}
     assert directory.patch(f"/Users/{old['id']}", leave).status_code == 200
@@ -440,6 +496,15 @@ BAD_ATTRIBUTES: list[tuple[object, str]] = [
     ({"name": "a", "type": "text"}, "type of a is one of string, boolean"),
     ({"name": "a", "type": 3}, "type of a is one of"),
     ({"name": "a", "type": "complex"}, "have subAttributes"),
+    (
+        {
+            "name": "a",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "b", "mutability": "immutable"}],
+        },
+        "a has an immutable part",
+    ),
     ({"name": "a", "subAttributes": [{"name": "b"}]}, "have subAttributes"),
     (
         {"name": "a", "type": "complex", "subAttributes": [{"name": "b", "type": "complex"}]},
