@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from provisioning.ceremonies import ceremony
 from provisioning.mails import languages
 from provisioning.models import PanelAccount, PanelCredential
-from provisioning.panel import panel_keys, sign_in
+from provisioning.panel import access, panel_keys, sign_in
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
@@ -88,6 +88,7 @@ def remove(key_id: int) -> ResponseReturnValue:
     """Take one of my keys away; the last one stays."""
     with transaction():
         key = panel_keys.remove(web.panel_account(), key_id, web.actor())
+        access.end_account_sessions(web.panel_account(), besides=panel_session())
     flash(_("“%(name)s” no longer opens the panel.", name=key.label), "success")
     return redirect(url_for(".page"))
 

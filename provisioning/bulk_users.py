@@ -20,6 +20,7 @@ from .issuing import activations, approvals, assignment, group_policies
 from .issuing.approvals import ApprovalState
 from .lifecycle import KeyKind, KeyState, Reason
 from .models import SecurityKey, User
+from .panel import access
 from .tasks import Kind, Skip, Turn
 
 _TRIES = 20  # names for a key of somebody who has keys of that name already
@@ -76,6 +77,9 @@ def _suspend(turn: Turn) -> str:
     user = directory.get_user(turn.subject)
     if not user.active:
         raise Skip("Suspended already.")
+    account = access.account_of(turn.actor)
+    if account is not None:
+        access.check_not_above(account, user)
     document = {**directory.document_of(user), "active": False}
     if not directory.replace_user(user, document, actor=turn.actor):
         directory.deactivate(user, Reason.LEFT, turn.actor)

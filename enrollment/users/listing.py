@@ -14,7 +14,7 @@ from provisioning import directory, keys
 from provisioning.issuing import group_policies
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.pages import people
-from provisioning.panel import panel_keys
+from provisioning.panel import access, panel_keys
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -112,6 +112,7 @@ def user_name(user_id: str) -> ResponseReturnValue:
 def suspend(user_id: str) -> ResponseReturnValue:
     """Run the cascade."""
     person = directory.get_user(user_id)
+    access.check_not_above(web.panel_account(), person)
     with transaction():
         document = {**directory.document_of(person), "active": False}
         if not directory.replace_user(person, document, actor=web.actor()):

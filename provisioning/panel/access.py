@@ -138,6 +138,15 @@ def end_session(session: Session) -> None:
     Session.update(ended_at=now_ms()).where(Session.id == session.id).execute()
 
 
+def end_account_sessions(account: PanelAccount, *, besides: Session | None = None) -> None:
+    """End an account's sessions: a key that is not trusted any more may have opened one."""
+    Session.update(ended_at=now_ms()).where(
+        Session.account == account,
+        Session.ended_at.is_null(),
+        Session.id != (besides.id if besides is not None else 0),
+    ).execute()
+
+
 def shut_out(user: User, actor: Actor) -> int:
     """End every session of a leaver, as part of the cascade; return how many.
 
@@ -193,11 +202,20 @@ def check_may_activate(account: PanelAccount, user: User | None) -> None:
 def check_not_above(account: PanelAccount, user: User) -> None:
     """Raise Forbidden where this person has a higher role in the panel than `account`.
 
-    Whoever says where a person's links and PINs are mailed to could as well activate for them.
+    Whoever says where a person's links and PINs are mailed to could as well activate for them,
+    and suspending a person suspends their account.
     """
     for other in PanelAccount.select().where(PanelAccount.user == user):
         if RANK.index(Role(other.role)) > RANK.index(Role(account.role)):
             raise Forbidden(f"This person has the role {other.role}, which is above yours.")
+
+
+def account_of(actor: Actor) -> PanelAccount | None:
+    """Return the panel account that acts, or None for the shell, a station or a person."""
+    if actor.kind != "account":
+        return None
+    found: PanelAccount | None = PanelAccount.get_or_none(PanelAccount.id == int(actor.id or 0))
+    return found
 
 
 def actor_of(session: Session) -> Actor:

@@ -17,6 +17,7 @@ from ..mails import alerts
 from ..models import Credential, PanelAccount, PanelCredential, SecurityKey
 from ..services import Services
 from ..storage.db import tuples
+from . import access
 
 USER = "user.sign_in"
 PANEL = "panel.sign_in"
@@ -143,6 +144,7 @@ def lock_regressed(response: object, actor: Actor) -> None:
     if panel is not None and panel.locked_at is None:
         panel.locked_at = now_ms()
         panel.save()
+        access.end_account_sessions(panel.account)
         audit.record(
             actor,
             Event.KEY_SUSPENDED,

@@ -215,6 +215,8 @@ def test_a_counter_that_goes_back_locks_the_key(browser: FlaskClient, key: Authe
     assert PanelCredential.get().locked_at is not None
     assert AuditEvent.select().where(AuditEvent.event == Event.KEY_SUSPENDED).count() == 1
     assert answer(browser, key, count=20).status_code == 400
+    # The copy may have signed in before the original did.
+    assert browser.get("/users").location.startswith("/sign-in")
 
 
 def test_a_suspended_account_cannot_sign_in(browser: FlaskClient, key: Authenticator) -> None:
@@ -420,7 +422,11 @@ def test_the_last_key_stays(browser: FlaskClient, key: Authenticator, services: 
     PanelCredential.update(locked_at=1).where(PanelCredential.label == "Spare").execute()
     assert browser.post(f"/account/keys/{first.id}/remove").status_code == 409
     PanelCredential.update(locked_at=None).execute()
+    elsewhere = browser.application.test_client()
+    assert answer(elsewhere, key).status_code == 200
     assert browser.post(f"/account/keys/{first.id}/remove").status_code == 302
+    assert elsewhere.get("/users").status_code == 302  # who had the key is out
+    assert browser.get("/users").status_code == 200
     browser.post("/sign-out")
     assert answer(browser, key).status_code == 400
     assert answer(browser, spare).status_code == 200

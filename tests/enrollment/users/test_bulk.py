@@ -149,6 +149,19 @@ class TestSuspending:
         assert found["Alan Turing"] == ("skipped", "Suspended already.")
         assert SecurityKey.get_by_id(key.id).state == KeyState.SUSPENDED
 
+    def test_nobody_shuts_a_superior_out(
+        self, app: Flask, panel: Panel, services: Services
+    ) -> None:
+        ada, alan = person("ada"), person("alan", displayName="Alan Turing")
+        panel.account.user = ada
+        panel.account.save()
+        operator = Panel(app, Role.OPERATOR, name="Operator")
+        found = go(operator, services, ticked(ada, alan, verb="suspend"))
+        told = "This person has the role owner, which is above yours."
+        assert found["Ada Lovelace"] == ("failed", told)
+        assert found["Alan Turing"] == ("done", "")
+        assert User.get_by_id(ada.id).active
+
 
 class TestResending:
     def test_who_waits_gets_a_new_link(self, panel: Panel, services: Services) -> None:

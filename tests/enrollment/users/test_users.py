@@ -18,7 +18,7 @@ from provisioning.audit import CLI
 from provisioning.clock import now_ms
 from provisioning.issuing import activations
 from provisioning.lifecycle import KeyState, LinkState, UserStatus
-from provisioning.models import Activation, Connection, OutboxMail, SecurityKey, User
+from provisioning.models import Activation, Connection, OutboxMail, PanelAccount, SecurityKey, User
 from provisioning.naming import fold
 from provisioning.pages import people
 from provisioning.pages.people import Sort, Wanted
@@ -281,6 +281,18 @@ def test_who_may_suspend(app: Flask, role: Role, verb: str, status: int) -> None
     app.config["WTF_CSRF_ENABLED"] = False
     user = person()
     assert Panel(app, role).post(f"/users/{user.resource_id}/{verb}").status_code == status
+
+
+def test_nobody_shuts_a_superior_out(app: Flask, panel: Panel) -> None:
+    user = person()
+    panel.account.user = user
+    panel.account.save()
+    operator = Panel(app, Role.OPERATOR, name="Operator")
+    assert operator.post(f"/users/{user.resource_id}/suspend").status_code == 403
+    assert User.get_by_id(user.id).active
+    other = Panel(app, Role.OWNER, name="Other owner")
+    assert other.post(f"/users/{user.resource_id}/suspend").status_code == 302
+    assert PanelAccount.get_by_id(panel.account.id).state == "suspended"
 
 
 def test_an_auditor_sees_and_changes_nothing(app: Flask) -> None:
