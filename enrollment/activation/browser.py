@@ -62,12 +62,12 @@ def options() -> ResponseReturnValue:
 @blueprint.post("/finish")
 def finish() -> ResponseReturnValue:
     """Check the credential; store it, use the link up and make the key active, all at once."""
-    response = web.json_body().get("credential")
     with transaction():
         here = visit.inside()
         taken = ceremony.take_challenge(
             PURPOSE, web.session_binding(here.session), user=here.user, key=here.key
         )
+    response = web.json_body().get("credential")
     try:
         with transaction():
             here = visit.inside()
