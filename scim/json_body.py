@@ -45,13 +45,7 @@ def parse(body: bytes) -> dict[str, object]:
     if parts > MAX_DEPTH:
         _check_depth(text)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_decimal,
-        )
+        value = _DECODER.decode(text)
     except ValueError as error:
         raise InvalidSyntax("The body is not JSON.") from error
     if "\\u" in text:
@@ -109,3 +103,11 @@ def _check_text(value: object) -> None:
                 waiting += [*found, *found.values()]
             case list() as elements:
                 waiting += elements
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_constant=_constant,
+    parse_int=_integer,
+    parse_float=_decimal,
+)
