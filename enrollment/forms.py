@@ -14,6 +14,7 @@ from wtforms import (
     BooleanField,
     DateField,
     Field,
+    HiddenField,
     IntegerField,
     PasswordField,
     RadioField,
@@ -170,7 +171,26 @@ class BatchForm(Form):
     name = _text(_l("Name"), 64, Optional())
 
 
-class TermForm(Form):
+class OneAnswer(Form):
+    """A form of one answer that somebody else may have given meanwhile: both are shown then."""
+
+    before = StringField(widget=HiddenInput())  # the answer that was shown
+
+    def is_fresh(self, field: Field, now: str, words: str = "") -> bool:
+        """Say whether `now` still holds; else tell it (in `words`) beside what was typed."""
+        if self.before.data in (None, now):
+            return True
+        told = _(
+            "Meanwhile somebody else saved “%(value)s” here. Yours is still in the field; save "
+            "again to replace theirs.",
+            value=words or now,
+        )
+        field.errors = [told]
+        self.before.data, self.before.raw_data = now, None
+        return False
+
+
+class TermForm(OneAnswer):
     """How long a key works; an empty day is for good."""
 
     ends_on = DateField(_l("Works until the end of"), [Optional()])
@@ -189,7 +209,7 @@ class StationForm(Form):
     station = SelectField(_l("Reader"), choices={}, validate_choice=False)
 
 
-class NameForm(Form):
+class NameForm(OneAnswer):
     """One name: of a key, a group or a station."""
 
     name = _text(_l("Name"), 64, InputRequired())
@@ -239,3 +259,4 @@ class TermsForm(Form):
     profile = SelectField(_l("Profile"), choices=directory_words.profiles)
     patch_reply = SelectField(_l("Answer to a PATCH"), choices=directory_words.replies)
     unique_group_names = BooleanField(_l("Each group name only once"))
+    shown = HiddenField()  # what held when the form was filled

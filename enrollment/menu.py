@@ -15,7 +15,7 @@ from provisioning.models import PanelAccount, Session
 from provisioning.panel import access
 from provisioning.services import services
 
-from . import web
+from . import kept, web
 
 
 def register(app: Flask) -> None:
@@ -44,6 +44,7 @@ def _surroundings() -> dict[str, object]:
             account=_shown(session.account),
             sign_out_url=url_for("sign_in.sign_out"),
             home_url=url_for("home"),
+            kept_left=kept.left,
         )
     return given
 

@@ -36,7 +36,7 @@ from .lifecycle import Reason
 from .mails import alert_mails
 from .models import Connection, Token, User
 from .naming import fold
-from .panel import access
+from .panel import access, kept_forms
 from .processes import logs, supervisor
 from .processes.worker import Hook, Worker
 from .services import services as current_services
@@ -121,13 +121,14 @@ def worker(data: Path) -> None:
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     requests = Hook("forget_old_requests", HOUR, deferred.forget_old)
     wizards = Hook("forget_abandoned_wizards", HOUR, drafts.forget_abandoned)
+    forms = Hook("forget_kept_forms", HOUR, kept_forms.forget_old)
     asked = Hook("sweep_traces", HOUR, traces.sweep)
     files = Hook("erase_imports", MINUTE, imports.sweep)
     wanted = Hook("sweep_conflicts", HOUR, conflicts.sweep)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hooks = [leavers, ended, alerts, pins, requests, wizards, asked, wanted, files]
+    hooks = [leavers, ended, alerts, pins, requests, wizards, forms, asked, wanted, files]
     Worker(create_app(services), services, hooks).run(stop)
 
 

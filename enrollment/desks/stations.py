@@ -27,7 +27,7 @@ from provisioning.models import Station
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 
-from .. import web
+from .. import kept, web
 from ..forms import NameForm
 from ..keys.items import Action, Ask
 from ..web import panel_page
@@ -75,8 +75,8 @@ def state(station_id: str) -> ResponseReturnValue:
 def rename(station_id: str) -> ResponseReturnValue:
     """Give a station another name."""
     station = stations.living(station_id)
-    form = NameForm(name=station.name)
-    if form.validate_on_submit():
+    form = NameForm(kept.form_data(), name=station.name, before=station.name)
+    if form.validate_on_submit() and form.is_fresh(form.name, station.name):
         try:
             with transaction():
                 stations.rename(station, form.name.data or "", web.actor())

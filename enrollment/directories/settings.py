@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -20,7 +21,7 @@ from provisioning.storage.db import transaction
 from provisioning.upstream import connections, guard
 from provisioning.upstream.connections import Holdings, Terms
 
-from .. import web
+from .. import both, kept, web
 from ..forms import TermsForm
 from ..keys.items import Action, Ask
 from ..web import panel_page
@@ -34,12 +35,15 @@ blueprint = Blueprint("directory_settings", __name__, url_prefix="/directories")
 def settings(connection_id: int) -> ResponseReturnValue:
     """Show the terms, or make those hold that were sent."""
     connection = connections.get(connection_id)
-    form = TermsForm(data=vars(connections.terms_of(connection)))
+    now = connections.terms_of(connection)
+    form = TermsForm(kept.form_data(), data={**vars(now), "shown": _mark(now)})
     if request.method == "POST":
         first = web.step_up_first(url_for(".settings", connection_id=connection_id))
         if first is not None:
+            kept.keep()
             return first
-    if form.validate_on_submit():
+    saved = _saved_meanwhile(form, now)
+    if not saved and form.validate_on_submit():
         wanted = Terms(
             name=form.name.data or "",
             scope=form.scope.data,
@@ -66,10 +70,24 @@ def settings(connection_id: int) -> ResponseReturnValue:
         "panel/directory/settings.html",
         **head(connections.get(connection_id), "settings"),
         form=form,
+        saved=saved,
         save_url=url_for(".settings", connection_id=connection_id),
         retired_at=connection.retired_at,
         actions=_endings(connection),
-    )
+    ), 412 if saved and request.method == "POST" else 200
+
+
+def _mark(terms: Terms) -> str:
+    return hashlib.sha256(repr(terms).encode()).hexdigest()[:16]
+
+
+def _saved_meanwhile(form: TermsForm, now: Terms) -> list[tuple[str, str]]:
+    """Return what somebody else saved since the form was filled, where it is other than typed."""
+    if form.shown.data == _mark(now):
+        return []
+    saved = both.differing(form, TermsForm(formdata=None, data=vars(now)))
+    form.shown.data = _mark(now)
+    return saved
 
 
 @blueprint.post("/<int:connection_id>/retire")

@@ -26,13 +26,13 @@ from provisioning.issuing import activations, assignment, terms
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.mails import notices
 from provisioning.models import SecurityKey, User
-from provisioning.pages import key_list
+from provisioning.pages import key_list, times
 from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from .. import web
+from .. import kept, web
 from ..forms import NameForm, TermForm, kinds
 from ..web import panel_page
 from . import table
@@ -136,8 +136,8 @@ def revoke(key_id: str) -> ResponseReturnValue:
 def rename(key_id: str) -> ResponseReturnValue:
     """Give a key another name, unique among its user's."""
     key, user = _key(key_id)
-    form = NameForm(name=key.name)
-    if form.validate_on_submit():
+    form = NameForm(kept.form_data(), name=key.name, before=key.name)
+    if form.validate_on_submit() and form.is_fresh(form.name, key.name):
         try:
             with transaction():
                 keys.rename(key, form.name.data or "", web.actor())
@@ -162,8 +162,11 @@ def rename(key_id: str) -> ResponseReturnValue:
 def ends(key_id: str) -> ResponseReturnValue:
     """Lend a key until a day, give it more time, or let it be for good."""
     key, user = _key(key_id)
-    form = TermForm(ends_on=terms.day_of(key))
-    if form.validate_on_submit():
+    now = terms.day_of(key)
+    shown = now.isoformat() if now is not None else ""
+    form = TermForm(kept.form_data(), ends_on=now, before=shown)
+    words = times.exact(key.ends_at) if key.ends_at is not None else _("for good")
+    if form.validate_on_submit() and form.is_fresh(form.ends_on, shown, words):
         day = form.ends_on.data
         try:
             with transaction():

@@ -14,12 +14,12 @@ import secrets
 
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Field, SelectField
 
 from provisioning.models import WizardDraft
 from provisioning.pages import group_list
 from provisioning.services import services
 
+from .. import both
 from . import forms
 from .drafts import Step, Typed
 from .others import Notice
@@ -74,23 +74,8 @@ def _differing(row: WizardDraft, typed: Typed, mine: Typed, step: Step) -> list[
     if step is Step.USER_INFORMATION:
         ours = forms.user_form(mine, check=False)
         other = forms.user_form(typed, check=False)
-        return _told(list(ours), list(other))
+        return both.differing(ours, other)
     if mine.key == typed.key:
         return []
     key_forms = [forms.key_form(row, each, services(), check=False) for each in (mine, typed)]
-    return _told(list(key_forms[0]), list(key_forms[1]))
-
-
-def _told(ours: list[Field], theirs: list[Field]) -> list[tuple[str, str]]:
-    both = ((_words(a), _words(b), b.label.text) for a, b in zip(ours, theirs, strict=True))
-    return [(str(label), there) for here, there, label in both if here != there]
-
-
-def _words(field: Field) -> str:
-    if isinstance(field, BooleanField):
-        return str(_("yes") if field.data else _("no"))
-    if isinstance(field, SelectField):  # radio buttons are such, too
-        choices = field.choices or []
-        words = choices if isinstance(choices, dict) else {one[0]: one[1] for one in choices}
-        return str(words.get(field.data, field.data or ""))
-    return str(field.data or "").strip()
+    return both.differing(*key_forms)

@@ -27,7 +27,15 @@ from .directories import (
 )
 from .imports import ImportFile, ImportLine
 from .keys import Activation, Badge, Credential, SecurityKey, WebAuthnCredential
-from .panel import Challenge, OwnerLink, PanelAccount, PanelCredential, Session, WizardDraft
+from .panel import (
+    Challenge,
+    KeptForm,
+    OwnerLink,
+    PanelAccount,
+    PanelCredential,
+    Session,
+    WizardDraft,
+)
 from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
 from .records import Alert, AuditEvent, AuditHead, OutboxMail
@@ -71,6 +79,7 @@ ALL: list[type[Row]] = [
     RequestId,
     Job,
     WizardDraft,
+    KeptForm,
     OutboxMail,
     Alert,
     AuditEvent,
@@ -110,6 +119,7 @@ __all__ = [
     "ImportFile",
     "ImportLine",
     "Job",
+    "KeptForm",
     "LiveSetting",
     "Logo",
     "MassDeparture",

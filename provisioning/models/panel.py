@@ -90,3 +90,15 @@ class WizardDraft(Row):
 
     class Meta:
         indexes = ((("state", "updated_at"), False),)
+
+
+class KeptForm(Row):
+    """What somebody sent when their session was over: it waits for them, sealed, for a day."""
+
+    account = ForeignKeyField(PanelAccount, index=False, on_delete="CASCADE")
+    path = CharField()  # of the page that it is for
+    sealed = BlobField()
+    created_at = BigIntegerField(default=now_ms, index=True)
+
+    class Meta:
+        indexes = ((("account", "path"), True),)

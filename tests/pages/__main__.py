@@ -30,6 +30,14 @@ HEIGHTS = {1440: 900, 1024: 768, 390: 844}
 THEMES = ("light", "dark")
 
 
+def _paint_frames(page: Page, width: int) -> None:
+    """Have frames in the page painted at this size; below the window they would not be."""
+    if page.locator("iframe").count():
+        height = page.evaluate("() => document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(400)
+
+
 class Gallery:
     """Pictures as they are taken, and the index of them."""
 
@@ -45,6 +53,7 @@ class Gallery:
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             for width in self.widths:
                 page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+                _paint_frames(page, width)
                 page.screenshot(
                     path=self.folder / self.file(part, name, width, theme),
                     full_page=True,

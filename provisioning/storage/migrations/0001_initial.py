@@ -556,6 +556,16 @@ class WizardDraft(Row):
         indexes = ((("state", "updated_at"), False),)
 
 
+class KeptForm(Row):
+    account = ForeignKeyField(PanelAccount, index=False, on_delete="CASCADE")
+    path = CharField()
+    sealed = BlobField()
+    created_at = BigIntegerField(index=True)
+
+    class Meta:
+        indexes = ((("account", "path"), True),)
+
+
 class OutboxMail(Row):
     message_id = CharField(unique=True)
     template = CharField()
@@ -796,6 +806,7 @@ ALL = [
     RequestId,
     Job,
     WizardDraft,
+    KeptForm,
     OutboxMail,
     Alert,
     AuditEvent,

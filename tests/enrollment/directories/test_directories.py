@@ -175,6 +175,39 @@ def test_requests_come_in_pages(panel: Panel, app: Flask, entra: Directory) -> N
     assert "count=10<" not in second
 
 
+def test_terms_that_somebody_else_saved_meanwhile_are_shown_beside_the_typed(
+    panel: Panel, entra: Directory
+) -> None:
+    here = address(entra, "/settings")
+
+    def shown(page: str) -> str:
+        found = re.search(r'name="shown"[^>]* value="([^"]+)"', page)
+        assert found is not None
+        return found[1]
+
+    mark = shown(panel.get(here).text)
+    assert panel.post(here, {**TERMS, "name": "Theirs", "shown": mark}).status_code == 302
+    late = panel.post(here, {**TERMS, "name": "Mine", "shown": mark})
+    assert late.status_code == 412
+    told = text_of(late)
+    assert "Somebody else saved these settings" in told
+    assert "different from what you typed: Name Theirs Below" in told
+    assert 'value="Mine"' in late.text
+    assert Connection.get_by_id(entra.connection.id).name == "Theirs"
+    again = panel.post(here, {**TERMS, "name": "Mine", "shown": shown(late.text)})
+    assert again.status_code == 302
+    assert Connection.get_by_id(entra.connection.id).name == "Mine"
+
+
+def test_terms_wait_while_a_key_is_asked_for(panel: Panel, entra: Directory) -> None:
+    here = address(entra, "/settings")
+    panel.session.stepped_up_at = None
+    panel.session.save()
+    assert "/step-up" in panel.post(here, {**TERMS, "name": "Mine"}).location
+    panel.step_up()
+    assert 'value="Mine"' in panel.get(here).text
+
+
 def test_terms_are_changed_with_a_line_in_the_log(panel: Panel, entra: Directory) -> None:
     changed = {**TERMS, "scope": "read", "profile": "strict", "unique_group_names": ""}
     del changed["unique_group_names"]
