@@ -32,8 +32,11 @@ def keep(account: int, path: str, fields: Fields, vault: Vault) -> bool:
         conflict_target=(KeptForm.account, KeptForm.path),
         update={KeptForm.sealed: sealed, KeptForm.created_at: now},
     ).execute()
-    mine = KeptForm.account == account
-    newest = KeptForm.select(KeptForm.id).where(mine).order_by(KeptForm.created_at.desc())
+    mine, newest_first = (
+        KeptForm.account == account,
+        (KeptForm.created_at.desc(), KeptForm.id.desc()),
+    )
+    newest = KeptForm.select(KeptForm.id).where(mine).order_by(*newest_first)
     kept = [row.id for row in newest.limit(MOST)]
     KeptForm.delete().where(mine, KeptForm.id.not_in(kept)).execute()
     return True
