@@ -16,6 +16,7 @@ from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import enrollment
 import scim.door
@@ -100,6 +101,10 @@ def create_app(services: Services) -> Flask:
 
     app.register_blueprint(health)
     enrollment.register(app, csrf, limiter)
+    if settings.proxies:
+        # Of what a proxy tells only whose request it is: the address is configured (T15).
+        inner = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0)
+        app.wsgi_app = inner  # type: ignore[method-assign]
     # In front of the framework: a directory's request needs nothing of what a page needs.
     seen = app.extensions[recorder.EXTENSION] = Recorder(scim.tracing.take_down)
     waiting: Watch = app.extensions[watch.EXTENSION]

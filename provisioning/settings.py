@@ -148,6 +148,13 @@ class Settings(BaseSettings):
         le=65535,
         description="Port to listen on; a plain http base URL brings its own.",
     )
+    proxies: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="Reverse proxies in front of this server. The last so many addresses of "
+        "X-Forwarded-For are theirs to tell: rate limits count each client, not the proxy.",
+    )
     local_receivers: bool = Field(
         False, description="Let event streams push to http://localhost; for trials only."
     )
