@@ -18,7 +18,7 @@ from . import directory, keys, tasks
 from .errors import Taken, WrongState
 from .issuing import activations, approvals, assignment, group_policies
 from .issuing.approvals import ApprovalState
-from .lifecycle import KeyKind, KeyState, Reason
+from .lifecycle import KeyKind, KeyState
 from .models import SecurityKey, User
 from .panel import access
 from .tasks import Kind, Skip, Turn
@@ -80,9 +80,7 @@ def _suspend(turn: Turn) -> str:
     account = access.account_of(turn.actor)
     if account is not None:
         access.check_not_above(account, user)
-    document = {**directory.document_of(user), "active": False}
-    if not directory.replace_user(user, document, actor=turn.actor):
-        directory.deactivate(user, Reason.LEFT, turn.actor)
+    directory.suspend(user, turn.actor)
     return ""
 
 

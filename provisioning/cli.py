@@ -32,7 +32,6 @@ from .csv_import import imports
 from .desks import jobs, stations
 from .errors import NotFound
 from .issuing import drafts, terms
-from .lifecycle import Reason
 from .mails import alert_mails
 from .models import Connection, Token, User
 from .naming import fold
@@ -219,9 +218,7 @@ def user_deactivate(data: Path, user_name: str) -> None:
         person = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
         if person is None:
             raise NotFound(f"There is no user {user_name}.")
-        document = {**directory.document_of(person), "active": False}
-        if not directory.replace_user(person, document, actor=audit.CLI):
-            directory.deactivate(person, Reason.LEFT, audit.CLI)
+        directory.suspend(person, audit.CLI)
     click.echo(f"{person.user_name} is suspended, with every key.")
 
 

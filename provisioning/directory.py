@@ -20,7 +20,7 @@ from peewee import IntegrityError
 from . import audit, keys
 from .audit import Actor, Event
 from .clock import now_ms
-from .desks import jobs
+from .desks import jobs, stations
 from .errors import InvalidValue, NotFound, Taken
 from .event_streams import events
 from .issuing import activations
@@ -50,8 +50,11 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     """
     if user.active:
         events.note(events.Kind.DEACTIVATED, user)
+        user.left_at = now_ms()  # who is away already does not leave once more
+        if user.departure_id is not None:  # back from one that is undecided, and gone by itself
+            user.departure = None
+            update(user, "departure")
     user.active = False
-    user.left_at = user.left_at or now_ms()
     sessions = access.shut_out(user, actor)
     links = activations.end_for_user(user, LinkState.CANCELLED, mails=False)
     challenges = _END_CHALLENGES.change((), (user.id,))
@@ -75,6 +78,23 @@ def deactivate(user: User, reason: Reason, actor: Actor) -> None:
     )
 
 
+def suspend(user: User, actor: Actor) -> None:
+    """Say of a person as a directory would that they are not active, and run the cascade."""
+    user.renew()
+    if not replace_user(user, {**document_of(user), "active": False}, actor=actor):
+        deactivate(user, Reason.LEFT, actor)
+
+
+def resume(user: User, actor: Actor) -> None:
+    """Say of a person as a directory would that they are active. Raises NotFound."""
+    user.renew()
+    if user.deleted_at is not None:
+        raise NotFound(f"There is no user {user.resource_id}.")
+    changed = replace_user(user, {**document_of(user), "active": True}, actor=actor)
+    if not changed and not user.active:
+        reactivate(user, actor)
+
+
 def reactivate(user: User, actor: Actor) -> None:
     """Let a person be active again. No key resumes by itself: an officer does that (R16)."""
     user.active = True
@@ -95,6 +115,7 @@ def finish_leavers(grace_ms: int) -> int:
     finished = 0
     for user in due.limit(100):
         keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)
+        stations.revoke_of(user, audit.SYSTEM)
         user.left_at = None
         user.save()
         finished += 1
@@ -111,7 +132,6 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     _derive(user, document)
     user.active = document.get("active") is not False
     if not user.active:
-        user.left_at = now_ms()
         user.status = keys.status_of(user)
     try:
         insert(user)

@@ -82,8 +82,8 @@ def free_name(name: str, user: User | None, besides: SecurityKey | None = None) 
 
 def assign(key: SecurityKey, user: User, actor: Actor) -> None:
     """Give a drafted key to a user: it now waits for its activation."""
+    _move(key, KeyState.PENDING)
     key.user = user
-    key.state = advance(KEY, KeyState(key.state), KeyState.PENDING, "key")
     key.save()
     audit.record(actor, Event.KEY_ASSIGNED, user=user, key=key, name=key.name, method=key.method)
     refresh_status(user)
@@ -127,8 +127,7 @@ def activate(key: SecurityKey, actor: Actor) -> None:
     """Make a registered key count. Raises InvalidValue when no credential is there."""
     if not is_registered(key):
         raise InvalidValue("This key has no credential yet.", "key")
-    _check_holder(key)
-    key.state = advance(KEY, KeyState(key.state), KeyState.ACTIVE, "key")
+    _move(key, KeyState.ACTIVE)
     key.activated_at = now_ms()
     key.save()
     audit.record(actor, Event.KEY_ACTIVATED, user=key.user, key=key, name=key.name)
@@ -149,6 +148,7 @@ def made_in_person(some: Sequence[SecurityKey]) -> set[int]:
 
 def suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """Stop a key for now; `resume` undoes it."""
+    key.renew()
     _suspend(key, reason, actor)
     _refresh(key)
 
@@ -164,9 +164,8 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
 
 def resume(key: SecurityKey, actor: Actor) -> None:
     """Let a suspended key go on where it was: active if it ever was, else pending."""
-    _check_holder(key)
-    to = KeyState.ACTIVE if key.activated_at is not None else KeyState.PENDING
-    key.state = advance(KEY, KeyState(key.state), to, "key")
+    key.renew()
+    _move(key, KeyState.ACTIVE if key.activated_at is not None else KeyState.PENDING)
     key.reason = key.suspended_at = None
     key.save()
     audit.record(actor, Event.KEY_RESUMED, user=key.user, key=key, name=key.name)
@@ -175,7 +174,7 @@ def resume(key: SecurityKey, actor: Actor) -> None:
 
 def revoke(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """End a key for ever. Its row and its history stay."""
-    key.state = advance(KEY, KeyState(key.state), KeyState.REVOKED, "key")
+    _move(key, KeyState.REVOKED)
     key.reason = reason
     key.revoked_at = now_ms()
     key.save()
@@ -185,7 +184,7 @@ def revoke(key: SecurityKey, reason: Reason, actor: Actor) -> None:
 
 def need_reset(key: SecurityKey, actor: Actor, why: str) -> None:
     """Say that the card carries something that cannot be used or resumed."""
-    key.state = advance(KEY, KeyState(key.state), KeyState.NEEDS_RESET, "key")
+    _move(key, KeyState.NEEDS_RESET)
     key.save()
     audit.record(actor, Event.KEY_NEEDS_RESET, user=key.user, key=key, name=key.name, why=why)
     _refresh(key)
@@ -193,7 +192,7 @@ def need_reset(key: SecurityKey, actor: Actor, why: str) -> None:
 
 def was_reset(key: SecurityKey, actor: Actor) -> None:
     """After a reset at a reader the key waits for its activation again."""
-    key.state = advance(KEY, KeyState(key.state), KeyState.PENDING, "key")
+    _move(key, KeyState.PENDING)
     Credential.delete().where(Credential.key == key).execute()
     key.activated_at = key.confirmed_at = key.pin_change_forced = None
     key.save()
@@ -304,8 +303,18 @@ def refresh_status(user: User) -> None:
     User.update(status=user.status).where(User.id == user.id).execute()
 
 
+def _move(key: SecurityKey, to: KeyState) -> None:
+    """Take a key to another state, from the one that it is in by now.
+
+    No path may let a leaver's key work or wait, however it is reached (R16).
+    """
+    key.renew()
+    if to in (KeyState.ACTIVE, KeyState.PENDING):
+        _check_holder(key)
+    key.state = advance(KEY, KeyState(key.state), to, "key")
+
+
 def _check_holder(key: SecurityKey) -> None:
-    # No path may let a leaver's key work, however it is reached (R16).
     if key.user is not None and not key.user.active:
         raise WrongState(f"{key.user.display_name} is suspended: reactivate first.")
 

@@ -35,13 +35,14 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from itertools import islice
 from typing import Any
 
 import structlog
-from peewee import ModelSelect, PeeweeException, Value
+from peewee import DataError, IntegrityError, ModelSelect, PeeweeException, Value
 
 from . import audit
 from .audit import Actor, Event
@@ -185,15 +186,26 @@ def work(services: Services, only: Task | None = None) -> int:
     In transactions of its own. A task of a kind that this process does not know is left to one
     that does: two versions run side by side while a new one is installed.
     """
-    handled = 0
     waiting = Task.select().where(Task.state.in_(OPEN), Task.kind.in_(list(_KINDS)))
     if only is not None:
         waiting = waiting.where(Task.id == only.id)
-    if not waiting.exists():  # asked each second: an idle worker takes nobody's turn to write
+    # Asked each second, without a lock: an idle worker takes nobody's turn to write.
+    task = waiting.order_by(Task.worked_at, Task.id).first()
+    if task is None:
         return 0
+    try:
+        return _turn(services, task)
+    except Exception:
+        with suppress(PeeweeException), transaction():  # the others go on meanwhile
+            Task.update(worked_at=now_ms()).where(Task.id == task.id).execute()
+        raise
+
+
+def _turn(services: Services, task: Task) -> int:
+    handled = 0
     with transaction():
-        task = waiting.order_by(Task.worked_at, Task.id).first()
-        if task is None:
+        task.renew()
+        if task.state not in OPEN:
             return 0
         kind, until = _KINDS[task.kind], time.monotonic() + BUDGET
         options, actor = json.loads(task.options), actor_of(task)
@@ -284,6 +296,9 @@ def _one(kind: Kind, turn: Turn) -> tuple[Outcome, str]:
         return Outcome.SKIPPED, str(skipped)
     except KeywrightError as error:
         return Outcome.FAILED, str(error)
+    except (IntegrityError, DataError) as error:  # this row's, however often it is tried
+        log.error("task.fault", kind=kind.name, **kind_and_place(error))
+        return Outcome.FAILED, "The database refuses what this row would store."
     except PeeweeException:  # the database is away or busy: the whole turn is tried again
         raise
     except Exception as error:  # noqa: BLE001 - one bad row must not hold up the others

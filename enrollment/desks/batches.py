@@ -105,7 +105,7 @@ def add(batch_id: str) -> ResponseReturnValue:
     found = batches.get(batch_id)
     try:
         with transaction():
-            added = batches.add(found, _chosen())
+            added = batches.add(batches.get(batch_id), _chosen())
     except (InvalidValue, WrongState) as error:
         flash(str(error), "error")
         return _to(found)
@@ -139,6 +139,7 @@ def start(batch_id: str) -> ResponseReturnValue:
     try:
         desks = [station_choice.chosen(one) for one in request.form.getlist("station")]
         with transaction():
+            found = batches.get(batch_id)
             found.account = web.panel_account()
             turns.start(found, desks, web.actor())
             turns.wake(found, services())
@@ -156,6 +157,7 @@ def go_on(batch_id: str) -> ResponseReturnValue:
     if first is not None:
         return first
     with transaction():
+        found = batches.get(batch_id)
         turns.reopen(found, web.panel_account(), web.actor())
         turns.wake(found, services())
     return _to(found)
@@ -167,6 +169,7 @@ def stop(batch_id: str, verb: str) -> ResponseReturnValue:
     """Begin no further turn for now, or end the batch."""
     found = batches.get(batch_id)
     with transaction():
+        found = batches.get(batch_id)
         if verb == "pause":
             turns.pause(found, web.actor())
         else:

@@ -12,7 +12,7 @@ from flask_babel import ngettext
 
 from provisioning import directory, keys
 from provisioning.issuing import group_policies
-from provisioning.lifecycle import KeyState, Reason
+from provisioning.lifecycle import KeyState
 from provisioning.pages import people
 from provisioning.panel import access, panel_keys
 from provisioning.panel.access import Role
@@ -114,9 +114,7 @@ def suspend(user_id: str) -> ResponseReturnValue:
     person = directory.get_user(user_id)
     access.check_not_above(web.panel_account(), person)
     with transaction():
-        document = {**directory.document_of(person), "active": False}
-        if not directory.replace_user(person, document, actor=web.actor()):
-            directory.deactivate(person, Reason.LEFT, web.actor())
+        directory.suspend(person, web.actor())
     flash(_("%(name)s is suspended, with every key.", name=person.display_name), "success")
     return redirect(url_for(".user", user_id=user_id))
 
@@ -127,9 +125,7 @@ def reactivate(user_id: str) -> ResponseReturnValue:
     """Let the person in again; keys stay suspended until an officer resumes them."""
     person = directory.get_user(user_id)
     with transaction():
-        document = {**directory.document_of(person), "active": True}
-        if not directory.replace_user(person, document, actor=web.actor()) and not person.active:
-            directory.reactivate(person, web.actor())
+        directory.resume(person, web.actor())
     stopped = sum(1 for key in keys.of_user(person) if key.state == KeyState.SUSPENDED)
     flash(_("%(name)s is active again.", name=person.display_name), "success")
     if stopped:

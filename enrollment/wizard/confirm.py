@@ -59,6 +59,7 @@ def confirm(
     )
     if not first:
         return None
+    row.renew()
     typed = drafts.read(row)
     plan = drafts.plan(typed)
     user = row.user or _create(typed, actor)

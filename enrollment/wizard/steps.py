@@ -172,6 +172,7 @@ def cancel(draft_id: str) -> ResponseReturnValue:
     if row.state == "open":
         left = view.on_card(drafts.key_job(row))
         with transaction():
+            row = _open(draft_id)[0]  # it may have been confirmed in another tab just now
             confirm.drop_card(row, web.actor())
             row.state = "cancelled"
             drafts.save(row, Typed())

@@ -75,10 +75,9 @@ def _run_line(turn: Turn) -> str:
 
 def _let_go(resource_id: str, owner: Connection, actor: Actor) -> str:
     person = directory.get_user(resource_id, owner)
-    document = {**directory.document_of(person), "active": False}
     if not person.active:
         raise Skip("Suspended already.")
-    directory.replace_user(person, document, actor=actor)
+    directory.suspend(person, actor)
     return "suspended: not in the file"
 
 

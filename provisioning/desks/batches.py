@@ -17,6 +17,8 @@ from ..clock import now_ms
 from ..errors import InvalidValue, NotFound, WrongState
 from ..lifecycle import BatchState, TurnState
 from ..models import Batch, BatchItem, BatchStation, PanelAccount, Station, User
+from ..panel import access
+from ..panel.access import Role
 from ..storage.db import tuples
 
 MOST = 1_000
@@ -86,7 +88,9 @@ def is_over(batch: Batch) -> bool:
 
 def is_open(batch: Batch) -> bool:
     """Say whether the batch's hour, and the right of who opened it, still last."""
-    return batch.open_until > now_ms() and batch.account.state == "active"
+    who = batch.account
+    may = who.state == "active" and access.has_role(who, Role.OPERATOR)
+    return may and batch.open_until > now_ms()
 
 
 def counts(batch: Batch) -> dict[TurnState, int]:

@@ -46,7 +46,6 @@ def next_ticket(station: Station, services: Services) -> str | None:
     try:
         claims = _claims(job, station, services)
     except SealBroken:
-        job.state = JobState.RUNNING
         jobs.interrupt(job, "refused_ticket", audit.SYSTEM)
         return None
     job.state = JobState.RUNNING

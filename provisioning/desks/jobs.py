@@ -83,6 +83,7 @@ def begin(op: Op, station: Station, actor: Actor, **columns: object) -> Job:
 
 def requeue(job: Job, actor: Actor, station: Station | None = None) -> Job:
     """Queue an interrupted job again, with all that it has reached."""
+    job.renew()
     job.state = advance(JOB, JobState(job.state), JobState.QUEUED, "job")
     job.station = station or job.station
     job.fault = job.ticket_id = job.ticket_expires_at = None
@@ -103,6 +104,7 @@ def requeue(job: Job, actor: Actor, station: Station | None = None) -> Job:
 
 def interrupt(job: Job, fault: str, actor: Actor) -> None:
     """Stop the present run; the job can go on later."""
+    job.renew()
     job.state = advance(JOB, JobState(job.state), JobState.INTERRUPTED, "job")
     job.fault = fault
     job.ticket_id = None
@@ -131,6 +133,7 @@ def finish(job: Job, actor: Actor) -> None:
 
 def cancel(job: Job, actor: Actor) -> None:
     """End a job for good. A pending key whose card may carry our PIN now needs a reset (R20)."""
+    job.renew()
     job.state = advance(JOB, JobState(job.state), JobState.CANCELLED, "job")
     job.finished_at = now_ms()
     job.ticket_id = None
@@ -213,6 +216,8 @@ def settle(job: Job) -> Job:
 
     Looked at by whoever reads a job; nothing waits for a cleaner.
     """
+    if is_lost(job):
+        job.renew()
     if is_lost(job):
         interrupt(job, "station_gone", audit.SYSTEM)
     return job

@@ -52,6 +52,7 @@ def queue_enrolment(
     An interrupted job of the key goes on (at this station) with the PIN that it has: a card may
     carry it already. One that has touched no card makes way if the other kind of PIN is wanted.
     """
+    key.renew()
     _check_serves(station, key.user)
     if key.state not in (KeyState.DRAFT, KeyState.PENDING):
         raise WrongState(f"This key is {key.state}: no card can be assigned to it.")
@@ -75,8 +76,10 @@ def queue_enrolment(
     mode = PinMode.OWN if own else PinMode.SERVER
     if job is not None and job.state == JobState.INTERRUPTED:
         if jobs.card_touched(job) or job.pin_mode == mode:
+            jobs.requeue(job, actor, station)
             job.session = session
-            return jobs.requeue(job, actor, station)
+            job.save()
+            return job
         jobs.cancel(job, actor)
     job = jobs.begin(Op.ENROL, station, actor, key=key, user=key.user, session=session)
     job.pin_mode = mode
@@ -125,6 +128,7 @@ def queue_verification(station: Station, actor: Actor, *, binding: str, session:
 
 def queue_forced_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
     """Queue that a card demands another PIN at its next use; its holder types the present one."""
+    key.renew()
     if key.kind != KeyKind.CONTACTLESS_CARD:
         raise WrongState("Only a card can be told that at a reader.")
     if key.state != KeyState.ACTIVE:
@@ -134,6 +138,7 @@ def queue_forced_change(station: Station, key: SecurityKey, actor: Actor) -> Job
 
 def queue_pin_change(station: Station, key: SecurityKey, actor: Actor) -> Job:
     """Queue a change of PIN: the holder types the present and the new one at the desk."""
+    key.renew()
     if key.state != KeyState.ACTIVE:
         raise WrongState(f"This key is {key.state}: its PIN cannot be changed.")
     return _for_key(Op.CHANGE_PIN, station, key, actor)
@@ -164,6 +169,7 @@ def queue_reset(
     What happens to the key, and when, is in `wipes`. Raises PolicyForbids for who may not assign
     the card that this leads to.
     """
+    key.renew()
     if key.kind != KeyKind.CONTACTLESS_CARD:
         raise WrongState("Only a card can be reset at a reader.")
     if key.state not in _WIPED_IN[purpose]:

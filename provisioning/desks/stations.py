@@ -64,7 +64,7 @@ def pair(
         PairingCode.expires_at > now,
         PairingCode.tries < CODE_TRIES,
     )
-    if row is None:
+    if row is None or (row.user is not None and not row.user.active):
         PairingCode.update(tries=PairingCode.tries + 1).where(
             PairingCode.used_at.is_null(), PairingCode.expires_at > now
         ).execute()
@@ -192,8 +192,15 @@ def rename(station: Station, name: str, actor: Actor) -> None:
     audit.record(actor, Event.STATION_RENAMED, old=old, station=name)
 
 
+def revoke_of(user: User, actor: Actor) -> None:
+    """End the stations of a person's own."""
+    for station in Station.select().where(Station.user == user, Station.revoked_at.is_null()):
+        revoke(station, actor)
+
+
 def revoke(station: Station, actor: Actor) -> None:
     """End a station at once: its next request is refused."""
+    station.renew()
     if station.revoked_at is not None:
         raise Forbidden("This station is revoked already.")
     station.revoked_at = now_ms()

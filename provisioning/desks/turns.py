@@ -33,6 +33,7 @@ from ..models import Batch, BatchItem, BatchStation, Job, PanelAccount, Security
 from ..panel import access
 from ..panel.access import STEP_UP
 from ..services import Services
+from ..storage.db import transaction
 from . import batches, jobs, orders
 
 # Another try needs nobody: what broke off was the connection, or the card comes back by itself.
@@ -241,14 +242,13 @@ def _begin_next(batch: Batch, station: Station, services: Services) -> bool | No
         access.check_may_activate(batch.account, item.user)
         if not item.user.active or item.user.deleted_at is not None:
             raise WrongState("This person is suspended.")
-        item.key = _key_for(item, actor)
-        item.job = orders.queue_enrolment(station, item.key, services, actor)
+        with transaction():  # a refusal leaves no key behind
+            key = _key_for(item, actor)
+            item.job = orders.queue_enrolment(station, key, services, actor)
+        item.key = key
     except KeywrightError as refused:
         item.state = advance(TURN, TurnState.AT_READER, TurnState.REFUSED, "turn")
         item.station, item.note = None, str(refused)
-        if item.key is not None and _is_mine(item, item.key):
-            keys.revoke(item.key, Reason.CANCELLED, actor)
-        item.key = None
         _save(item)
         return False
     _save(item)

@@ -16,7 +16,7 @@ import uuid
 from .. import audit, keys
 from ..audit import SYSTEM, Actor, Event
 from ..clock import MINUTE, now_ms
-from ..errors import InvalidValue, LinkDead, NotFound
+from ..errors import InvalidValue, LinkDead, NotFound, WrongState
 from ..lifecycle import KeyKind, KeyState, LinkState
 from ..mails import languages, outbox
 from ..mails.mail import Template
@@ -31,9 +31,13 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
     """Make a link for a pending key, supersede older ones, queue its mail; return it with its URL.
 
     The URL is for *Copy message* and is stored nowhere. Raises InvalidValue for a person without
-    an e-mail address, PolicyForbids where their groups do not want this.
+    an e-mail address, PolicyForbids where their groups do not want this, WrongState for a key
+    that waits for nothing.
     """
+    key.renew()
     user = keys.owner_of(key)
+    if key.state != KeyState.PENDING or not user.active:
+        raise WrongState("This key waits for nothing any more.")
     policy = group_policies.of_user(user, services.settings).policy
     group_policies.check(policy, KeyKind(key.kind), Method.USER, actor)
     approvals.require(policy, key)
@@ -113,7 +117,12 @@ def known(token: str) -> Activation | None:
 
 
 def opened(activation: Activation) -> None:
-    """Note the first start; a mail scanner may cause it, so it decides nothing (R12)."""
+    """Note the first start; a mail scanner may cause it, so it decides nothing (R12).
+
+    Raises LinkDead for a link that has died since it was looked up.
+    """
+    activation.renew()
+    check_live(activation)
     if activation.opened_at is None:
         activation.opened_at = now_ms()
         activation.save()
@@ -147,6 +156,7 @@ def use(activation: Activation, actor: Actor) -> None:
 def ask_again(activation: Activation, services: Services) -> None:
     """Tell the admins that somebody with a dead link wants a new one; at most once an hour."""
     now = now_ms()
+    activation.renew()
     if activation.requested_again_at and now - activation.requested_again_at < 60 * MINUTE:
         return
     activation.requested_again_at = now

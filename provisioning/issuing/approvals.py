@@ -57,7 +57,7 @@ def decide(approval: Approval, account: PanelAccount, *, approved: bool) -> None
 
     Raises WrongState when somebody else was faster, or nothing is left to decide.
     """
-    if access.RANK.index(Role(account.role)) < access.RANK.index(Role.OFFICER):
+    if not access.has_role(account, Role.OFFICER):
         raise Forbidden("Only an officer or an owner can decide this.")
     if approval.requested_by_id == account.id:
         raise Forbidden("Nobody approves their own request: ask another officer.")

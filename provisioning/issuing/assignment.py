@@ -102,6 +102,8 @@ def approve(approval: Approval, account: PanelAccount, services: Services) -> No
     Raises WrongState for a key that waits no more or whose PIN is gone, Forbidden (R25).
     """
     key, user = approval.key, approval.user
+    key.renew()
+    user.renew()
     if key.state != KeyState.PENDING or not user.active:
         raise WrongState("This key waits for nothing any more.")
     approvals.decide(approval, account, approved=True)
@@ -127,6 +129,7 @@ def decline(approval: Approval, account: PanelAccount) -> bool:
     approvals.decide(approval, account, approved=False)
     actor = Actor("account", str(account.id), account.name)
     key = approval.key
+    key.renew()
     activations.cancel(key, actor)
     touched = release_card(key, actor)
     if key.state != KeyState.REVOKED:
@@ -184,6 +187,7 @@ def complete_in_person(key: SecurityKey, services: Services, actor: Actor) -> No
 def release_card(key: SecurityKey, actor: Actor) -> bool:
     """Undo a wizard's draft; True when a card was written and should be reset."""
     touched = False
+    key.renew()
     for job in Job.select().where(Job.key == key, Job.op == Op.ENROL):
         touched = touched or jobs.card_touched(job)
         if job.state in jobs.OPEN:
@@ -199,6 +203,7 @@ def release_card(key: SecurityKey, actor: Actor) -> bool:
 
 def reveal_pin(job: Job, services: Services, actor: Actor) -> str:
     """Return the PIN of a finished enrolment once, and forget it (`pin_delivery=reveal_once`)."""
+    job.renew()
     if (
         job.sealed_pin is None
         or job.state != JobState.DONE
@@ -236,6 +241,7 @@ def _let_work(key: SecurityKey, services: Services, actor: Actor) -> None:
 
 def _check_there(user: User) -> None:
     """Raise WrongState for somebody who left while a key was being assigned."""
+    user.renew()
     if user.deleted_at is not None or not user.active:
         raise WrongState(f"{user.display_name} is suspended or gone: no key can be assigned.")
 

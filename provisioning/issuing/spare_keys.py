@@ -47,6 +47,9 @@ def add(
 
     Raises PolicyForbids, WrongState, InvalidValue and Taken.
     """
+    user.renew()
+    if not user.active:
+        raise WrongState(f"{user.display_name} is suspended: reactivate first.")
     if kind not in kinds_for(user, services):
         raise PolicyForbids("Your organisation does not let you add this kind of key.", "kind")
     if not has_room(user):

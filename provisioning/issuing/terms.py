@@ -40,6 +40,7 @@ def set_end(key: SecurityKey, ends_at: int | None, actor: Actor) -> None:
     Raises InvalidValue for a moment that is past or more than a year away, WrongState for a key
     that is over.
     """
+    key.renew()
     if key.state == KeyState.REVOKED or has_ended(key):
         raise WrongState("This key is over: assign another one.")
     if ends_at is not None:

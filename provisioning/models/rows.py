@@ -24,6 +24,18 @@ class Row(Model):
     class Meta:
         database = database
         legacy_table_names = False
+        # Of a row that was read a while ago only what is new is written, and nothing back.
+        only_save_dirty = True
+
+    def renew(self) -> None:
+        """Read the row anew: whoever gave it to us may have read it while others still wrote.
+
+        What was set and not saved is lost. Whoever decides by a row's state calls this first, in
+        its transaction: from there on nobody else writes (`db.transaction`).
+        """
+        found = type(self).get_by_id(self.id)
+        self.__data__, self.__rel__ = found.__data__, {}
+        self._dirty: set[str] = set()
 
 
 class Setting(Row):

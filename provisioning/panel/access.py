@@ -68,7 +68,15 @@ def open_session(
     key: SecurityKey | None = None,
     activation: Activation | None = None,
 ) -> tuple[Session, str]:
-    """Make a session and return it with the cookie's secret, which is stored only hashed."""
+    """Make a session and return it with the cookie's secret, which is stored only hashed.
+
+    Raises Unauthenticated for somebody who was shut out since they were looked at.
+    """
+    if user is not None:
+        user.renew()
+    if account is not None:
+        account.renew()
+    _check_let_in(account, user)
     secret = secrets.token_urlsafe(32)
     session = Session.create(
         secret_hash=hash_secret(secret),
@@ -98,14 +106,18 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
     now = now_ms()
     if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
         raise Unauthenticated("Please sign in.")
-    if session.account is not None and session.account.state != "active":
-        raise Unauthenticated("This account is suspended.")
-    if session.user is not None and (not session.user.active or session.user.deleted_at):
-        raise Unauthenticated("Please sign in.")
+    _check_let_in(session.account, session.user)
     key = session.key if kind is SessionKind.USER else None
     if key is not None and (key.state != "active" or (key.ends_at or now) < now):
         raise Unauthenticated("The key that you signed in with was stopped.")
     return session
+
+
+def _check_let_in(account: PanelAccount | None, user: User | None) -> None:
+    if account is not None and account.state != "active":
+        raise Unauthenticated("This account is suspended.")
+    if user is not None and (not user.active or user.deleted_at):
+        raise Unauthenticated("Please sign in.")
 
 
 def holder_of(secret: str | None) -> int | None:
@@ -179,8 +191,13 @@ def require_step_up(session: Session) -> None:
 def require_role(session: Session, role: Role) -> None:
     """Raise Forbidden unless the session's account has the role or a higher one."""
     held = session.account.role if session.account is not None else "nobody"
-    if held not in RANK or RANK.index(Role(held)) < RANK.index(role):
+    if session.account is None or not has_role(session.account, role):
         raise Forbidden(f"This needs the role {role}; you are {held}.")
+
+
+def has_role(account: PanelAccount, role: Role) -> bool:
+    """Say whether an account has the role or a higher one."""
+    return RANK.index(Role(account.role)) >= RANK.index(role)
 
 
 def check_may_activate(account: PanelAccount, user: User | None) -> None:
@@ -277,6 +294,13 @@ def use_owner_link(link: OwnerLink) -> None:
         raise LinkDead("This link was used already.")
 
 
+def end_links(account: PanelAccount) -> None:
+    """End the one-time links by which an account registers a key."""
+    OwnerLink.update(used_at=now_ms()).where(
+        OwnerLink.account == account, OwnerLink.used_at.is_null()
+    ).execute()
+
+
 def create_account(
     name: str,
     role: Role,
@@ -326,6 +350,7 @@ def hold_account_of(user: User, actor: Actor) -> None:
         account.state = "suspended"
         account.gone_at = now_ms() if actor.kind == "connection" else None
         account.save()
+        end_links(account)
         audit.record(actor, Event.ACCOUNT_SUSPENDED, user=user, account=account.name)
 
 

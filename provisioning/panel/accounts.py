@@ -82,6 +82,7 @@ def new_link(account: PanelAccount, by: PanelAccount, actor: Actor) -> str:
     is suspended.
     """
     _not_self(account, by)
+    account.renew()
     if account.state == "suspended":
         raise WrongState("This account is suspended: resume it first.")
     return _link(account, actor)
@@ -112,7 +113,7 @@ def suspend(account: PanelAccount, by: PanelAccount, actor: Actor) -> None:
     now = now_ms()
     of_account = Session.account == account, Session.ended_at.is_null()
     Session.update(ended_at=now).where(*of_account).execute()
-    _end_links(account)
+    access.end_links(account)
     audit.record(actor, Event.ACCOUNT_SUSPENDED, user=account.user, account=account.name)
 
 
@@ -128,7 +129,7 @@ def resume(account: PanelAccount, by: PanelAccount, actor: Actor) -> None:
 
 
 def _link(account: PanelAccount, actor: Actor) -> str:
-    _end_links(account)
+    access.end_links(account)
     token = secrets.token_urlsafe(32)
     OwnerLink.create(
         token_hash=access.hash_secret(token),
@@ -140,12 +141,6 @@ def _link(account: PanelAccount, actor: Actor) -> str:
         actor, Event.ACCOUNT_INVITED, user=account.user, account=account.name, role=account.role
     )
     return token
-
-
-def _end_links(account: PanelAccount) -> None:
-    OwnerLink.update(used_at=now_ms()).where(
-        OwnerLink.account == account, OwnerLink.used_at.is_null()
-    ).execute()
 
 
 def _not_self(account: PanelAccount, by: PanelAccount) -> None:

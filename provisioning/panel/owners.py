@@ -9,7 +9,7 @@ import hashlib
 
 from ..audit import CLI
 from ..ceremonies.ceremony import TakenChallenge
-from ..errors import Forbidden
+from ..errors import Forbidden, LinkDead
 from ..mails.addresses import check_address
 from ..models import OwnerLink, PanelAccount
 from ..services import Services
@@ -70,7 +70,10 @@ def open_demo(link: OwnerLink, services: Services) -> PanelAccount:
 
 
 def _let_in(account: PanelAccount) -> None:
-    """An invited account is one that works from its first key on."""
+    """An invited account is one that works from its first key on. Raises LinkDead."""
+    account.renew()
+    if account.state == "suspended":
+        raise LinkDead("This link was used, has expired or was replaced by a newer one.")
     if account.state == "invited":
         account.state = "active"
         account.save()

@@ -35,7 +35,7 @@ def _restore(turn: Turn) -> str:
     if user is None:
         raise Skip("no longer held")
     if not guard.restore(user, held, turn.actor):
-        raise Skip("the user name belongs to somebody else by now")
+        raise Skip("the user name or the external id belongs to somebody else by now")
     return ""
 
 

@@ -116,7 +116,8 @@ def approve(held: MassDeparture, actor: Actor) -> int:
 def reject(held: MassDeparture, actor: Actor) -> int:
     """Take it all back: users, and the keys that this suspended. Return how many users.
 
-    A tombstone whose name somebody else has by now stays one. For very many see `departures`.
+    A tombstone whose name or external id somebody else has by now stays one. For very many see
+    `departures`.
     """
     users = list(User.select().where(User.departure == held))
     restored = sum(restore(user, held, actor) for user in users)
@@ -125,9 +126,9 @@ def reject(held: MassDeparture, actor: Actor) -> int:
 
 
 def restore(user: User, held: MassDeparture, actor: Actor) -> bool:
-    """Take one departure back; False for a tombstone whose name somebody else has by now."""
+    """Take one departure back; False for a tombstone whose place somebody else has by now."""
     if user.deleted_at is not None:
-        if _name_is_taken(user):
+        if _is_taken(user):
             User.update(departure=None).where(User.id == user.id).execute()
             return False
         tally.add(User, user.connection_id, 1)
@@ -171,12 +172,13 @@ def decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None
     )
 
 
-def _name_is_taken(user: User) -> bool:
-    return (
-        User.select()
-        .where(User.user_name_key == user.user_name_key, User.deleted_at.is_null())
-        .exists()
-    )
+def _is_taken(user: User) -> bool:
+    """Say whether somebody else has by now what only one person may: a directory made them anew."""
+    same = User.user_name_key == user.user_name_key
+    if user.external_id is not None and user.connection_id is not None:
+        mine = User.connection == user.connection_id, User.external_id == user.external_id
+        same |= mine[0] & mine[1]
+    return User.select().where(same, User.deleted_at.is_null()).exists()
 
 
 def _active_again(document: str) -> str:

@@ -306,3 +306,21 @@ def test_a_text_that_no_index_takes_is_refused_by_name(
         people.person("ada", **change)
     assert str(refused.value.field).startswith(field)
     assert User.select().count() == 0
+
+
+@pytest.mark.req("R16")
+def test_suspending_somebody_keeps_what_a_directory_wrote_a_moment_before(
+    services: Services,
+) -> None:
+    user = people.person()
+    read = User.get_by_id(user.id)
+    with transaction():
+        directory.replace_user(user, {**people.document(), "title": "Nurse"}, actor=CLI)
+    with transaction():
+        directory.suspend(read, CLI)
+    now = User.get_by_id(user.id)
+    assert (directory.document_of(now)["title"], now.version) == ("Nurse", 3)
+    with transaction():
+        directory.resume(read, CLI)
+    assert directory.document_of(User.get_by_id(user.id))["active"] is True
+    assert User.get_by_id(user.id).active

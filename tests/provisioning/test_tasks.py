@@ -239,3 +239,27 @@ def test_an_old_task_is_forgotten_with_its_rows(services: Services, kind: Kind) 
     assert [row.task_id for row in TaskRow.select()] == [new.id]
     with pytest.raises(NotFound):
         tasks.get(old.resource_id)
+
+
+def test_a_row_that_the_database_refuses_fails_alone(services: Services, kind: Kind) -> None:
+    task = begin(kind, "one", "one", "two")
+    assert tasks.work(services) == 3
+    assert [outcome for _label, outcome, _detail in outcomes(task)] == ["done", "failed", "done"]
+    assert reread(task).state == TaskState.DONE
+
+
+def test_a_task_that_cannot_go_on_lets_the_others_go_on(services: Services, kind: Kind) -> None:
+    def broken(_task: Task) -> None:
+        raise KeyError("gone")
+
+    bad = tasks.register(Kind("bad", lambda _turn: "", broken))
+    try:
+        stuck = begin(bad, "one")
+        other = begin(kind, "two")
+        with pytest.raises(KeyError):
+            tasks.work(services)
+        tasks.work(services)
+    finally:
+        del tasks._KINDS["bad"]
+    assert reread(stuck).state == TaskState.QUEUED
+    assert reread(other).state == TaskState.DONE

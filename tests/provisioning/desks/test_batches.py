@@ -14,7 +14,7 @@ from provisioning.desks import batches, jobs, orders, turns
 from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, Taken, WrongState
 from provisioning.issuing import assignment
-from provisioning.lifecycle import BatchState, JobState, JobStep, KeyState, TurnState
+from provisioning.lifecycle import BatchState, JobState, JobStep, KeyKind, KeyState, TurnState
 from provisioning.models import (
     AuditEvent,
     Batch,
@@ -440,3 +440,42 @@ def test_the_end_counts_what_came_of_it(
     assert asks(services, desk) is None
     with pytest.raises(WrongState):
         turns.start(Batch.get(), [desk], CLI)
+
+
+def test_a_refused_turn_takes_no_key_away_that_somebody_else_assigned(
+    services: Services, desk: Station, batch: Batch
+) -> None:
+    ada = User.get(User.user_name == "ada")
+    with transaction():
+        key = keys.draft(KeyKind.CONTACTLESS_CARD, "Her card", "admin", user=ada, actor=CLI)
+        keys.assign(key, ada, CLI)
+        orders.queue_enrolment(people.station(services, "Next room"), key, services, CLI)
+    running(batch, desk)
+    item = asks(services, desk)
+    assert item is not None
+    assert item.user.user_name == "bob"
+    refused = BatchItem.get(BatchItem.user == ada)
+    assert (refused.state, refused.key_id) == (TurnState.REFUSED, None)
+    assert people.again(key).state == KeyState.PENDING
+
+
+def test_a_refused_turn_leaves_no_key_behind(
+    services: Services, desk: Station, batch: Batch
+) -> None:
+    ada = User.get(User.user_name == "ada")
+    User.update(email=None).where(User.id == ada.id).execute()
+    running(batch, desk)
+    item = asks(services, desk)
+    assert item is not None
+    assert item.user.user_name == "bob"
+    assert not SecurityKey.select().where(SecurityKey.user == ada).exists()
+
+
+@pytest.mark.req("R25")
+def test_a_batch_stops_when_who_opened_it_may_assign_no_more(
+    services: Services, desk: Station, batch: Batch, account: PanelAccount
+) -> None:
+    running(batch, desk)
+    PanelAccount.update(role=Role.AUDITOR).where(PanelAccount.id == account.id).execute()
+    assert asks(services, desk) is None
+    assert states(batch) == [TurnState.WAITING] * 4

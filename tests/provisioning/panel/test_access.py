@@ -90,6 +90,7 @@ def test_a_role_holds_those_below_it(
     owner: PanelAccount, held: Role, needed: Role, allowed: bool
 ) -> None:
     owner.role = held
+    owner.save()
     session, _secret = signed_in(owner)
     session.account = owner
     if allowed:

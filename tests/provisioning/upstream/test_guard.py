@@ -113,3 +113,59 @@ def test_counting_no_further_than_it_matters_holds_the_same(living: int) -> None
     for deleted in (0, enough // 2, enough):
         assert guard.would_hold(enough, living + deleted)
         assert guard.would_hold(enough + 1_000, living + deleted + 1_000)
+
+
+def test_people_who_came_inactive_have_not_left_and_do_not_come_back(crowd: list[User]) -> None:
+    connection = Connection.get()
+    for number in range(20):
+        with transaction():
+            away = people.document(f"away{number}", active=False)
+            directory.create_user(away, connection=connection, actor=DIRECTORY)
+    leave(crowd[:1])
+    assert guard.undecided() == []
+    leave(crowd[1:20])
+    with transaction():
+        assert guard.reject(guard.undecided()[0], CLI) == 20
+    away_still = User.select().where(User.user_name.startswith("away"))
+    assert not any(user.active for user in away_still)
+
+
+def test_deleting_people_who_left_long_ago_is_no_departure(crowd: list[User]) -> None:
+    for user in crowd:
+        with transaction():
+            directory.deactivate(user, Reason.LEFT, CLI)
+    finish()
+    leave([people.again(user) for user in crowd])  # type: ignore[misc]
+    assert guard.undecided() == []
+    assert finish() == 0
+
+
+def test_an_external_id_that_somebody_else_has_by_now_stays_with_them(crowd: list[User]) -> None:
+    connection = Connection.get()
+    with transaction():
+        first = directory.document_of(crowd[0])
+        directory.replace_user(crowd[0], {**first, "externalId": "e-1"}, actor=DIRECTORY)
+    leave(crowd[:20])
+    with transaction():
+        anew = people.document("renamed", externalId="e-1")
+        directory.create_user(anew, connection=connection, actor=DIRECTORY)
+    with transaction():
+        assert guard.reject(guard.undecided()[0], CLI) == 19
+    assert people.again(crowd[0]).deleted_at is not None  # type: ignore[attr-defined]
+
+
+def test_who_came_back_and_left_by_themselves_is_not_brought_back_with_the_others(
+    crowd: list[User],
+) -> None:
+    for user in crowd[:20]:
+        with transaction():
+            directory.deactivate(user, Reason.LEFT, DIRECTORY)
+    held = guard.undecided()[0]
+    one = User.get_by_id(crowd[0].id)
+    with transaction():
+        directory.reactivate(one, DIRECTORY)
+    with transaction():
+        directory.deactivate(one, Reason.LEFT, CLI)
+    with transaction():
+        assert guard.reject(held, CLI) == 19
+    assert not people.again(one).active  # type: ignore[attr-defined]
