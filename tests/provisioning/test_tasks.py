@@ -37,7 +37,8 @@ def note(turn: Turn) -> str:
 
 
 @pytest.fixture
-def kind() -> Iterator[Kind]:
+def kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kind]:
+    monkeypatch.setattr(tasks, "BUDGET", 60.0)  # a busy machine ends no turn early
     made = tasks.register(Kind("note", note))
     yield made
     del tasks._KINDS["note"]
