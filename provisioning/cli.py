@@ -26,7 +26,7 @@ from .commands.connections import connection
 from .commands.imports import import_file
 from .commands.keys import key_group
 from .commands.schemas import schema
-from .commands.shell import data_option, open_installation, refusing
+from .commands.shell import data_option, open_installation, refusing, row_number
 from .commands.streams import stream
 from .csv_import import imports
 from .desks import jobs, stations
@@ -243,7 +243,7 @@ def departures_list(data: Path) -> None:
 
 @departures.command("approve")
 @data_option
-@click.argument("number", type=int)
+@click.argument("number", type=row_number)
 @refusing
 def departures_approve(data: Path, number: int) -> None:
     """They have left: revoke their keys after the grace time."""
@@ -255,7 +255,7 @@ def departures_approve(data: Path, number: int) -> None:
 
 @departures.command("reject")
 @data_option
-@click.argument("number", type=int)
+@click.argument("number", type=row_number)
 @refusing
 def departures_reject(data: Path, number: int) -> None:
     """It was a mistake: bring the people and their keys back."""

@@ -19,7 +19,7 @@ from ..pages.times import iso
 from ..storage.db import transaction
 from ..upstream import conflicts, connections, tally, tokens, traces
 from ..upstream.connections import PatchReply, Profile, Scope
-from .shell import data_option, open_installation, refusing
+from .shell import data_option, open_installation, refusing, row_number
 
 
 def _words(words: type[StrEnum]) -> click.Choice[str]:
@@ -140,7 +140,7 @@ def list_conflicts(data: Path, name: str) -> None:
 @connection.command("hand-over")
 @data_option
 @click.argument("name")
-@click.argument("number", type=int)
+@click.argument("number", type=row_number)
 @refusing
 def hand_over(data: Path, name: str, number: int) -> None:
     """Give the person who holds the name in conflict NUMBER to the directory NAME."""

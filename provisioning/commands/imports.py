@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import IO
@@ -73,8 +75,15 @@ def run(
     result: IO[str] | None,
 ) -> int:
     """Check the file and, unless it is a dry run, apply it; return how many lines failed."""
-    name = PurePath(getattr(stream, "name", "standard input")).name
-    file = imports.spool(stream, name, audit.CLI)
+    if stream.seekable():
+        name = PurePath(str(getattr(stream, "name", "standard input"))).name
+        file = imports.spool(stream, name, audit.CLI)
+    else:
+        with tempfile.TemporaryFile() as kept:  # a pipe: a file is read more than once
+            shutil.copyfileobj(stream, kept)
+            file = imports.spool(kept, "standard input", audit.CLI)
+    if result is not None:
+        result.write("")  # what cannot be written says so before anything is changed
     content = Content.GROUPS if groups else Content(file.content)
     chosen = _columns(file, content, columns)
     with transaction():

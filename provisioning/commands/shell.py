@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
 import click
+from peewee import PeeweeException
 
 from .. import live_settings
 from ..app import open_services
@@ -31,8 +33,12 @@ data_option = click.option(
 )
 
 
+# The number of a row: what is larger is none, and too large for a database to be asked.
+row_number = click.IntRange(1, 2**31 - 1)
+
+
 def refusing(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn a core error into one line on stderr and exit code 1."""
+    """Turn a core error, and what a file or the database refuses, into a line and exit code 1."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -40,6 +46,15 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except KeywrightError as error:
             raise click.ClickException(str(error)) from None
+        except UnicodeError:
+            raise click.ClickException("What was given is no text in UTF-8.") from None
+        except PeeweeException as error:
+            said = " ".join(str(error).partition("\n")[0].split())
+            raise click.ClickException(f"The database refuses: {said}") from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads has gone: click knows what to do
+                raise
+            raise click.ClickException(f"{error.filename or 'File'}: {error.strerror}") from None
 
     return run
 

@@ -160,6 +160,8 @@ def run(file: ImportFile, actor: Actor, *, suspend_gone: bool = False) -> Task:
         numbers = gone(file)
         if numbers.nameless:
             raise WrongState("Lines without a user name: nobody can say who is gone.")
+        if User.select().where(is_gone(file)).count() != numbers.people:
+            raise WrongState("Other people are gone than the check has shown: check it once more.")
         label = User.user_name
         queries.append(
             User.select(_text(GONE).concat(User.resource_id), label)

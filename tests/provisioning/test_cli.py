@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,72 @@ def test_import_refuses_a_column_that_is_not_there_in_a_line(
     refused = run("import", file, "--data", folder, "--column", column)
     assert refused.exit_code == 1
     assert sentence in refused.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("user", "deactivate", "\udcff"),
+        ("token", "create", "--connection", "\udcff"),
+        ("departures", "approve", "99999999999999999999"),
+        ("connection", "hand-over", "Okta", "99999999999999999999"),
+        ("stream", "add", "--connection", "Okta", "--push", "https://x.org", "--authorization-file",
+         "BINARY"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_or_no_number_is_refused_in_a_line(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    run("token", "create", "--data", folder, "--connection", "Okta")
+    binary = folder / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    given = [str(binary) if word == "BINARY" else word for word in words]
+    result = run(*given, "--data", folder)
+    assert result.exit_code in (1, 2)
+    assert "Error: " in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_place_that_cannot_be_written_is_named(data: Path) -> None:
+    (data / "file").write_text("")
+    result = run("init", "--data", data / "file" / "kw", "--base-url", "https://keys.example.org")
+    assert result.exit_code == 1
+    assert "Error: " in result.output
+    assert "file/kw: Not a directory" in result.output
+
+
+@pytest.mark.sqlite
+def test_a_broken_database_is_told_in_a_line(folder: Path) -> None:
+    database.close()
+    for left in folder.glob("keywright.sqlite3*"):
+        left.unlink()
+    (folder / "keywright.sqlite3").write_bytes(b"no database" * 500)
+    result = run("token", "list", "--data", folder)
+    assert result.exit_code == 1
+    assert "The database refuses: file is not a database" in result.output
+
+
+def test_a_file_comes_through_a_pipe_as_well(folder: Path) -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_where: int) -> int:
+            raise io.UnsupportedOperation("seek")
+
+    runner = CliRunner()
+    words = ["import", "--data", str(folder), "-"]
+    result = runner.invoke(main, words, input=Pipe(b"userName\nada\n"))
+    assert result.exit_code == 0, result.output
+    assert User.get(User.user_name == "ada").active
+
+
+def test_a_result_that_cannot_be_written_stops_an_import_before_it_changes_anything(
+    folder: Path,
+) -> None:
+    people_csv = folder / "people.csv"
+    people_csv.write_text("userName\nada\n")
+    nowhere = folder / "nowhere" / "result.csv"
+    result = run("import", "--data", folder, people_csv, "--result", nowhere)
+    assert result.exit_code == 1
+    assert User.select().count() == 0

@@ -336,6 +336,24 @@ def test_each_source_lets_go_of_its_own_people_only(services: Services) -> None:
     assert imports.gone(file).people == 0
 
 
+@pytest.mark.req("R16")
+def test_who_came_from_another_file_since_the_check_is_not_let_go(services: Services) -> None:
+    file = check(services, "userName\nada\n")
+    run(services, check(services, "userName\nada\nalan\n"))
+    with pytest.raises(WrongState, match="than the check has shown"), transaction():
+        imports.run(file, GRACE, suspend_gone=True)
+
+
+@pytest.mark.req("R16")
+def test_a_file_of_groups_says_nothing_of_who_is_gone(services: Services) -> None:
+    run(services, check(services, "userName\nada\nalan\n"))
+    file = check(services, "group,member\nNurses,ada\n")
+    assert file.content == Content.GROUPS
+    with pytest.raises(WrongState), transaction():
+        imports.run(file, GRACE, suspend_gone=True)
+    assert user("alan").active
+
+
 # --- columns and sources --------------------------------------------------------------------------
 
 
