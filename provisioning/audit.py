@@ -70,6 +70,8 @@ class Event(StrEnum):
     LINK_USED = "link.used"
     LINK_CANCELLED = "link.cancelled"
     LINK_REQUESTED = "link.requested"
+    LINK_CODE_SHOWN = "link.code_shown"
+    LINK_CODE_WRONG = "link.code_wrong"
     JOB_QUEUED = "job.queued"
     JOB_TAPPED = "job.tapped"
     JOB_INTERRUPTED = "job.interrupted"

@@ -48,6 +48,7 @@ LIVE = frozenset(
         "pin_length",
         "require_forced_pin_change",
         "link_lifetime_minutes",
+        "second_code",
         "spare_keys",
         "leaver_grace_hours",
         "attestation",

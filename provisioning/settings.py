@@ -29,6 +29,14 @@ ENV_FILE = "keywright.env"
 _PORTS = {"http": 80, "https": 443}
 
 
+class SecondCode(StrEnum):
+    """Whose activation link asks for a second code."""
+
+    NONE = "none"
+    PANEL = "panel"
+    ALL = "all"
+
+
 class PinDelivery(StrEnum):
     """How a server-made PIN reaches its person; `user_sets` makes none at all."""
 
@@ -108,6 +116,11 @@ class Settings(BaseSettings):
         le=7 * 24 * 60,
         description="How long an activation link lives; longer "
         "than 24 hours is shown as a deviation.",
+    )
+    second_code: SecondCode = Field(
+        SecondCode.PANEL,
+        description="Whose activation link asks for a code besides, which no mail holds and an "
+        "admin tells them: none, panel (who has an account in the panel) or all.",
     )
     spare_keys: bool = Field(
         False, description="Let people add a spare key on their own page, where groups allow it."

@@ -19,7 +19,7 @@ from flask_babel import ngettext
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op, PinMode
 from provisioning.errors import Unauthenticated
-from provisioning.issuing import activations, group_policies
+from provisioning.issuing import activations, group_policies, link_codes
 from provisioning.lifecycle import JobState, KeyKind, LinkState
 from provisioning.models import Job, SecurityKey
 from provisioning.panel import access
@@ -48,9 +48,18 @@ def page() -> ResponseReturnValue:
 
 @blueprint.post("/start")
 def start() -> ResponseReturnValue:
-    """Open a session by a live link. The link stays as it is."""
+    """Open a session by a live link, and its code where it asks for one. It stays as it is."""
     token = request.form.get("token", "").strip().rpartition("#")[2]
     activation = activations.find(token)
+    typed = request.form.get("code", "")[:64]
+    if link_codes.is_asked(activation):
+        if not typed.strip():
+            return _ask_code(token)
+        with transaction():
+            right = activations.takes_code(activation, typed, services())
+        if not right:
+            activations.find(token)  # the last wrong one has ended it
+            return _ask_code(token, wrong=True), 403
     with transaction():
         with contextlib.suppress(Unauthenticated):
             access.end_session(web.session_of(SessionKind.ACTIVATION, quiet=True))
@@ -64,6 +73,12 @@ def start() -> ResponseReturnValue:
     response = redirect(url_for(".choose"), 303)
     web.set_cookie(response, web.COOKIE[SessionKind.ACTIVATION], secret)
     return response
+
+
+def _ask_code(token: str, *, wrong: bool = False) -> str:
+    return render_template(
+        "activation/code.html", start_url=url_for(".start"), token=token, wrong=wrong
+    )
 
 
 @blueprint.post("/ask")

@@ -15,7 +15,7 @@ from provisioning import keys
 from provisioning.ceremonies import attestation
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op
-from provisioning.issuing import activations, approvals, group_policies
+from provisioning.issuing import activations, approvals, group_policies, link_codes
 from provisioning.issuing.approvals import ApprovalState
 from provisioning.lifecycle import JobState, KeyKind, KeyState, LinkState, Reason
 from provisioning.mails.mail import Template
@@ -186,6 +186,9 @@ def _activation(key: SecurityKey) -> dict[str, object] | None:
         "opened_at": link.opened_at,
         "expires_at": link.expires_at,
         "asked_again_at": link.requested_again_at,
+        "code_url": url_for("keys.link_code", key_id=key.resource_id)
+        if operator and state is LinkState.LIVE and link_codes.is_asked(link)
+        else None,
         "resend_url": url_for("keys.resend", key_id=key.resource_id) if operator else None,
         "cancel_url": url_for("keys.cancel_link", key_id=key.resource_id)
         if operator and state is LinkState.LIVE

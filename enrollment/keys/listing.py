@@ -22,7 +22,7 @@ from provisioning import keys
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op
 from provisioning.errors import InvalidValue, NotFound, Taken, WrongState
-from provisioning.issuing import activations, assignment, terms
+from provisioning.issuing import activations, assignment, link_codes, terms
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.mails import notices
 from provisioning.models import SecurityKey, User
@@ -208,6 +208,29 @@ def cancel_link(key_id: str) -> ResponseReturnValue:
         ended = activations.cancel(key, web.actor())
     flash(_("The link no longer works.") if ended else _("No link was open."), "success")
     return _page(user)
+
+
+@blueprint.post("/<key_id>/link-code")
+@panel_page(Role.OPERATOR)
+def link_code(key_id: str) -> ResponseReturnValue:
+    """Show the code that the live link asks for, to be told by phone or in person."""
+    key, user = _key(key_id)
+    page = url_for("users.user", user_id=user.resource_id)
+    access.check_may_activate(web.panel_account(), user)
+    first = web.step_up_first(page)
+    if first is not None:
+        return first
+    link = activations.latest(key)
+    if link is None:
+        raise NotFound(_("There is no such link."))
+    with transaction():
+        code = link_codes.show(link, services(), web.actor())
+    return render_template(
+        "panel/link_code.html",
+        code=code,
+        key_name=key.name,
+        person={"name": user.display_name, "url": page},
+    )
 
 
 @blueprint.post("/<key_id>/pin")

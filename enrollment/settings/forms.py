@@ -19,7 +19,14 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from provisioning.settings import LANGUAGES, AttestationRule, MailTls, PinDelivery, Settings
+from provisioning.settings import (
+    LANGUAGES,
+    AttestationRule,
+    MailTls,
+    PinDelivery,
+    SecondCode,
+    Settings,
+)
 
 from ..forms import _address, _text
 from .shared import LiveForm
@@ -66,6 +73,14 @@ def _number(label: object, least: int, most: int) -> IntegerField:
     return IntegerField(label, [InputRequired(sentence), NumberRange(least, most, sentence)])  # type: ignore[arg-type]
 
 
+def _second_codes() -> dict[str, str]:
+    return {
+        SecondCode.NONE.value: _("Nobody needs one"),
+        SecondCode.PANEL.value: _("People with an account in this panel"),
+        SecondCode.ALL.value: _("Everybody"),
+    }
+
+
 class PinForm(LiveForm):
     """How PINs are made and how they travel."""
 
@@ -79,6 +94,7 @@ class LinkForm(LiveForm):
 
     amount = _number(_l("A link works for"), 1, 7 * 24 * 60)
     unit = SelectField(_l("Unit"), choices=_units)
+    second_code = RadioField(_l("A code besides the link"), choices=_second_codes)
     spare_keys = BooleanField(_l("People may add a spare key on their own page"))
 
     def load(self, settings: Settings) -> None:

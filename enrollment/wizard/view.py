@@ -14,7 +14,7 @@ from flask_babel import ngettext
 
 from provisioning import groups
 from provisioning.desks import jobs
-from provisioning.issuing import group_policies
+from provisioning.issuing import activations, group_policies, link_codes
 from provisioning.issuing.group_policies import Ruling
 from provisioning.lifecycle import JobState, JobStep, KeyKind, reached
 from provisioning.models import Job, SecurityKey, WizardDraft
@@ -241,6 +241,10 @@ def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[s
     elif made.key is not None:
         text = _("The registration link is on its way to %(address)s.", address=address)
         said.append({"text": text, "icon": "send"})
+        link = activations.latest(made.key)
+        if link is not None and link_codes.is_asked(link):
+            text = _("It asks for a code, which stands on the person's page: tell it by phone.")
+            said.append({"text": text, "icon": "lock"})
     return said
 
 

@@ -23,7 +23,7 @@ from ..mails.mail import Template
 from ..models import Activation, PanelAccount, SecurityKey, Session, User
 from ..services import Services
 from ..storage.statements import Statements, parameter
-from . import approvals, group_policies
+from . import approvals, group_policies, link_codes
 from .policy import Method
 
 
@@ -48,13 +48,15 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
     end_for_key(key, LinkState.SUPERSEDED)
     settings = services.settings
     token = secrets.token_urlsafe(32)
+    resource_id = str(uuid.uuid4())
     activation = Activation.create(
-        resource_id=str(uuid.uuid4()),
+        resource_id=resource_id,
         key=key,
         user=user,
         token_hash=_hash(token),
         address=user.email,
         expires_at=now_ms() + settings.link_lifetime_minutes * MINUTE,
+        sealed_code=link_codes.make(resource_id, user, services),
     )
     url = f"{settings.base_url}/activate#{token}"
     outbox.queue(
@@ -73,6 +75,7 @@ def issue(key: SecurityKey, services: Services, actor: Actor) -> tuple[Activatio
             "timezone": languages.time_zone(user),
             "kind": key.kind,
             "contact": settings.contact,
+            "code": activation.sealed_code is not None,
         },
         secret=url,
         locale=languages.of_user(user, settings),
@@ -116,6 +119,20 @@ def known(token: str) -> Activation | None:
     return found
 
 
+def takes_code(activation: Activation, typed: str, services: Services) -> bool:
+    """Say whether the code that was typed opens the link; the tenth wrong one ends it.
+
+    False must be committed by the caller, not rolled back. Raises LinkDead.
+    """
+    activation.renew()
+    check_live(activation)
+    if not link_codes.is_asked(activation) or link_codes.is_right(activation, typed, services):
+        return True
+    if activation.code_tries >= link_codes.MOST_TRIES:
+        cancel(activation.key, SYSTEM)
+    return False
+
+
 def opened(activation: Activation) -> None:
     """Note the first start; a mail scanner may cause it, so it decides nothing (R12).
 
@@ -138,7 +155,7 @@ def opened(activation: Activation) -> None:
 def use(activation: Activation, actor: Actor) -> None:
     """Consume the link in the transaction that makes its key active; raises LinkDead if late."""
     taken = (
-        Activation.update(state=LinkState.USED, ended_at=now_ms())
+        Activation.update(state=LinkState.USED, ended_at=now_ms(), sealed_code=None)
         .where(Activation.id == activation.id, Activation.state == LinkState.LIVE)
         .execute()
     )
@@ -249,9 +266,9 @@ def _end(whose: str, owner: int, to: LinkState, *, mails: bool = True) -> int:
 
 
 _END = Statements(
-    lambda whose: Activation.update(state=parameter(0), ended_at=parameter(1)).where(
-        getattr(Activation, whose) == parameter(2), Activation.state == LinkState.LIVE
-    )
+    lambda whose: Activation.update(
+        state=parameter(0), ended_at=parameter(1), sealed_code=None
+    ).where(getattr(Activation, whose) == parameter(2), Activation.state == LinkState.LIVE)
 )
 _END_SESSIONS = Statements(
     lambda whose: Session.update(ended_at=parameter(0)).where(

@@ -61,7 +61,7 @@ WITH_SECRET = frozenset({Template.ACTIVATION_LINK, Template.PIN})
 OUR_ACCENT = "#3d50d0"  # of the stylesheet, where an organisation has chosen no colour
 
 _ALWAYS = frozenset({"organisation", "name", "base_url", "contact"})
-_SOMETIMES = frozenset({"admin_name", "expires", "timezone", "kind", "reason", "user_id"})
+_SOMETIMES = frozenset({"admin_name", "expires", "timezone", "kind", "code", "reason", "user_id"})
 _NEEDED = {
     Template.ACTIVATION_LINK: frozenset({"key_name", "expires"}),
     Template.ALERT: frozenset({"alert", "subject", "path"}),
@@ -100,7 +100,8 @@ def check_context(template: Template, context: Context, secret: str | None) -> N
     Always: `organisation`, `name` (of the key's holder, or of the admin who is told), `base_url`,
     `contact`; `key_name` but for ALERT and TEST. If known: `admin_name` (who caused it; in
     LINK_REQUESTED who is asked). ACTIVATION_LINK: `expires` (ms), and if known `kind`
-    (lifecycle.KeyKind) and `timezone` (IANA name, for `expires`). KEY_REVOKED: if known `reason`
+    (lifecycle.KeyKind), `timezone` (IANA name, for `expires`) and `code` (true where the link asks
+    for one besides). KEY_REVOKED: if known `reason`
     (lifecycle.Reason). LINK_REQUESTED: if known `user_id` (resource id). ALERT: `alert`
     (alerts.Kind), `subject` (what it is about) and `path` (the page that helps). Other names are
     refused, so that no card serial or link slips into a PIN mail (R19).

@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, BooleanField, CharField, ForeignKeyField, TextField
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
 
 from ..clock import now_ms
 from .people import User
@@ -105,6 +113,9 @@ class Activation(Row):
     opened_at = BigIntegerField(null=True)  # the first start POST, which a scanner may cause
     ended_at = BigIntegerField(null=True)
     requested_again_at = BigIntegerField(null=True)
+    # What is typed besides, and never mailed: AEAD, bound to resource_id; none where none is asked.
+    sealed_code = BlobField(null=True)
+    code_tries = IntegerField(default=0)
 
     class Meta:
         indexes = (

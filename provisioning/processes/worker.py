@@ -190,7 +190,7 @@ def sweep() -> int:
     swept = Challenge.delete().where(Challenge.expires_at < now - HOUR).execute()
     swept += RequestId.delete().where(RequestId.expires_at < now - HOUR).execute()
     swept += (
-        Activation.update(state=LinkState.EXPIRED, ended_at=Activation.expires_at)
+        Activation.update(state=LinkState.EXPIRED, ended_at=Activation.expires_at, sealed_code=None)
         .where(Activation.state == LinkState.LIVE, Activation.expires_at < now - HOUR)
         .execute()
     )

@@ -15,7 +15,7 @@ from provisioning.audit import CLI, Event
 from provisioning.errors import ConfigurationError, InvalidValue, Stale, WrongState
 from provisioning.models import AuditEvent, LiveSetting
 from provisioning.services import EXTENSION, Services
-from provisioning.settings import AttestationRule, MailTls, PinDelivery
+from provisioning.settings import AttestationRule, MailTls, PinDelivery, SecondCode
 from provisioning.storage.db import database, transaction
 
 PASSWORD = "canary-4711"
@@ -47,7 +47,7 @@ def test_every_setting_that_may_be_changed_comes_back_as_it_went_in(services: Se
         "mail_username": "keys", "mail_password": PASSWORD, "mail_tls": MailTls.TLS,
         "mail_sender": "keys@example.org", "pin_delivery": PinDelivery.REVEAL_ONCE,
         "pin_length": 9, "require_forced_pin_change": True, "link_lifetime_minutes": 5,
-        "spare_keys": True,
+        "spare_keys": True, "second_code": SecondCode.ALL,
         "leaver_grace_hours": 0, "attestation": AttestationRule.NONE,
         "allowed_models": frozenset({"b" * 8, "a" * 8}),
     }  # fmt: skip

@@ -428,6 +428,8 @@ class Activation(Row):
     opened_at = BigIntegerField(null=True)
     ended_at = BigIntegerField(null=True)
     requested_again_at = BigIntegerField(null=True)
+    sealed_code = BlobField(null=True)
+    code_tries = IntegerField(default=0)
 
     class Meta:
         indexes = (

@@ -30,7 +30,7 @@ MAIL = {
 BRANDING = {"organisation": "Example Hospital", "contact": "the desk", "accent_colour": ""}
 PAGES = {
     "/settings/pin": PIN,
-    "/settings/links": {"amount": "2", "unit": "hours"},
+    "/settings/links": {"amount": "2", "unit": "hours", "second_code": "panel"},
     "/settings/leavers": {"leaver_grace_hours": "48"},
     "/settings/models": {"attestation": "none"},
     "/settings/mail": MAIL,
