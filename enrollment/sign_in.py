@@ -46,17 +46,7 @@ def page() -> ResponseReturnValue:
 @blueprint.post("/sign-in/options")
 def sign_in_options() -> ResponseReturnValue:
     """Ask any of the panel's keys; the question is bound to this browser."""
-    waiting = request.cookies.get(web.WAIT_COOKIE) or secrets.token_urlsafe(32)
-    with transaction():
-        text = ceremony.authentication_options(
-            sign_in.party(services()),
-            purpose=sign_in.PANEL,
-            binding=web.browser_binding(waiting),
-            allow=None,
-        )
-    response = Response(text, mimetype="application/json")
-    web.set_cookie(response, web.WAIT_COOKIE, waiting)
-    return response
+    return ask_any_key(sign_in.PANEL)
 
 
 @blueprint.post("/sign-in/finish")
@@ -201,6 +191,21 @@ def sign_out() -> ResponseReturnValue:
         audit.record(access.actor_of(session), Event.ACCOUNT_SIGNED_OUT)
     web.drop_cookie(response, web.COOKIE[SessionKind.PANEL])
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def ask_any_key(purpose: str) -> Response:
+    """Ask whichever key answers; the question waits for this browser alone, by a cookie."""
+    waiting = request.cookies.get(web.WAIT_COOKIE) or secrets.token_urlsafe(32)
+    with transaction():
+        text = ceremony.authentication_options(
+            sign_in.party(services()),
+            purpose=purpose,
+            binding=web.browser_binding(waiting),
+            allow=None,
+        )
+    response = Response(text, mimetype="application/json")
+    web.set_cookie(response, web.WAIT_COOKIE, waiting)
     return response
 
 

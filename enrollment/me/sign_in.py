@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 
-from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
@@ -35,6 +35,7 @@ from provisioning.storage.db import transaction
 from .. import web
 from ..activation import visit
 from ..desks import desk_job, station_choice, tap
+from ..sign_in import ask_any_key
 
 COLLECT_WITHIN = 2 * MINUTE
 _COLLECTED = '{"collected": true}'
@@ -67,17 +68,7 @@ def page() -> ResponseReturnValue:
 @blueprint.post("/options")
 def options() -> ResponseReturnValue:
     """Ask any user's key; the question is bound to this browser."""
-    waiting = request.cookies.get(web.WAIT_COOKIE) or secrets.token_urlsafe(32)
-    with transaction():
-        text = ceremony.authentication_options(
-            sign_in.party(services()),
-            purpose=sign_in.USER,
-            binding=web.browser_binding(waiting),
-            allow=None,
-        )
-    response = Response(text, mimetype="application/json")
-    web.set_cookie(response, web.WAIT_COOKIE, waiting)
-    return response
+    return ask_any_key(sign_in.USER)
 
 
 @blueprint.post("/finish")
