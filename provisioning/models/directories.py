@@ -51,7 +51,7 @@ class UnknownAttribute(Row):
 
     connection = ForeignKeyField(Connection, backref="unknown_attributes", on_delete="CASCADE")
     name = TextField()
-    seen = IntegerField(default=0)
+    seen = BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("connection", "name"), True),)
@@ -62,7 +62,7 @@ class QuirkUse(Row):
 
     connection = ForeignKeyField(Connection, backref="quirks", on_delete="CASCADE")
     name = CharField()
-    seen = IntegerField(default=0)
+    seen = BigIntegerField(default=0)
     last_seen_at = BigIntegerField()
 
     class Meta:

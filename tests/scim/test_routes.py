@@ -323,6 +323,14 @@ def test_unknown_attributes_are_counted_by_connection(app: Flask, directory: Dir
 
 
 @pytest.mark.req("R9")
+def test_what_a_directory_sends_for_years_can_be_counted(directory: Directory) -> None:
+    directory.user("ann", shoe=1)
+    UnknownAttribute.update(seen=2**31 - 1).execute()
+    directory.user("bob", shoe=1)
+    assert UnknownAttribute.get().seen == 2**31
+
+
+@pytest.mark.req("R9")
 def test_unknown_names_do_not_fill_the_table(directory: Directory) -> None:
     directory.user("ann", **{f"x{place}": 1 for place in range(300)})
     assert UnknownAttribute.select().count() == MAX_UNKNOWN

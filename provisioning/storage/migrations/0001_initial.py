@@ -69,7 +69,7 @@ class Token(Row):
 class UnknownAttribute(Row):
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
     name = TextField()
-    seen = IntegerField(default=0)
+    seen = BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("connection", "name"), True),)
@@ -78,7 +78,7 @@ class UnknownAttribute(Row):
 class QuirkUse(Row):
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
     name = CharField()
-    seen = IntegerField(default=0)
+    seen = BigIntegerField(default=0)
     last_seen_at = BigIntegerField()
 
     class Meta:
