@@ -78,7 +78,7 @@ class _Reader:
             raise InvalidSyntax("An operation's path is a text.")
         if op is not Op.REMOVE and "value" not in parts:
             raise InvalidValue(f"{op} needs a value.", "value")
-        if path is None or not path.strip():
+        if path is None or not path.strip() or self._is_schema(path):
             if op is Op.REMOVE:
                 raise NoTarget("remove needs a path.")
             yield from self._whole(op, value)
@@ -104,6 +104,9 @@ class _Reader:
             raise InvalidValue("Without a path, an operation's value is an object.", "value")
         for name, part in value.items():
             if name.lower() == "schemas" or self._is_own_id(name, part):
+                continue
+            if self._is_schema(name):
+                yield from self._whole(op, part)
                 continue
             target = self._named(name)
             if target is None:
@@ -185,6 +188,10 @@ class _Reader:
         if not terms:
             raise InvalidValue(f"An element of {attribute.name} names nothing.", attribute.name)
         return terms[0] if len(terms) == 1 else And(tuple(terms))
+
+    def _is_schema(self, name: str) -> bool:
+        """The type's own schema, as a path or a key, is the resource itself."""
+        return name.strip().lower() == self._type.schema.urn.lower()
 
     def _is_own_id(self, name: str, value: object) -> bool:
         """`id` may be sent if it is the resource's own (S4)."""

@@ -574,3 +574,16 @@ def test_members_are_read_for_so_many_filters_and_no_more() -> None:
     assert len(joined(members(*[odd] * MAX_READINGS))) == MAX_READINGS
     with pytest.raises(TooLarge):
         joined(members(*[odd] * (MAX_READINGS + 1)))
+
+
+@pytest.mark.req("P14")
+def test_a_schemas_own_name_is_the_resource_itself() -> None:
+    whole = op("replace", CORE, {"title": "Nurse", "name.givenName": "B"})
+    for operation in (whole, op("replace", CORE.upper(), whole["value"]),
+                      op("add", None, {CORE: whole["value"]})):  # fmt: skip
+        found = patch(operation).document
+        assert (found["title"], found["name"]) == ("Nurse", {**ANN["name"], "givenName": "B"})
+    with pytest.raises(NoTarget):
+        patch(op("remove", CORE))
+    with pytest.raises(InvalidValue):
+        patch(op("add", CORE, "x"))
