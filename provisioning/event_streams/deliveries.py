@@ -75,6 +75,9 @@ def work(services: Services) -> int:
                 break
     except SealBroken as broken:
         error = str(broken)
+    except Exception as fault:
+        error = f"A fault in this program: {type(fault).__name__}."  # other streams go on
+        raise
     finally:
         with transaction():
             streams.release(stream, error=error)

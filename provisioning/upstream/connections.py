@@ -19,6 +19,8 @@ from .. import audit
 from ..audit import Actor, Event
 from ..clock import now_ms
 from ..errors import InvalidValue, NotFound, Taken, WrongState
+from ..event_streams import streams
+from ..event_streams.streams import StreamState
 from ..groups import MAX_NAME as MAX_NAME_OF_GROUP
 from ..models import Connection, Group, Token, User
 from ..models.directories import FILES
@@ -141,7 +143,7 @@ def holdings(connection: Connection) -> Holdings:
 
 
 def retire(connection: Connection, actor: Actor) -> int:
-    """Let the directory in no more; its people and groups stay as they are.
+    """Let the directory in no more, and tell it nothing; its people and groups stay as they are.
 
     Return how many tokens were revoked. Raises WrongState if it is retired already.
     """
@@ -150,6 +152,9 @@ def retire(connection: Connection, actor: Actor) -> int:
     living = list(Token.select().where(Token.connection == connection, Token.revoked_at.is_null()))
     for token in living:
         tokens.revoke(token.public_id, actor)
+    for stream in streams.every(connection):
+        if stream.state == StreamState.ACTIVE:
+            streams.set_state(stream, StreamState.STOPPED, actor)
     connection.retired_at = now_ms()
     connection.save()
     audit.record(actor, Event.CONNECTION_RETIRED, connection=connection.name, tokens=len(living))

@@ -421,6 +421,22 @@ def test_an_event_that_the_receiver_refuses_is_dead_and_the_next_goes_out(
     assert deliveries.work(local(services)) == 1
 
 
+def test_a_stream_that_this_program_chokes_on_rests_so_that_others_go_on(
+    services: Services, directory: Directory, pushed: EventStream, there: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def broken(*_given: object) -> deliveries.Token:
+        raise KeyError("secret")
+
+    directory.user("a")
+    monkeypatch.setattr(deliveries, "_writers", [broken])
+    with pytest.raises(KeyError):
+        deliveries.work(services)
+    row = EventStream.get()
+    assert (row.leased_until, row.failures) == (None, 1)
+    assert row.last_error == "A fault in this program: KeyError."
+
+
 @pytest.mark.req("RFC9967")
 def test_ten_refusals_are_enough(
     services: Services, directory: Directory, pushed: EventStream, there: Receiver

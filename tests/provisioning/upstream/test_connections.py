@@ -10,7 +10,10 @@ import pytest
 
 from provisioning import audit, directory, groups
 from provisioning.audit import CLI, Event
+from provisioning.clock import now_ms
 from provisioning.errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
+from provisioning.event_streams import streams
+from provisioning.event_streams.streams import Method, StreamState
 from provisioning.models import AuditEvent, Connection, Group, MassDeparture, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -191,3 +194,19 @@ def test_a_held_departure_keeps_its_directory(entra: Connection) -> None:
     with pytest.raises(WrongState, match="mass departure"), transaction():
         connections.delete(entra, CLI)
     assert guard.open_for(entra) is not None
+
+
+def test_a_retired_directory_is_told_nothing_more(services: Services, entra: Connection) -> None:
+    with transaction():
+        streams.add(
+            entra,
+            CLI,
+            vault=services.vault,
+            method=Method.PUSH,
+            endpoint="https://receiver.example.org/",
+        )
+    pushed(entra, "ada")
+    with transaction():
+        connections.retire(entra, CLI)
+    assert streams.every(entra)[0].state == StreamState.STOPPED
+    assert streams.claim(now_ms()) is None
