@@ -23,23 +23,22 @@ import scim.door
 import scim.routes
 import scim.tracing
 
-from . import audit, live_settings
+from . import live_settings
 from .errors import ConfigurationError
+from .installation import open_services
 from .models import Setting
 from .pages import error_pages, figures, headers, requests, times
-from .processes import logs, watch
+from .processes import logs, supervisor, watch
 from .processes.health import blueprint as health
 from .processes.watch import Watch
 from .services import EXTENSION, Services
 from .services import services as current_services
-from .settings import LANGUAGES, Settings, given_names, load
+from .settings import LANGUAGES, Settings
 from .storage import recorder
-from .storage.db import database, open_database
+from .storage.db import database
 from .storage.migrate import check_current
 from .storage.recorder import Recorder
-from .vault import Vault
 
-KEYS = "keys"
 BODY_LIMIT = 1024 * 1024
 
 _HERE = Path(__file__).parent
@@ -47,18 +46,6 @@ _HERE = Path(__file__).parent
 TEMPLATES = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
 
 csrf = CSRFProtect()
-
-
-def open_services(data: Path | None = None, **overrides: object) -> Services:
-    """Read settings and keys, open the database, and give this process its audit key.
-
-    Raises ConfigurationError, naming every fault.
-    """
-    settings = load(data, **overrides)
-    vault = Vault.open(settings.data / KEYS)
-    open_database(settings.database_url)
-    audit.use_key(vault.audit_key)
-    return Services(settings, vault, fixed=given_names(data, **overrides))
 
 
 def create_app(services: Services) -> Flask:
@@ -122,7 +109,7 @@ def web_app() -> Flask:
     app.extensions[recorder.EXTENSION].start()
     if threading.current_thread() is threading.main_thread():  # only there can signals be heard
         waits: Watch = app.extensions[watch.EXTENSION]
-        signal.signal(watch.LET_GO, lambda _number, _frame: waits.let_go())
+        signal.signal(supervisor.LET_GO, lambda _number, _frame: waits.let_go())
     return app
 
 

@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
 
 from provisioning import audit
-from provisioning.app import KEYS, create_app
+from provisioning.app import create_app
+from provisioning.installation import KEYS
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import load
 from provisioning.storage import recorder

@@ -27,7 +27,9 @@ _DEMO_ONLY = {"demo", "demo_mailbox_url"}
 
 
 def commands(group: click.Group, path: str = "keywright") -> Iterator[str]:
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, f"{path} {name}")
         else:

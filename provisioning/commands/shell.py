@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec
 
@@ -15,8 +16,8 @@ import click
 from peewee import PeeweeException
 
 from .. import live_settings
-from ..app import open_services
 from ..errors import KeywrightError
+from ..installation import open_services
 from ..services import Services
 from ..settings import PREFIX
 from ..storage.db import database
@@ -64,3 +65,8 @@ def open_installation(data: Path) -> Services:
     services = open_services(data)
     check_current(database)
     return live_settings.layered(services)
+
+
+def day(ms: int | None) -> str:
+    """Return a moment's day in UTC; "never" for none."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d") if ms else "never"

@@ -17,11 +17,11 @@ from reader.simulator.attestation import root_pem
 from reader.software_reader import SoftwareReader
 
 from .. import live_settings
-from ..app import KEYS, open_services
 from ..audit import Actor
 from ..ceremonies import attestation, ceremony, challenges
 from ..clock import DAY, now_ms
 from ..errors import ConfigurationError
+from ..installation import KEYS, open_services
 from ..models import Connection, OwnerLink, PanelAccount, PanelCredential, Token
 from ..panel import access, sign_in
 from ..panel.access import Role

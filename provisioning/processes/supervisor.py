@@ -17,7 +17,11 @@ from pathlib import Path
 from types import FrameType
 
 from ..settings import PREFIX, Settings
-from .watch import LET_GO
+
+# Before a web process is told to end it is told to let its waiting stations go, or it would be at
+# it for as long as they wait. This signal, which Apache uses so too, does nothing to a process
+# that does not know it: the server's own parent does not.
+LET_GO = signal.SIGWINCH
 
 _DRAIN = 30.0  # seconds that running requests and one mail may take after SIGTERM
 _MARGIN = 5.0

@@ -11,7 +11,6 @@ connection and costs microseconds, on PostgreSQL it asks for the stations with n
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -25,11 +24,6 @@ from .logs import kind_and_place
 
 SQLITE_PAUSE = 0.05
 POSTGRESQL_PAUSE = 0.1
-
-# Before a web process is told to end it is told to let its waiting stations go, or it would be at
-# it for as long as they wait. This signal, which Apache uses so too, does nothing to a process
-# that does not know it: the server's own parent does not.
-LET_GO = signal.SIGWINCH
 
 EXTENSION = "keywright.watch"
 """Under which name the app keeps its Watch."""

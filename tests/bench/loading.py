@@ -17,9 +17,9 @@ from pathlib import Path
 import orjson
 
 from provisioning import audit, directory, groups, keys
-from provisioning.app import KEYS, open_services
 from provisioning.audit import CLI, Actor
 from provisioning.clock import DAY, now_ms
+from provisioning.installation import KEYS, open_services
 from provisioning.issuing import activations
 from provisioning.lifecycle import KeyKind
 from provisioning.models import Activation, Connection, OutboxMail, SecurityKey, Session

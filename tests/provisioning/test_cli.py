@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +229,19 @@ def test_a_result_that_cannot_be_written_stops_an_import_before_it_changes_anyth
     result = run("import", "--data", folder, people_csv, "--result", nowhere)
     assert result.exit_code == 1
     assert User.select().count() == 0
+
+
+def test_a_server_starts_without_importing_what_its_processes_import_again() -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, provisioning.cli as cli; cli.main.get_command(None, 'serve');"
+            "print(*{'enrollment', 'scim', 'webauthn'} & set(sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    ).stdout
+    assert told.split() == []
