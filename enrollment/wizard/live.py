@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from provisioning.errors import NotFound, Unauthenticated, WrongState
+from provisioning.pages.requests import path_here
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -30,7 +29,7 @@ def signed_out(_error: Unauthenticated) -> ResponseReturnValue:
     """Say that saving stopped, and leave the page as it is: what is typed there is not lost."""
     if request.endpoint != "wizard_live.save":
         return Response(status=204)
-    shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+    shown = path_here(request.headers.get("HX-Current-URL", "")).partition("?")[0] or "/"
     return render_template(
         "panel/wizard/_signed_out.html",
         sign_in_url=url_for("sign_in.page", next=shown),

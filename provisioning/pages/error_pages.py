@@ -16,6 +16,7 @@ from .. import errors
 from ..processes.logs import kind_and_place
 from ..storage.db import RETRY_AFTER, will_pass
 from .error_words import told
+from .requests import path_here
 
 log = structlog.get_logger()
 
@@ -99,9 +100,9 @@ def _here() -> str:
     """Return where to go back to: a page that GET can show, never a foreign address."""
     if request.method == "GET" and "HX-Request" not in request.headers:
         return request.full_path.rstrip("?")
-    shown = request.headers.get("HX-Current-URL") or request.referrer or ""
-    if shown.startswith(request.host_url):
-        return shown.removeprefix(request.host_url.rstrip("/"))
+    shown = path_here(request.headers.get("HX-Current-URL") or request.referrer or "")
+    if shown:
+        return shown
     # No referrer is told (our own policy): a form's address that has a page is where it stood.
     adapter = current_app.create_url_adapter(request)
     return request.path if adapter is not None and adapter.test(method="GET") else "/"

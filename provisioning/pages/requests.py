@@ -34,6 +34,17 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_nul)
 
 
+def path_here(url: str) -> str:
+    """Return a page of ours without scheme and host; "" for any other address.
+
+    Behind a proxy that ends TLS the request itself says http.
+    """
+    for ours in (services().settings.origin, request.host_url.rstrip("/")):
+        if url.startswith(f"{ours}/"):
+            return url.removeprefix(ours)
+    return ""
+
+
 def _refuse_other_sites() -> None:
     """Raise CSRFError for a write that another site's page sends (T13), token or not.
 

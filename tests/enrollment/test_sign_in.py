@@ -371,14 +371,26 @@ def test_a_stale_answer_from_a_desk_is_no_step_up(
     assert Session.get_by_id(session.id).stepped_up_at is None
 
 
-def test_a_part_of_a_page_takes_the_whole_page_to_the_sign_in(panel: Panel) -> None:
+@pytest.mark.parametrize(
+    ("shown", "back"),
+    [
+        ("http://localhost/stations?x=1", "/stations?x%3D1"),
+        ("http://localhost:5005/stations?x=1", "/stations?x%3D1"),  # as behind a proxy
+        ("https://evil.example/stations", "/stations/state"),
+        ("http://[", "/stations/state"),
+    ],
+)
+def test_a_part_of_a_page_takes_the_whole_page_to_the_sign_in(
+    panel: Panel, shown: str, back: str
+) -> None:
     Session.update(ended_at=1).execute()
-    answer = panel.get(
-        "/stations/state",
-        headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/stations?x=1"},
-    )
+    headers = {"HX-Request": "true", "HX-Current-URL": shown}
+    answer = panel.get("/stations/state", headers=headers)
     assert answer.status_code == 401
-    assert answer.headers["HX-Redirect"] == "/sign-in?next=/stations?x%3D1"
+    assert answer.headers["HX-Redirect"] == f"/sign-in?next={back}"
+    odd = panel.post("/users/new/x/save?step=groups", {}, headers=headers)
+    assert odd.status_code == 200
+    assert "evil" not in odd.text
 
 
 def refused_rows() -> list[AuditEvent]:
