@@ -439,7 +439,7 @@ class TestNobodyComesBack:
         assert not WizardDraft.select().exists()
 
     def test_the_worker_looks_after_them(self) -> None:
-        source = (Path(__file__).parents[3] / "provisioning" / "cli.py").read_text()
+        source = (Path(__file__).parents[3] / "provisioning/commands/worker.py").read_text()
         assert "drafts.forget_abandoned" in source
 
 
