@@ -30,6 +30,9 @@ class Op(StrEnum):
     REPLACE = "replace"
 
 
+_OPS = {op.value: op for op in Op}
+
+
 @dataclass(frozen=True)
 class Operation:
     """One change of one target. `value` is as the client sent it; None for a removal."""
@@ -91,11 +94,9 @@ class _Reader:
 
     def _op(self, name: object) -> Op:
         if isinstance(name, str):
-            for op in Op:
-                if name == op or (
-                    name.lower() == op and self._dialect.allows(Quirk.OPERATION_CASE)
-                ):
-                    return op
+            op = _OPS.get(name.lower())
+            if op is not None and (name == op or self._dialect.allows(Quirk.OPERATION_CASE)):
+                return op
         raise InvalidSyntax("An operation's op is add, remove or replace.")
 
     def _whole(self, op: Op, value: object) -> Iterator[Operation]:
