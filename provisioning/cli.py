@@ -23,7 +23,7 @@ _COMMANDS = {
     "departures": ("departures", "departures"),
     "import": ("imports", "import_file"),
     "init": ("init", "init"),
-    "key": ("keys", "key_group"),
+    "key": ("cards", "key_group"),
     "migrate": ("migrate", "migrate"),
     "owner-link": ("owner_link", "owner_link"),
     "schema": ("schemas", "schema"),

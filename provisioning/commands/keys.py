@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`keywright key`: what needs no card, when the panel cannot be reached."""
+"""`keywright key`: what needs no card; what takes one is in `cards`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _words(reasons: tuple[Reason, ...]) -> click.Choice[str]:
 
 @click.group("key")
 def key_group() -> None:
-    """Security keys: what can be done without a card."""
+    """Security keys and cards, as in the panel, from a shell or a script."""
 
 
 @key_group.command("list")
@@ -48,7 +48,7 @@ def list_keys(data: Path, user_name: str | None, state: str | None) -> None:
         SecurityKey.select(SecurityKey, User).join(User).where(SecurityKey.state != KeyState.DRAFT)
     )
     if user_name:
-        query = query.where(SecurityKey.user == _person(user_name))
+        query = query.where(SecurityKey.user == person(user_name))
     if state:
         query = query.where(SecurityKey.state == state)
     rows = list(query.order_by(SecurityKey.id.desc()).limit(_MOST))
@@ -111,12 +111,13 @@ def revoke(data: Path, key_id: str, reason: str, yes: bool) -> None:
     click.echo(f"{key.name} is revoked.")
 
 
-def _person(user_name: str) -> User:
+def person(user_name: str) -> User:
+    """Return a living user by their user name; raises NotFound."""
     found = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
     if found is None:
         raise NotFound(f"There is no user {user_name}.")
-    person: User = found
-    return person
+    user: User = found
+    return user
 
 
 def _holder(key: SecurityKey) -> str:
