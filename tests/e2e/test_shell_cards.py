@@ -51,7 +51,8 @@ def test_a_card_s_life_from_a_shell(product: Product, desk: Desk, mail: Sink) ->
 
     first = new_card()
     with at_shell(product, "assign", "ada@hospital.example", *at_desk) as said, desk.tap(first):
-        desk.sees("done")
+        done = desk.sees("done")
+    assert done["card"] == f"{CARD_NAME}, UID {first.uid.hex().upper()}"
     key_id = said[0].split("  ")[0]
     assert "Tap the card on Desk NFC." in said
     assert said[-1] == "Done. Card of Ada Lovelace is active."
