@@ -3,8 +3,9 @@
 
 """`keywright key assign`, `keywright key at-reader`: what takes a card, from a shell or a script.
 
-Beside what `keys` has. Each is a job for a station, as in the panel, and waits for its end: what is to be done now comes
-as a line, the exit code is 0 when it is done. One that broke off goes on when it is asked again.
+Beside what `keys` has. Each is a job for a station, as in the panel, and waits for its end: what
+is to be done now comes as a line, the exit code is 0 when it is done. One that broke off goes on
+when it is asked again.
 """
 
 from __future__ import annotations
