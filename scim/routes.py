@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -29,25 +27,23 @@ from provisioning.storage.recorder import Recorder
 from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
-from . import bulk, deferred, discovery, extensions, json_body, polling, rows, tracing
+from . import about, bulk, deferred, extensions, json_body, polling, rows, tracing
 from .caller import Caller, make_caller
 from .door import Door, Waits, open_door
 from .errors import (
     Fault,
-    FilterForbidden,
     InvalidVersion,
     SecretFilter,
     Sensitive,
-    Unsupported,
     describe,
     describe_http,
 )
-from .listing import Listing, answer, from_parameters, from_search, list_response, names
+from .listing import Listing, answer, from_parameters, from_search, names
 from .projection import Projection, projection
 from .resource_types import ALL, GROUP
 from .resources import Resource, render, unseen
 from .schema import ResourceType
-from .security_events import issuer, jwks
+from .security_events import issuer
 from .tracing import Left
 from .verbs import WRITABLE
 from .wire import JSON, Reply, Request, WsgiApp
@@ -56,8 +52,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/scim/v2"
-OPENAPI = "/openapi.yaml"
-JWKS = "/jwks.json"
 _OTHER_VERSION = re.compile(r"/scim/v\d", re.ASCII)
 
 log = structlog.get_logger()
@@ -148,11 +142,9 @@ def _view(path: str) -> View:
         case ["Events", wanted]:
             return lambda request, caller: _poll(request, caller, wanted)
         case ["ResourceTypes", wanted]:
-            return lambda request, caller: _one_of(
-                request, discovery.resource_types(caller.base), wanted
-            )
+            return lambda request, caller: about.resource_types(request, caller, wanted)
         case ["Schemas", wanted]:
-            return lambda request, caller: _one_of(request, discovery.schemas(caller.base), wanted)
+            return lambda request, caller: about.schemas(request, caller, wanted)
     raise NotFound
 
 
@@ -317,66 +309,18 @@ def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:
     return Reply(body=orjson.dumps(polling.answer(caller, stream_id, body)), media_type=JSON)
 
 
-# --- discovery -------------------------------------------------------------------------------
-
-
-def _config(request: Request, caller: Caller) -> Reply:
-    _check_discovery(request)
-    tells = events.is_heard(caller.connection.id)
-    config = discovery.service_provider_config(caller.base, tells=tells)
-    return Reply(body=orjson.dumps(config))
-
-
-def _listed(request: Request, found: list[dict[str, object]]) -> Reply:
-    _check_discovery(request)
-    return Reply(body=list_response([orjson.dumps(each).decode() for each in found], len(found)))
-
-
-def _one_of(request: Request, found: list[dict[str, object]], wanted: str) -> Reply:
-    _check_discovery(request)
-    one = discovery.find(found, wanted)
-    if one is None:
-        raise NothingThere(f"There is no {wanted}.")
-    return Reply(body=orjson.dumps(one))
-
-
-def _check_discovery(request: Request) -> None:
-    """GET only; paging and sorting are ignored, a filter is refused (RFC 7644 §4)."""
-    request.allow("GET")
-    if "filter" in request.args:
-        raise FilterForbidden("Discovery takes no filter.")
-
-
-def _me(request: Request, caller: Caller) -> Reply:
-    """No alias: who asks is a directory and no resource (RFC 7644 §3.11)."""
-    raise Unsupported("A token here stands for a directory, not for a person: there is no /Me.")
-
-
 _TYPES = {type_.endpoint.removeprefix("/"): type_ for type_ in ALL}
 _ALONE: dict[str, View] = {
     ".search": lambda request, caller: _search(request, caller, ALL),
     "Bulk": _bulk,
-    "Me": _me,
-    "ServiceProviderConfig": _config,
-    "ResourceTypes": lambda request, caller: _listed(
-        request, discovery.resource_types(caller.base)
-    ),
-    "Schemas": lambda request, caller: _listed(request, discovery.schemas(caller.base)),
+    "Me": about.me,
+    "ServiceProviderConfig": about.config,
+    "ResourceTypes": about.resource_types,
+    "Schemas": about.schemas,
 }
 
 
-@cache
-def _document() -> bytes:
-    return Path(__file__).with_name("openapi.yaml").read_bytes()
-
-
-# What needs no token: public keys, as whoever verifies has none of ours, and what is known anyway.
-_OPEN: dict[str, Callable[[Door], Reply]] = {
-    PREFIX + JWKS: lambda door: Reply(
-        body=orjson.dumps(jwks(door.services.vault)), media_type=JSON
-    ),
-    PREFIX + OPENAPI: lambda door: Reply(body=_document(), media_type="application/yaml"),
-}
+_OPEN = {PREFIX + path: tells for path, tells in about.OPEN.items()}
 
 
 # --- replies ---------------------------------------------------------------------------------
