@@ -226,6 +226,7 @@ def _savepoint() -> Iterator[None]:
     except BaseException:
         _unit.gathered = before
         database.execute_sql(f"ROLLBACK TO SAVEPOINT {name}")
+        database.execute_sql(f"RELEASE SAVEPOINT {name}")  # rolled back to, it is still there
         raise
     finally:
         _unit.depth -= 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from peewee import DatabaseError
 
 from provisioning.errors import ConfigurationError
 from provisioning.models import ALL, Setting
@@ -56,6 +58,15 @@ def test_a_nested_transaction_that_fails_leaves_the_outer_one(services: Services
         with pytest.raises(ZeroDivisionError), transaction():
             raise ZeroDivisionError(Setting.create(name="inner", value="1"))
     assert {row.name for row in Setting.select()} == {"outer"}
+
+
+def test_nothing_is_left_of_a_nested_transaction_that_fails(services: Services) -> None:
+    """Many rows of a task may fail in one transaction: each would leave its savepoint behind."""
+    with transaction():
+        with suppress(ZeroDivisionError), transaction():
+            raise ZeroDivisionError
+        with pytest.raises(DatabaseError, match="nested_2"):
+            database.execute_sql("RELEASE SAVEPOINT nested_2")
 
 
 def test_another_scheme_is_refused() -> None:
