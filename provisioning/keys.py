@@ -28,6 +28,8 @@ from .lifecycle import (
     advance,
     user_status,
 )
+from .mails import outbox
+from .mails.mail import WITH_SECRET
 from .models import Credential, SecurityKey, User
 from .naming import fold
 from .storage.db import tuples
@@ -173,8 +175,9 @@ def resume(key: SecurityKey, actor: Actor) -> None:
 
 
 def revoke(key: SecurityKey, reason: Reason, actor: Actor) -> None:
-    """End a key for ever. Its row and its history stay."""
+    """End a key for ever, and what mails still carry for it. Its row and its history stay."""
     _move(key, KeyState.REVOKED)
+    outbox.cancel(key=key, templates=WITH_SECRET)
     key.reason = reason
     key.revoked_at = now_ms()
     key.save()

@@ -21,11 +21,13 @@ from provisioning.desks.jobs import Op, Wipe
 from provisioning.errors import InvalidValue, KeywrightError, Unauthenticated, WrongState
 from provisioning.issuing import assignment, terms
 from provisioning.lifecycle import JobState, KeyKind, KeyState, Reason
+from provisioning.mails import notices
 from provisioning.models import (
     Activation,
     AuditEvent,
     Credential,
     Job,
+    OutboxMail,
     SecurityKey,
     Station,
     User,
@@ -233,6 +235,50 @@ class TestReplacement:
         new = people.pending_key(people.person())
         with pytest.raises(WrongState):
             assignment.replace(new, old)
+
+
+@pytest.mark.req("R19")
+class TestPinMails:
+    """A PIN that waits for the mail server goes with its key, whoever ends that."""
+
+    @pytest.fixture
+    def key(self, services: Services, desk: Station) -> SecurityKey:
+        key = people.pending_key(people.person())
+        job = people.tapped(services, key, desk)
+        with transaction():
+            assignment.complete(job, services, CLI)
+        assert self.waiting(key) == [("queued", True)]
+        return key
+
+    def waiting(self, key: SecurityKey) -> list[tuple[str, bool]]:
+        mails = OutboxMail.select().where(OutboxMail.key == key, OutboxMail.template == "pin")
+        return [(mail.state, mail.sealed_secret is not None) for mail in mails]
+
+    def test_a_revoked_key(self, services: Services, key: SecurityKey) -> None:
+        with transaction():
+            keys.revoke(key, Reason.STOLEN, CLI)
+            notices.key_revoked(key, CLI, services)
+        assert self.waiting(key) == [("cancelled", False)]
+        told = OutboxMail.get(OutboxMail.template == "key_revoked")
+        assert told.state == "queued", "its holder is told all the same"
+
+    def test_a_key_whose_time_is_over(self, key: SecurityKey) -> None:
+        SecurityKey.update(ends_at=now_ms() - 1).execute()
+        with transaction():
+            assert terms.end_due() == 1
+        assert self.waiting(key) == [("cancelled", False)]
+
+    def test_a_key_that_is_replaced(
+        self, services: Services, desk: Station, key: SecurityKey
+    ) -> None:
+        new = people.pending_key(keys.owner_of(key), "New")
+        with transaction():
+            assignment.replace(new, key)
+        job = people.tapped(services, new, desk)
+        with transaction():
+            assignment.complete(job, services, CLI)
+        assert self.waiting(key) == [("cancelled", False)]
+        assert self.waiting(new) == [("queued", True)]
 
 
 class TestTerms:
