@@ -81,8 +81,8 @@ def suspend(key_id: str) -> ResponseReturnValue:
     """Stop a key for now."""
     key, user = _key(key_id)
     with transaction():
-        keys.suspend(key, Reason.ON_HOLD, web.actor())
-    flash(_("“%(name)s” is suspended.", name=key.name), "success")
+        jobs.suspend_key(key, Reason.ON_HOLD, web.actor())
+    flash(_needs_reset(key) or _("“%(name)s” is suspended.", name=key.name), "success")
     return _page(user)
 
 
@@ -106,9 +106,10 @@ def lost(key_id: str) -> ResponseReturnValue:
     """Stop a lost key at once; a replacement is one button away."""
     key, user = _key(key_id)
     with transaction():
-        keys.suspend(key, Reason.LOST, web.actor())
+        jobs.suspend_key(key, Reason.LOST, web.actor())
     flash(
-        _("“%(name)s” is suspended. Assign a replacement whenever you like.", name=key.name),
+        _needs_reset(key)
+        or _("“%(name)s” is suspended. Assign a replacement whenever you like.", name=key.name),
         "success",
     )
     return _page(user)
@@ -261,6 +262,14 @@ def _key(key_id: str) -> tuple[SecurityKey, User]:
     if key.user is None:
         raise NotFound(_("There is no such key."))
     return key, key.user
+
+
+def _needs_reset(key: SecurityKey) -> str:
+    """Return what to say of a key whose card was being written when it was stopped, or ""."""
+    if key.state != KeyState.NEEDS_RESET:
+        return ""
+    words = _("“%(name)s” is stopped. Its card may carry a PIN already: reset it.", name=key.name)
+    return str(words)
 
 
 def _page(user: User) -> ResponseReturnValue:

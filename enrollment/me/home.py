@@ -80,7 +80,7 @@ def lost(key_id: str) -> ResponseReturnValue:
     session, user = signed_in()
     with transaction():
         key = _mine(key_id, user)
-        keys.suspend(key, Reason.LOST, access.actor_of(session))
+        jobs.suspend_key(key, Reason.LOST, access.actor_of(session))
     flash(
         _(
             "“%(name)s” is suspended. Ask your admin for another key; if it turns up again, they "

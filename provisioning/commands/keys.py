@@ -72,8 +72,11 @@ def suspend(data: Path, key_id: str, reason: str) -> None:
     open_installation(data)
     with transaction():
         key = keys.get_key(key_id)
-        keys.suspend(key, Reason(reason), audit.CLI)
-    click.echo(f"{key.name} is suspended. {_left(key)}")
+        jobs.suspend_key(key, Reason(reason), audit.CLI)
+    stopped = "is suspended"
+    if key.state == KeyState.NEEDS_RESET:
+        stopped = "is stopped, and its card may carry a PIN already: reset it"
+    click.echo(f"{key.name} {stopped}. {_left(key)}")
 
 
 @key_group.command("resume")

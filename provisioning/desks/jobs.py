@@ -19,7 +19,7 @@ from ..audit import Actor, Event
 from ..clock import HOUR, MINUTE, SECOND, now_ms
 from ..errors import NotFound, WrongState
 from ..issuing import pins
-from ..lifecycle import JOB, JobState, JobStep, KeyState, advance, reached
+from ..lifecycle import JOB, JobState, JobStep, KeyState, Reason, advance, reached
 from ..models import Challenge, Credential, Job, SecurityKey, Station, User
 from ..storage.db import tuples
 from ..storage.statements import Statements, models, parameter
@@ -173,6 +173,19 @@ def of_binding(binding: str) -> Job | None:
 def cancel_for_key(key: SecurityKey, actor: Actor, *, besides: Job | None = None) -> int:
     """Cancel a key's open jobs; return how many."""
     return _cancel_open("key", key.id, actor, besides)
+
+
+def suspend_key(key: SecurityKey, reason: Reason, actor: Actor) -> None:
+    """Stop a key for now, and what readers do with it; `keys.resume` undoes it.
+
+    A card that may carry our PIN already needs a reset then, and its key is in that state (R20).
+    """
+    key.renew()
+    before = key.state
+    cancel_for_key(key, actor)
+    key.renew()
+    if key.state == before:
+        keys.suspend(key, reason, actor)
 
 
 def cancel_for_user(user: User, actor: Actor) -> int:

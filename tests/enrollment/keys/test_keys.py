@@ -81,6 +81,23 @@ def test_a_lost_key_stops_at_once(panel: Panel) -> None:
     assert now(key).state == KeyState.SUSPENDED
 
 
+@pytest.mark.req("R20")
+@pytest.mark.parametrize("verb", ["suspend", "lost"])
+def test_a_key_that_is_stopped_while_its_card_is_written_stops_the_station(
+    panel: Panel, desk: Desk, verb: str
+) -> None:
+    key = pending_key(person())
+    panel.post(f"/keys/{key.resource_id}/assign", {"station": desk.id})
+    ticket = desk.ticket()
+    desk.tell(ticket, "card", **KNOWS_ALL)
+    desk.tell(ticket, "pin_setting")
+    page = text_of(panel.post(f"/keys/{key.resource_id}/{verb}", follow_redirects=True))
+    assert "is stopped. Its card may carry a PIN already: reset it." in page
+    answer = desk.tell(ticket, "pin_set")
+    assert (answer.json["go"], answer.json["reason"]) == (False, "cancelled")
+    assert now(key).state == KeyState.NEEDS_RESET
+
+
 def test_revoking_says_what_happens_and_is_for_ever(panel: Panel) -> None:
     user = person()
     key, spare = active_key(user), active_key(user, "Spare")

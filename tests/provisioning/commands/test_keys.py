@@ -11,11 +11,12 @@ from click.testing import CliRunner, Result
 from provisioning import audit
 from provisioning.cli import main
 from provisioning.commands.shell import open_installation
-from provisioning.lifecycle import KeyState, Reason
-from provisioning.models import AuditEvent, OutboxMail, SecurityKey
+from provisioning.desks import jobs, orders
+from provisioning.lifecycle import JobState, KeyState, Reason
+from provisioning.models import AuditEvent, Job, OutboxMail, SecurityKey
 from provisioning.settings import load
-from provisioning.storage.db import database, open_database
-from tests.fakes.people import active_key, person
+from provisioning.storage.db import database, open_database, transaction
+from tests.fakes.people import active_key, pending_key, person, station
 
 
 @pytest.fixture
@@ -58,6 +59,21 @@ def test_a_key_is_listed_suspended_resumed_and_revoked(installed: Path) -> None:
     assert (ended.state, ended.reason) == (KeyState.REVOKED, Reason.DAMAGED)
     assert OutboxMail.select().where(OutboxMail.template == "key_revoked").exists()
     assert AuditEvent.select().where(AuditEvent.actor_kind == "cli").count() >= 3
+
+
+@pytest.mark.req("R20")
+def test_suspending_a_key_whose_card_is_being_written_says_what_the_card_needs(
+    installed: Path,
+) -> None:
+    services = open_installation(installed)
+    key = pending_key(person())
+    with transaction():
+        job = orders.queue_enrolment(station(services), key, services, audit.CLI)
+        jobs.tell(job, pin_setting=True)
+    told = run(installed, "suspend", key.resource_id).output
+    assert "is stopped, and its card may carry a PIN already: reset it." in told
+    assert SecurityKey.get_by_id(key.id).state == KeyState.NEEDS_RESET
+    assert Job.get_by_id(job.id).state == JobState.CANCELLED
 
 
 @pytest.mark.parametrize(

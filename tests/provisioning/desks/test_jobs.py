@@ -12,10 +12,10 @@ from provisioning.audit import CLI
 from provisioning.clock import HOUR, MINUTE, SECOND
 from provisioning.desks import desk_events, dispatch, jobs, orders
 from provisioning.desks.faults import FAULTS
-from provisioning.desks.jobs import PinMode
+from provisioning.desks.jobs import PinMode, Wipe
 from provisioning.errors import KeywrightError, WrongState
 from provisioning.issuing import activations, assignment, pins
-from provisioning.lifecycle import JobState, JobStep, KeyKind, KeyState
+from provisioning.lifecycle import JobState, JobStep, KeyKind, KeyState, Reason
 from provisioning.models import AuditEvent, Job, OutboxMail, SecurityKey, Station
 from provisioning.services import Services
 from provisioning.settings import PinDelivery
@@ -123,6 +123,33 @@ def test_cancelling_before_the_card_was_written_leaves_the_key_pending(
     with transaction():
         jobs.cancel(people.again(job), CLI)
     assert people.again(key).state == KeyState.PENDING
+
+
+@pytest.mark.req("R20")
+@pytest.mark.parametrize(
+    ("event", "state"), [("waiting", KeyState.SUSPENDED), ("pin_setting", KeyState.NEEDS_RESET)]
+)
+def test_a_key_that_is_suspended_takes_its_job_along(
+    services: Services, desk: Station, key: SecurityKey, event: str, state: KeyState
+) -> None:
+    job = taken(services, desk, key)
+    tell(services, job, event)
+    with transaction():
+        jobs.suspend_key(key, Reason.LOST, CLI)
+    assert key.state == state
+    assert people.again(job).state == JobState.CANCELLED
+    assert people.again(job).sealed_pin is None
+
+
+def test_a_key_that_needs_a_reset_already_is_not_suspended_and_keeps_its_job(
+    services: Services, desk: Station, key: SecurityKey
+) -> None:
+    with transaction():
+        keys.need_reset(key, CLI, "test")
+        job = orders.queue_reset(desk, key, services, CLI, Wipe.AGAIN)
+    with pytest.raises(WrongState), transaction():
+        jobs.suspend_key(key, Reason.LOST, CLI)
+    assert people.again(job).state == JobState.QUEUED
 
 
 @pytest.mark.req("R20")
