@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from peewee import IntegrityError
 
-from . import audit, keys
+from . import audit, groups, keys
 from .audit import Actor, Event
 from .clock import now_ms
 from .desks import jobs, stations
@@ -27,7 +27,7 @@ from .issuing import activations
 from .lifecycle import LinkState, Reason
 from .mails import outbox
 from .mails.addresses import check_address
-from .models import Challenge, Connection, Member, User, UserValue
+from .models import Challenge, Connection, User, UserValue
 from .naming import fold, look_up_key
 from .panel import access
 from .storage.db import Gathered
@@ -116,7 +116,7 @@ def finish_leavers(grace_ms: int) -> int:
     for user in due.limit(100):
         keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)
         stations.revoke_of(user, audit.SYSTEM)
-        user.left_at = None
+        user.left_at = user.groups_left = None
         user.save()
         finished += 1
     return finished
@@ -187,8 +187,10 @@ def delete_user(user: User, actor: Actor) -> None:
     deactivate(user, Reason.LEFT, actor)
     user.deleted_at = user.updated_at = now_ms()
     user.version += 1
-    update(user, "deleted_at", "updated_at", "version")
-    _LEAVE_GROUPS.change((), (user.id,))
+    left = groups.leave_all(user)
+    # Not final yet: whoever rejects a mass departure wants these back as well (R17).
+    user.groups_left = orjson.dumps(left).decode() if left and user.left_at else None
+    update(user, "deleted_at", "updated_at", "version", "groups_left")
     tally.add(User, user.connection_id, -1)
     events.note(events.Kind.DELETED, user)
     audit.record(actor, Event.USER_DELETED, user=user, user_name=user.user_name)
@@ -338,5 +340,4 @@ _WRITE_VALUES = Statements(
     )
 )
 _FORGET_VALUES = Statements(lambda: UserValue.delete().where(UserValue.user == parameter(0)))
-_LEAVE_GROUPS = Statements(lambda: Member.delete().where(Member.user == parameter(0)))
 _END_CHALLENGES = Statements(lambda: Challenge.delete().where(Challenge.user == parameter(0)))

@@ -156,6 +156,18 @@ def remove_all_members(group: Group, *, actor: Actor) -> int:
     return _changed(group, removed, "removed", actor)
 
 
+def leave_all(user: User) -> list[int]:
+    """Take a user out of every group by one statement; return the row ids of those groups."""
+    return [group for (group,) in _LEAVE.rows((), (user.id,))]
+
+
+def rejoin(user: User, ids: Sequence[int], actor: Actor) -> None:
+    """Put a user back into those of these groups that are there still."""
+    for group in list(Group.select().where(Group.id.in_(ids), Group.deleted_at.is_null())):
+        added = _ADD.change((1,), (group.id, now_ms(), user.id, None))
+        _changed(group, added, "added", actor)
+
+
 def replace_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
     """Make exactly these the members; return how many rows were added or removed."""
     users, groups = _resolve(ids, group.connection)
@@ -384,3 +396,6 @@ _TWINS = Statements(_twins)
 _BY_RESOURCE_ID = ListStatements(_by_resource_id)
 _ADD = Statements(_added)
 _REMOVE = ListStatements(_removed)
+_LEAVE = Statements(
+    lambda: Member.delete().where(Member.user == parameter(0)).returning(Member.group)
+)

@@ -44,6 +44,8 @@ class User(Row):
     departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL", index=False)
     left_at = BigIntegerField(null=True)  # when the cascade ran; the grace time counts from here
     deleted_at = BigIntegerField(null=True)
+    # The row ids (JSON) of the groups that a deleted one was in, until the departure is final.
+    groups_left = TextField(null=True)
 
 
 User.add_index(

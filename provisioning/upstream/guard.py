@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from peewee import SQL, fn
 
-from .. import audit, keys
+from .. import audit, groups, keys
 from ..audit import Actor, Event
 from ..clock import HOUR, now_ms
 from ..errors import NotFound, WrongState
@@ -114,7 +114,7 @@ def approve(held: MassDeparture, actor: Actor) -> int:
 
 
 def reject(held: MassDeparture, actor: Actor) -> int:
-    """Take it all back: users, and the keys that this suspended. Return how many users.
+    """Take it all back: users, their groups, the keys that this suspended. Return how many users.
 
     A tombstone whose name or external id somebody else has by now stays one. For very many see
     `departures`.
@@ -133,12 +133,14 @@ def restore(user: User, held: MassDeparture, actor: Actor) -> bool:
             return False
         tally.add(User, user.connection_id, 1)
         events.note(events.Kind.JOINED, user)
-    user.deleted_at = user.left_at = user.departure = None
+    left = orjson.loads(user.groups_left or "[]")
+    user.deleted_at = user.left_at = user.departure = user.groups_left = None
     user.active = True
     user.document = _active_again(user.document)
     user.version += 1
     user.updated_at = now_ms()
     user.save()
+    groups.rejoin(user, left, actor)
     events.note(events.Kind.CHANGED, user, also=("active",))
     events.note(events.Kind.ACTIVATED, user)
     suspended = SecurityKey.select().where(

@@ -152,6 +152,7 @@ class User(Row):
     departure = ForeignKeyField(MassDeparture, null=True, on_delete="SET NULL", index=False)
     left_at = BigIntegerField(null=True)
     deleted_at = BigIntegerField(null=True)
+    groups_left = TextField(null=True)
 
 
 User.add_index(

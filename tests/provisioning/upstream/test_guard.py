@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning import directory
+from provisioning import directory, groups
 from provisioning.audit import CLI, Actor
 from provisioning.errors import WrongState
 from provisioning.lifecycle import KeyState, Reason
-from provisioning.models import Connection, MassDeparture, SecurityKey, User
+from provisioning.models import Connection, Group, MassDeparture, SecurityKey, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.upstream import guard
@@ -70,6 +70,46 @@ def test_rejecting_brings_people_and_keys_back(crowd: list[User]) -> None:
     assert {key.state for key in SecurityKey.select()} == {KeyState.ACTIVE}
     assert all(directory.document_of(user)["active"] for user in User.select())
     assert finish() == 0
+
+
+def test_rejecting_brings_people_back_into_the_groups_that_are_there_still(
+    crowd: list[User],
+) -> None:
+    with transaction():
+        strict, gone, other = (
+            groups.create_group({"displayName": name}, connection=connection, actor=CLI)
+            for name, connection in (("Strict", Connection.get()), ("Gone", None), ("Other", None))
+        )
+        for group in (strict, gone):
+            groups.add_members(group, [user.resource_id for user in crowd], actor=CLI)
+        groups.add_members(other, [crowd[25].resource_id], actor=CLI)
+    leave(crowd[:20])
+    with transaction():
+        groups.delete_group(gone, CLI)
+    assert len(list(groups.members(strict))) == 10
+    version = Group.get_by_id(strict.id).version
+    with transaction():
+        guard.reject(guard.undecided()[0], CLI)
+    assert {ref.resource_id for ref in groups.members(strict)} == {u.resource_id for u in crowd}
+    assert Group.get_by_id(strict.id).version > version
+    assert list(groups.members(gone)) == []
+    assert len(list(groups.members(other))) == 1
+    assert [ref.display for ref in groups.groups_of(crowd[0])] == ["Strict"]
+
+
+def test_what_groups_somebody_left_is_forgotten_when_that_is_final(crowd: list[User]) -> None:
+    with transaction():
+        group = groups.create_group({"displayName": "All"}, connection=None, actor=CLI)
+        groups.add_members(group, [user.resource_id for user in crowd], actor=CLI)
+        directory.deactivate(crowd[29], Reason.LEFT, CLI)
+    finish()
+    leave([*crowd[:20], User.get_by_id(crowd[29].id)])
+    noted = User.select().where(User.groups_left.is_null(False))
+    assert noted.count() == 20, "who left long ago does not come back"
+    with transaction():
+        guard.approve(guard.undecided()[0], CLI)
+    finish()
+    assert noted.count() == 0
 
 
 def test_approving_lets_the_grace_time_go_on(crowd: list[User]) -> None:
