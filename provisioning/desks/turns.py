@@ -119,7 +119,8 @@ def skip(item: BatchItem, actor: Actor) -> None:
         jobs.cancel(job, actor)
     if key is not None:
         key = SecurityKey.get_by_id(key.id)
-        if key.state == KeyState.PENDING and _is_mine(item, key):
+        # A key that waited before the turn stays with its person.
+        if key.state == KeyState.PENDING and item.made_key:
             keys.revoke(key, Reason.CANCELLED, actor)
     item.station = item.job = None
     _save(item)
@@ -243,7 +244,9 @@ def _begin_next(batch: Batch, station: Station, services: Services) -> bool | No
         if not item.user.active or item.user.deleted_at is not None:
             raise WrongState("This person is suspended.")
         with transaction():  # a refusal leaves no key behind
-            key = _key_for(item, actor)
+            key = _waiting_key(item)
+            item.made_key = key is None
+            key = key or _new_key(item, actor)
             item.job = orders.queue_enrolment(station, key, services, actor)
         item.key = key
     except KeywrightError as refused:
@@ -255,8 +258,8 @@ def _begin_next(batch: Batch, station: Station, services: Services) -> bool | No
     return True
 
 
-def _key_for(item: BatchItem, actor: Actor) -> SecurityKey:
-    waiting: SecurityKey | None = (
+def _waiting_key(item: BatchItem) -> SecurityKey | None:
+    found: SecurityKey | None = (
         SecurityKey.select()
         .where(
             SecurityKey.user == item.user,
@@ -266,17 +269,14 @@ def _key_for(item: BatchItem, actor: Actor) -> SecurityKey:
         .order_by(SecurityKey.id.desc())
         .first()
     )
-    if waiting is not None:
-        return waiting
+    return found
+
+
+def _new_key(item: BatchItem, actor: Actor) -> SecurityKey:
     name = keys.free_name(f"Card of {item.user.display_name}"[: keys.MAX_NAME], item.user)
     key = keys.draft(KeyKind.CONTACTLESS_CARD, name, "admin", user=item.user, actor=actor)
     keys.assign(key, item.user, actor)
     return key
-
-
-def _is_mine(item: BatchItem, key: SecurityKey) -> bool:
-    # A key that waited before the batch came stays with its person.
-    return bool(key.created_at >= item.batch.created_at and key.method == "admin")
 
 
 def _goes_on(item: BatchItem, state: str) -> bool:

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, CharField, ForeignKeyField, IntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
 
 from ..clock import now_ms
 from .desks import Job, Station
@@ -37,6 +44,7 @@ class BatchItem(Row):
     state = CharField(default="waiting")  # lifecycle.TurnState
     station = ForeignKeyField(Station, null=True)
     key = ForeignKeyField(SecurityKey, null=True)
+    made_key = BooleanField(default=False)  # for this turn; or else it waited already
     job = ForeignKeyField(Job, null=True)
     note = TextField(default="")  # why it was left out, or what went wrong last
     updated_at = BigIntegerField(default=now_ms)

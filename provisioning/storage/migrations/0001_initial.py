@@ -757,6 +757,7 @@ class BatchItem(Row):
     state = CharField(default="waiting")
     station = ForeignKeyField(Station, null=True)
     key = ForeignKeyField(SecurityKey, null=True)
+    made_key = BooleanField(default=False)
     job = ForeignKeyField(Job, null=True)
     note = TextField(default="")
     updated_at = BigIntegerField()

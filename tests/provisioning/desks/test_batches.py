@@ -245,6 +245,21 @@ def test_a_key_that_waited_before_the_batch_stays_with_its_person(
     assert people.again(waiting).state == KeyState.PENDING
 
 
+def test_a_key_that_somebody_assigned_meanwhile_is_not_the_turns_own(
+    services: Services, desk: Station, batch: Batch
+) -> None:
+    ada = User.get(User.user_name == "ada")
+    with transaction():
+        key = keys.draft(KeyKind.CONTACTLESS_CARD, "By hand", "admin", user=ada, actor=CLI)
+        keys.assign(key, ada, CLI)
+    item = asks(services, desk) if running(batch, desk) else None
+    assert item is not None
+    assert item.key == key
+    with transaction():
+        turns.skip(item, CLI)
+    assert people.again(key).state == KeyState.PENDING
+
+
 def test_a_finished_card_is_taken_back(services: Services, desk: Station, batch: Batch) -> None:
     item = asks(services, desk) if running(batch, desk) else None
     assert item is not None
