@@ -259,4 +259,5 @@ class TermsForm(Form):
     profile = SelectField(_l("Profile"), choices=directory_words.profiles)
     patch_reply = SelectField(_l("Answer to a PATCH"), choices=directory_words.replies)
     unique_group_names = BooleanField(_l("Each group name only once"))
+    merges_bulk = BooleanField(_l("A Bulk POST of somebody who is there changes them"))
     shown = HiddenField()  # what held when the form was filled

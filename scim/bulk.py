@@ -6,6 +6,10 @@
 An operation may name what another one of the request creates, as `bulkId:…` in its path or its
 data, whichever of the two comes first. Resources that name each other in a circle are created
 without those names first and completed when all of them exist.
+
+HR connectors send each person again and again as a POST, leavers with `active` false (the dialect
+of Entra's `/bulkUpload`). Where a connection's settings say so, one whose externalId is held
+already changes that person (`users.merge`). Who was there before is never undone with a circle.
 """
 
 from __future__ import annotations
@@ -18,13 +22,14 @@ from functools import cached_property
 from provisioning.errors import InvalidValue, KeywrightError, NotFound, Taken, WrongState
 from provisioning.storage.db import transaction
 
+from . import users
 from .bulk_ids import names_in, resolved, without
 from .caller import Caller
 from .errors import InvalidSyntax, TooLarge, describe
 from .json_body import MEBIBYTE
 from .projection import projection
 from .quirks import Quirk
-from .resource_types import ALL
+from .resource_types import ALL, USER
 from .resources import location, render
 from .rows import Row
 from .schema import ResourceType
@@ -48,6 +53,7 @@ class Operation:
     given: Mapping[str, object]
     outcome: Json | None = None
     names: frozenset[str] = field(default_factory=frozenset)
+    merged: bool = False  # it changed somebody who was there
 
     @cached_property
     def method(self) -> str:
@@ -102,7 +108,7 @@ class _Run:
         self._operations = operations
         self._most_errors = most_errors
         self._errors = 0
-        self._ids: dict[str, str] = {}  # bulkId to the id that was issued
+        self._ids: dict[str, str] = {}  # bulkId to the id that was issued, or is held already
         self._creators = {
             each.bulk_id: each
             for each in reversed(operations)
@@ -111,7 +117,8 @@ class _Run:
 
     def all(self) -> None:
         """Carry out what waits for nothing, in order, until all is done or too much has failed."""
-        waiting = list(self._operations)
+        late = self._find_held()
+        waiting = [each for each in self._operations if not any(each is one for one in late)]
         incomplete: list[Operation] = []
         while waiting and not self._stopped():
             ready = next((each for each in waiting if not self._awaited(each)), None)
@@ -124,6 +131,33 @@ class _Run:
             self._carry_out(ready)
         for operation in incomplete:
             self._complete(operation)
+        for operation in late:
+            if not self._stopped():
+                self._carry_out(operation)
+
+    def _find_held(self) -> list[Operation]:
+        """Learn the ids of who is there already, so that nobody waits to name them.
+
+        Return those who name others themselves: they come last, when it is certain what these
+        have become. So nobody who was there is ever part of a circle, or left half changed.
+        """
+        named = frozenset[str]().union(*(each.names for each in self._operations))
+        late: list[Operation] = []
+        for bulk_id, operation in self._creators.items():
+            data = operation.given.get("data")
+            if isinstance(data, dict) and (operation.names or bulk_id in named):
+                found = self._held(operation, data)
+                if found is not None:
+                    self._ids[bulk_id] = found
+                    late += [operation] if operation.names else []
+        return late
+
+    def _held(self, operation: Operation, data: Json) -> str | None:
+        try:
+            type_, resource_id = self._target(operation)
+            return users.held(self._caller, data) if type_ is USER and not resource_id else None
+        except KeywrightError:
+            return None  # told when it is its turn
 
     def _stopped(self) -> bool:
         return self._most_errors is not None and self._errors >= self._most_errors
@@ -132,6 +166,7 @@ class _Run:
         """Say whether it names something that another operation has yet to create."""
         return any(
             name in self._creators
+            and name not in self._ids
             and self._creators[name].outcome is None
             and self._creators[name] is not operation
             for name in operation.names
@@ -151,11 +186,10 @@ class _Run:
         except KeywrightError as error:
             outcome |= self._failed(error)
         else:
-            outcome["status"] = (
-                "201" if operation.method == "POST" else ("204" if row is None else "200")
-            )
+            new = operation.method == "POST" and not operation.merged
+            outcome["status"] = "201" if new else ("204" if row is None else "200")
             if row is not None:
-                outcome |= self._where(type_, row, new=operation.method == "POST")
+                outcome |= self._where(type_, row, new=new)
                 if operation.method == "POST" and operation.bulk_id is not None:
                     self._ids[operation.bulk_id] = row.resource_id
         operation.outcome = outcome
@@ -186,7 +220,8 @@ class _Run:
         kept = {"method": operation.method, "bulkId": gone}
         operation.outcome = kept | self._failed(error)
         for other in self._operations:
-            if gone in other.names and other.method == "POST" and not other.failed:
+            made = (other.outcome or {}).get("status") == "201"
+            if gone in other.names and made:
                 self._undo(other, WrongState(f"bulkId:{gone} came to nothing."))
 
     def _failed(self, error: KeywrightError) -> Json:
@@ -239,7 +274,13 @@ class _Run:
         if operation.names:
             data = resolved(data, self._ids)
         if resource_id is None:
-            return verbs.create(self._caller, data)
+            found = users.held(self._caller, data) if type_ is USER else None
+            if found is None:
+                return verbs.create(self._caller, data)
+            if not operation.names <= self._ids.keys():
+                raise WrongState("Who is there already is changed as a whole, and not in a circle.")
+            operation.merged = True
+            return users.merge(self._caller, found, data, if_match)
         verb = verbs.replace if operation.method == "PUT" else verbs.patch
         return verb(self._caller, resource_id, data, if_match)
 

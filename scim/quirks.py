@@ -41,6 +41,7 @@ class Quirk(StrEnum):
     READ_ONLY_IN_VALUE = "read_only_in_value"  # Okta: `id` beside what a PATCH changes
     UPSERT_ON_REPLACE = "upsert_on_replace"  # Entra: replace emails[type eq "work"] when none
     MANY_PRIMARIES = "many_primaries"  # several elements marked primary: the first stays
+    REPEATED_POSTS = "repeated_posts"  # HR connectors (Entra's bulkUpload), where a connection may
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ _ENTRA = frozenset(
         Quirk.UNKNOWN_SCHEMA_PATHS,
         Quirk.UPSERT_ON_REPLACE,
         Quirk.MANY_PRIMARIES,
+        Quirk.REPEATED_POSTS,
     }
 )
 _OKTA = frozenset(
@@ -76,6 +78,7 @@ _OKTA = frozenset(
         Quirk.BOOLEAN_STRINGS,
         Quirk.MISSING_SCHEMAS,
         Quirk.BARE_VALUES,
+        Quirk.REPEATED_POSTS,
     }
 )
 _ONELOGIN = frozenset(
@@ -89,6 +92,7 @@ _ONELOGIN = frozenset(
         Quirk.FLAT_ENTERPRISE,
         Quirk.OPERATION_CASE,
         Quirk.BARE_VALUES,
+        Quirk.REPEATED_POSTS,
     }
 )
 

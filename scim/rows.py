@@ -137,6 +137,16 @@ def lock(type_: ResourceType, wanted: str) -> None:
         query.tuples().first()
 
 
+def holder(connection: Connection, external_id: str) -> str | None:
+    """Return the id of the living user of a connection with this externalId, locked as above.
+
+    PostgreSQL reads the row again once it has the lock: who is returned has the externalId still.
+    """
+    locked = bool(getattr(database, "for_update", False))
+    found = _BY_EXTERNAL_ID.rows((locked,), (connection.id, external_id))
+    return str(found[0][0]) if found else None
+
+
 def of_user(user: User) -> Row:
     """Return the row of a user at hand."""
     return Row(
@@ -178,7 +188,17 @@ def _value(table_name: str, column: str) -> ModelSelect[Any]:
     return query.where(table.id == parameter(0))
 
 
+def _by_external_id(locked: bool) -> ModelSelect[Any]:
+    query: ModelSelect[Any] = User.select(User.resource_id).where(
+        User.connection == parameter(0),
+        User.external_id == parameter(1),
+        User.deleted_at.is_null(),
+    )
+    return query.for_update() if locked else query
+
+
 _BY_ID = Statements(_by_id)
+_BY_EXTERNAL_ID = Statements(_by_external_id)
 _VALUE = Statements(_value)
 _BY_PK = ListStatements(_by_pk)
 

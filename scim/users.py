@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from provisioning import directory
 from provisioning.models import User
@@ -14,10 +14,11 @@ from . import patch as patching
 from . import rows
 from .caller import Caller, check_version
 from .errors import Immutable
-from .operations import parse_operations
+from .operations import URN, Op, Operation, parse_operations
+from .quirks import Quirk
 from .resource_types import USER
 from .rows import Row
-from .values import Json, check_patched, clean_document, keep_immutable
+from .values import Json, check_patched, check_schemas, clean, clean_document, keep_immutable
 
 Body = Mapping[str, object]
 
@@ -43,11 +44,38 @@ def replace(caller: Caller, resource_id: str, body: Body, if_match: str | None) 
 def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
     """Apply a PatchOp message, all of it or nothing."""
     user = _open(caller, resource_id, if_match)
-    operations = parse_operations(USER, body, resource_id, caller.dialect)
-    document = directory.document_of(user)
-    patched = patching.apply(USER, document, operations, caller.dialect)
-    check_patched(USER, document, patched.document)
-    return _store(caller, user, patched.document)
+    return _apply(caller, user, parse_operations(USER, body, resource_id, caller.dialect))
+
+
+def held(caller: Caller, body: Body) -> str | None:
+    """Return the id of who is there already under a body's externalId, if a Bulk POST may merge.
+
+    Among the connection's own people, and never by userName: nobody is adopted by a name.
+    """
+    quirks = caller.dialect.profile.quirks
+    if not caller.connection.merges_bulk or Quirk.REPEATED_POSTS not in quirks:
+        return None
+    for name, value in body.items():
+        path = USER.resolve(name)
+        if path is not None and path == USER.resolve("externalId"):
+            external_id = clean(path.attribute, value, caller.dialect)
+            return rows.holder(caller.connection, str(external_id)) if external_id else None
+    return None
+
+
+def merge(caller: Caller, resource_id: str, body: Body, if_match: str | None) -> Row:
+    """Let what is sent replace what is held, as a PATCH would; what is left out stays.
+
+    What a POST passes over (`id`, what is read-only) is passed over here, too.
+    """
+    caller.dialect.allows(Quirk.REPEATED_POSTS)
+    user = _open(caller, resource_id, if_match)
+    sent = caller.dialect.body(USER, body)
+    check_schemas(USER, sent, caller.dialect)
+    sent = {name: value for name, value in sent.items() if name.lower() != "id"}
+    message = {"schemas": [URN], "Operations": [{"op": Op.REPLACE.value, "value": sent}]}
+    operations = parse_operations(USER, message, resource_id, caller.dialect)
+    return _apply(caller, user, [each for each in operations if not each.target.read_only])
 
 
 def delete(caller: Caller, resource_id: str, if_match: str | None) -> None:
@@ -67,6 +95,13 @@ def _open(caller: Caller, resource_id: str, if_match: str | None) -> User:
     user = directory.get_user(resource_id, caller.connection)
     check_version(if_match, user.version)
     return user
+
+
+def _apply(caller: Caller, user: User, operations: Sequence[Operation]) -> Row:
+    document = directory.document_of(user)
+    patched = patching.apply(USER, document, operations, caller.dialect)
+    check_patched(USER, document, patched.document)
+    return _store(caller, user, patched.document)
 
 
 def _store(caller: Caller, user: User, document: Json, *, whole: bool = False) -> Row:

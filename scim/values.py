@@ -33,7 +33,7 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
     """
     document: Json = {}
     moved = dialect.body(type_, body)
-    _check_schemas(type_, moved, dialect)
+    check_schemas(type_, moved, dialect)
     for name, value in moved.items():
         plain = type_.writable.get(name)
         if plain is not None:  # spelled as in the schema: most of what comes
@@ -178,7 +178,8 @@ def twin_key(attribute: Attribute, element: object) -> object:
     )
 
 
-def _check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
+def check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
+    """Take the list of schemas out of a body. Raises InvalidSyntax and InvalidValue."""
     name = next((name for name in body if name.lower() == "schemas"), None)
     urns = body.pop(name) if name is not None else None
     if urns is None or urns == []:

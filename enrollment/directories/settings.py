@@ -50,6 +50,7 @@ def settings(connection_id: int) -> ResponseReturnValue:
             profile=form.profile.data,
             patch_reply=form.patch_reply.data,
             unique_group_names=bool(form.unique_group_names.data),
+            merges_bulk=bool(form.merges_bulk.data),
         )
         try:
             with transaction():

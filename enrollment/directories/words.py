@@ -56,6 +56,10 @@ _QUIRKS = {
         "Replacing an element that is not there yet, such as the work e-mail: it is added."
     ),
     "many_primaries": _l("Several elements marked as primary: the first one stays it."),
+    "repeated_posts": _l(
+        "A Bulk POST of somebody who is there, from HR connectors: it changes them, as the "
+        "settings allow."
+    ),
 }
 
 

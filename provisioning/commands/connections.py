@@ -67,6 +67,12 @@ def list_all(data: Path) -> None:
     default=None,
     help="Whether a second group of the same name is refused.",
 )
+@click.option(
+    "--merge-bulk/--no-merge-bulk",
+    "merges_bulk",
+    default=None,
+    help="Whether a Bulk POST of somebody who is there (by externalId) changes them.",
+)
 @refusing
 def change(
     data: Path,
@@ -76,6 +82,7 @@ def change(
     profile: str | None,
     patch_reply: str | None,
     unique_group_names: bool | None,
+    merges_bulk: bool | None,
 ) -> None:
     """Change what is given about the directory NAME; it holds from its next request on."""
     open_installation(data)
@@ -85,6 +92,7 @@ def change(
         "profile": profile,
         "patch_reply": patch_reply,
         "unique_group_names": unique_group_names,
+        "merges_bulk": merges_bulk,
     }
     with transaction():
         row = connections.by_name(name)

@@ -29,6 +29,7 @@ class Connection(Row):
     scope = CharField(default="write")  # connections.Scope: write | users | read
     patch_reply = CharField(default="usual")  # connections.PatchReply
     unique_group_names = BooleanField(default=True)
+    merges_bulk = BooleanField(default=False)  # a Bulk POST of who is there changes them
     created_at = BigIntegerField(default=now_ms)
     last_seen_at = BigIntegerField(null=True)
     retired_at = BigIntegerField(null=True)

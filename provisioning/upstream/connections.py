@@ -69,6 +69,7 @@ class Terms:
     profile: str
     patch_reply: str
     unique_group_names: bool
+    merges_bulk: bool
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def terms_of(connection: Connection) -> Terms:
         connection.profile,
         connection.patch_reply,
         connection.unique_group_names,
+        connection.merges_bulk,
     )
 
 
@@ -209,6 +211,11 @@ def _check(wanted: Terms) -> None:
     for name, words in (("scope", Scope), ("profile", Profile), ("patch_reply", PatchReply)):
         if getattr(wanted, name) not in list(words):
             raise InvalidValue(f"{name} is one of {', '.join(words)}.", name)
+    if wanted.merges_bulk and wanted.profile == Profile.STRICT:
+        raise InvalidValue(
+            "In the strict profile a Bulk POST never changes anybody: choose another profile.",
+            "merges_bulk",
+        )
 
 
 def _make_unique(connection: Connection) -> None:

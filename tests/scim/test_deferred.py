@@ -30,6 +30,7 @@ from scim import deferred
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
 from tests.scim.test_routes import refused
 from tests.scim.test_security_events import make, told, verified, what
+from tests.scim.test_terms import choose
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
@@ -105,6 +106,20 @@ def test_a_request_is_accepted_done_later_and_each_operation_told(
     row = DeferredRequest.get()
     assert row.sealed_body is None
     assert Task.get().state == "done"
+
+
+@pytest.mark.req("RFC9967")
+def test_a_request_done_later_changes_who_is_there_as_one_that_is_waited_for(
+    services: Services, directory: Directory, stream: EventStream
+) -> None:
+    choose(directory, merges_bulk=True)
+    ada = directory.user("ada", externalId="1")
+    told(directory, stream)
+    txn = send(directory, post("ada", externalId="1", active=False)).headers["Set-Txn"]
+    assert tasks.work(services) == 1
+    came = answers(directory, stream)[f"{txn}:0"]
+    assert (came["method"], came["status"], came["uri"]) == ("POST", "200", f"/Users/{ada['id']}")
+    assert not User.get().active
 
 
 @pytest.mark.req("RFC9967")

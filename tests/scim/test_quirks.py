@@ -251,7 +251,8 @@ def read(case: Case, dialect: Dialect) -> Any:
 
 
 def test_every_flag_has_a_case() -> None:
-    assert set(CASES) == set(Quirk)
+    # That one asks the database who is there: tests/scim/test_bulk_merges.py holds it.
+    assert set(CASES) == set(Quirk) - {Quirk.REPEATED_POSTS}
 
 
 @pytest.mark.req("P22")

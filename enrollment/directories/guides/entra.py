@@ -79,6 +79,13 @@ GUIDE = Guide(
             ),
         ),
         Trouble(
+            _l("An HR connector's bulkUpload gets 409 for everybody who is there"),
+            _l(
+                "It sends people anew instead of changing them, leavers too. Let a Bulk POST "
+                "change them in the settings; what is left out stays as it is."
+            ),
+        ),
+        Trouble(
             _l("A name with special characters is never found"),
             _l("Entra ID cannot filter on some of them: match by objectId and externalId."),
         ),

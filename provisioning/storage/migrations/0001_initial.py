@@ -51,6 +51,7 @@ class Connection(Row):
     scope = CharField(default="write")
     patch_reply = CharField(default="usual")
     unique_group_names = BooleanField(default=True)
+    merges_bulk = BooleanField(default=False)
     created_at = BigIntegerField()
     last_seen_at = BigIntegerField(null=True)
     retired_at = BigIntegerField(null=True)

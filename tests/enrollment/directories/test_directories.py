@@ -255,6 +255,20 @@ def test_names_are_not_made_unique_over_groups_that_share_one(
     assert not connections.get(entra.connection.id).unique_group_names
 
 
+def test_a_bulk_post_may_be_let_change_who_is_there(panel: Panel, entra: Directory) -> None:
+    assert 'name="merges_bulk"' in panel.get(address(entra, "/settings")).text
+    wanted = {**TERMS, "merges_bulk": "y"}
+    panel.post(address(entra, "/settings"), wanted)
+    assert connections.get(entra.connection.id).merges_bulk
+    line = AuditEvent.get(AuditEvent.event == "connection.changed")
+    assert '"merges_bulk"' in line.detail
+    strict = panel.post(address(entra, "/settings"), {**wanted, "profile": "strict"})
+    assert "choose another profile" in text_of(strict)
+    assert connections.get(entra.connection.id).profile == "tolerant"
+    panel.post(address(entra, "/settings"), TERMS)
+    assert not connections.get(entra.connection.id).merges_bulk
+
+
 def test_retiring_and_deleting_say_what_follows_in_numbers(panel: Panel, entra: Directory) -> None:
     for name in ("ada", "bob"):
         entra.user(name)

@@ -61,6 +61,11 @@ def test_terms_are_set_and_logged(folder: Path) -> None:
     row = Connection.get()
     assert (row.name, row.scope, row.profile, row.patch_reply) == ("Okta 2", "read", "okta", "body")
     assert not row.unique_group_names
+    assert not row.merges_bulk
+    assert said(folder, "set", "Okta 2", "--merge-bulk") == "Changed: merges_bulk.\n"
+    assert Connection.get().merges_bulk
+    assert "choose another profile" in said(folder, "set", "Okta 2", "--profile", "strict", code=1)
+    assert said(folder, "set", "Okta 2", "--no-merge-bulk") == "Changed: merges_bulk.\n"
     changes = AuditEvent.select().where(AuditEvent.event == "connection.changed")
     assert {row.actor_kind for row in changes} == {"cli"}
     assert "There is no connection Entra" in said(folder, "set", "Entra", "--scope", "read", code=1)

@@ -86,6 +86,7 @@ def test_what_stays_the_same_leaves_no_line(entra: Connection) -> None:
         ({"patch_reply": "loud"}, "patch_reply"),
         ({"name": " "}, "name"),
         ({"name": "x" * 65}, "name"),
+        ({"merges_bulk": True, "profile": "strict"}, "merges_bulk"),
     ],
 )
 def test_a_word_that_is_none_changes_nothing(
@@ -95,7 +96,7 @@ def test_a_word_that_is_none_changes_nothing(
         change(entra, **terms)
     assert refused.value.field == field
     assert connections.terms_of(connections.get(entra.id)) == connections.Terms(
-        "Entra ID", "write", "tolerant", "usual", True
+        "Entra ID", "write", "tolerant", "usual", True, False
     )
 
 
