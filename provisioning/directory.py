@@ -137,7 +137,8 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
         insert(user)
     except IntegrityError as error:
         raise _taken(user, error) from error
-    _write_values(user, document)
+    for row in _values(user, document):
+        _VALUES.add(row)
     tally.add(User, user.connection_id, 1)
     events.note(events.Kind.CREATED, user, after=document)
     audit.record(actor, Event.USER_CREATED, user=user, user_name=user.user_name, active=user.active)
@@ -165,9 +166,7 @@ def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = 
         raise _taken(user, error) from error
     changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if any(_elements(before, name) or _elements(document, name) for name in changed):
-        _VALUES.flush()
-        _FORGET_VALUES.change((), (user.id,))
-        _write_values(user, document)
+        _change_values(user, before, document)
     kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
     events.note(kind, user, before, document)
     if changed != ["active"]:
@@ -282,16 +281,30 @@ def _elements(document: Document, name: str) -> list[Mapping[str, object]]:
     return [element for element in value if isinstance(element, Mapping)]
 
 
-def _write_values(user: User, document: Document) -> None:
-    for name, elements in document.items():
-        if not isinstance(elements, list) or name in UNSEARCHED:
-            continue
-        for element in _elements(document, name):
+def _values(user: User, document: Document) -> set[tuple[object, ...]]:
+    """Return the rows of `UserValue` that a document owes. Raises InvalidValue."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in document:
+        for element in _elements(document, name) if name not in UNSEARCHED else ():
             if element.get("value") is not None:
                 value = str(element["value"])
-                key = look_up_key(value, f"{name}.value")
-                primary = element.get("primary") is True
-                _VALUES.add((user.id, name, element.get("type"), value, key, primary))
+                twins = found.setdefault((name, look_up_key(value, f"{name}.value")), [])
+                if value not in twins:
+                    twins.append(value)
+    return {
+        (*key, user.id, place, value)
+        for key, twins in found.items()
+        for place, value in enumerate(twins)
+    }
+
+
+def _change_values(user: User, before: Document, document: Document) -> None:
+    old, new = _values(user, before), _values(user, document)
+    _VALUES.flush()
+    for row in old - new:
+        _FORGET_VALUE.change((), row[:4])
+    for row in new - old:
+        _VALUES.add(row)
 
 
 def _store_values(rows: Sequence[tuple[object, ...]]) -> None:
@@ -335,9 +348,14 @@ _HOLDERS = Statements(
     )
 )
 _WRITE_VALUES = Statements(
-    lambda count: rows_of(
-        UserValue, ("user_id", "attribute", "type", "value", "value_key", "primary"), count
+    lambda count: rows_of(UserValue, ("attribute", "value_key", "user_id", "place", "value"), count)
+)
+_FORGET_VALUE = Statements(
+    lambda: UserValue.delete().where(
+        UserValue.attribute == parameter(0),
+        UserValue.value_key == parameter(1),
+        UserValue.user == parameter(2),
+        UserValue.place == parameter(3),
     )
 )
-_FORGET_VALUES = Statements(lambda: UserValue.delete().where(UserValue.user == parameter(0)))
 _END_CHALLENGES = Statements(lambda: Challenge.delete().where(Challenge.user == parameter(0)))

@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    CompositeKey,
     ForeignKeyField,
     IntegerField,
+    SchemaManager,
     TextField,
 )
 
 from ..clock import now_ms
+from ..storage.db import is_sqlite
 from .directories import Connection, MassDeparture
 from .rows import Row
 
@@ -86,18 +91,30 @@ User.add_index(
 )
 
 
-class UserValue(Row):
-    """Searchable elements of multi-valued attributes (emails, phoneNumbers …), for EXISTS."""
+class _Clustered(SchemaManager):
+    """On SQLite the table is the index of its key, and nothing beside it has to be written."""
 
-    user = ForeignKeyField(User, backref="values", on_delete="CASCADE")
+    def _create_table(self, safe: bool = True, **options: Any) -> Any:
+        self.model._meta.without_rowid = is_sqlite()
+        return super()._create_table(safe, **options)  # type: ignore[misc]
+
+
+class UserValue(Row):
+    """Searchable values of multi-valued attributes (emails, phoneNumbers …), for `IN`.
+
+    Which ones somebody has is known from the document: there is no look-up by user.
+    """
+
+    id = None  # type: ignore[assignment]
+    user = ForeignKeyField(User, backref="values", index=False, on_delete="CASCADE")
     attribute = CharField()
-    type = TextField(null=True)
-    value = TextField()
     value_key = TextField()
-    primary = BooleanField(default=False)
+    place = IntegerField()  # tells those apart that fold to one key
+    value = TextField()
 
     class Meta:
-        indexes = ((("attribute", "value_key"), False),)
+        primary_key = CompositeKey("attribute", "value_key", "user", "place")
+        schema_manager_class = _Clustered
 
 
 class Group(Row):

@@ -101,10 +101,9 @@ def _values(users: int) -> Iterator[dict[str, Any]]:
             yield {
                 "user": number + 1,
                 "attribute": attribute,
-                "type": "work",
                 "value": value,
                 "value_key": fold(value),
-                "primary": attribute == "emails",
+                "place": 0,
             }
 
 

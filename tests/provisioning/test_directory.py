@@ -324,3 +324,23 @@ def test_suspending_somebody_keeps_what_a_directory_wrote_a_moment_before(
         directory.resume(read, CLI)
     assert directory.document_of(User.get_by_id(user.id))["active"] is True
     assert User.get_by_id(user.id).active
+
+
+def test_values_that_fold_to_one_key_are_kept_apart(services: Services) -> None:
+    def values() -> set[str]:
+        return {row.value for row in UserValue.select()}
+
+    def emails(*given: str) -> dict[str, object]:
+        return {**people.document("ada"), "emails": [{"value": each} for each in given]}
+
+    with transaction():
+        ada = directory.create_user(
+            emails("Ada@x.example", "ada@X.example", "Ada@x.example"), connection=None, actor=CLI
+        )
+    assert values() == {"Ada@x.example", "ada@X.example"}
+    with transaction():
+        directory.replace_user(ada, emails("ada@X.example", "b@x.example"), actor=CLI)
+    assert values() == {"ada@X.example", "b@x.example"}
+    with transaction():
+        directory.replace_user(ada, emails(), actor=CLI)
+    assert values() == set()

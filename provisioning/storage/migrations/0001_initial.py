@@ -10,10 +10,13 @@ from peewee import (
     BlobField,
     BooleanField,
     CharField,
+    CompositeKey,
     Database,
     ForeignKeyField,
     IntegerField,
     Model,
+    SchemaManager,
+    SqliteDatabase,
     TextField,
 )
 from playhouse.migrate import SchemaMigrator
@@ -213,16 +216,23 @@ class Preference(Row):
     language = CharField()
 
 
+class Clustered(SchemaManager):
+    def _create_table(self, safe: bool = True, **options: object) -> object:
+        self.model._meta.without_rowid = isinstance(self.database, SqliteDatabase)
+        return super()._create_table(safe, **options)  # type: ignore[misc]
+
+
 class UserValue(Row):
-    user = ForeignKeyField(User, on_delete="CASCADE")
+    id = None  # type: ignore[assignment]
+    user = ForeignKeyField(User, index=False, on_delete="CASCADE")
     attribute = CharField()
-    type = TextField(null=True)
-    value = TextField()
     value_key = TextField()
-    primary = BooleanField(default=False)
+    place = IntegerField()
+    value = TextField()
 
     class Meta:
-        indexes = ((("attribute", "value_key"), False),)
+        primary_key = CompositeKey("attribute", "value_key", "user", "place")
+        schema_manager_class = Clustered
 
 
 class Group(Row):
