@@ -9,8 +9,8 @@ processes, the station, or both) and when: at an APDU of somebody's enrolment, b
 executes it or after, or some moment later. The person at the desk sees what the desk shows and
 nothing else, and lays and takes away cards; the operator's page is closed.
 
-`TEST_SEED` chooses the dice. Times differ from run to run, so a seed gives the same kills and
-not the same run.
+`TEST_SEED` chooses the dice, `TEST_PEOPLE` how many get a card. Times differ from run to run, so a
+seed gives the same kills and not the same run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PATIENCE = 300.0  # seconds for all of it; a busy machine is only slow
 APDUS = 60  # about what two enrolments take
 LATER = 1.5  # seconds
 OWN_PIN = "739154"
-PEOPLE = [f"Person{number:02}" for number in range(1, 21)]
+PEOPLE = [f"Person{n:02}" for n in range(1, int(os.environ.get("TEST_PEOPLE", "20")) + 1)]
 
 
 @dataclass(frozen=True)
