@@ -10,7 +10,6 @@ password; the look-up columns and `UserValue` rows are derived from it here and 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from .clock import now_ms
 from .desks import jobs, stations
 from .errors import InvalidValue, NotFound, Taken
 from .event_streams import events
+from .ids import new_id
 from .issuing import activations
 from .lifecycle import LinkState, Reason
 from .mails import outbox
@@ -128,7 +128,7 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     Taken comes from the indexes (S6) and ends the caller's transaction, or its savepoint: a look
     before would cost each new user two statements and still lose a race.
     """
-    user = User(resource_id=str(uuid.uuid4()), connection=connection)
+    user = User(resource_id=new_id(), connection=connection)
     _derive(user, document)
     user.active = document.get("active") is not False
     if not user.active:

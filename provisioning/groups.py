@@ -8,7 +8,6 @@ Functions never commit: the caller holds `db.transaction()`.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from .audit import Actor, Event
 from .clock import now_ms
 from .errors import InvalidValue, NotFound, Taken
 from .event_streams import events
+from .ids import new_id
 from .models import Connection, Group, Member, User
 from .naming import look_up_key
 from .storage.db import tuples
@@ -54,7 +54,7 @@ class GroupRef:
 
 def create_group(document: Document, *, connection: Connection | None, actor: Actor) -> Group:
     """Make an empty group. Raises Taken(displayName) or InvalidValue with the field."""
-    group = Group(resource_id=str(uuid.uuid4()), connection=connection)
+    group = Group(resource_id=new_id(), connection=connection)
     _derive(group, document)
     _check_free(group)
     try:

@@ -10,7 +10,6 @@ audit row, and refreshes the owner's shown status.
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Sequence
 
 from . import audit
@@ -19,6 +18,7 @@ from .ceremonies.ceremony import VerifiedAuthentication, VerifiedRegistration
 from .clock import now_ms
 from .errors import InvalidValue, NotFound, Taken, WrongState
 from .event_streams import events
+from .ids import new_id
 from .lifecycle import (
     KEY,
     KeyKind,
@@ -45,7 +45,7 @@ def draft(kind: KeyKind, name: str, method: str, *, user: User | None, actor: Ac
     Raises InvalidValue or Taken (a living key of this user has the name).
     """
     key = SecurityKey.create(
-        resource_id=str(uuid.uuid4()),
+        resource_id=new_id(),
         user=user,
         kind=kind,
         name=check_name(name, user),
