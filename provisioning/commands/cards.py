@@ -26,8 +26,8 @@ from ..lifecycle import JobState, KeyKind, KeyState
 from ..models import Job, SecurityKey, Station, User
 from ..services import Services
 from ..storage.db import transaction
-from .keys import key_group, person
-from .shell import data_option, open_installation, refusing
+from .keys import key_group
+from .shell import data_option, open_installation, person, refusing
 
 _LOOK_SECONDS = 0.25
 

@@ -11,15 +11,13 @@ import click
 
 from .. import audit, keys
 from ..desks import jobs
-from ..errors import NotFound
 from ..issuing import activations
 from ..lifecycle import KeyState, Reason
 from ..mails import notices
 from ..models import SecurityKey, User
-from ..naming import fold
 from ..pages import times
 from ..storage.db import transaction
-from .shell import data_option, open_installation, refusing
+from .shell import data_option, open_installation, person, refusing
 
 _MOST = 1_000
 _HOLDS = (Reason.ON_HOLD, Reason.LOST, Reason.STOLEN, Reason.DAMAGED)
@@ -112,15 +110,6 @@ def revoke(data: Path, key_id: str, reason: str, yes: bool) -> None:
         keys.revoke(key, Reason(reason), audit.CLI)
         notices.key_revoked(key, audit.CLI, services)
     click.echo(f"{key.name} is revoked.")
-
-
-def person(user_name: str) -> User:
-    """Return a living user by their user name; raises NotFound."""
-    found = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
-    if found is None:
-        raise NotFound(f"There is no user {user_name}.")
-    user: User = found
-    return user
 
 
 def _holder(key: SecurityKey) -> str:

@@ -16,8 +16,10 @@ import click
 from peewee import PeeweeException
 
 from .. import live_settings
-from ..errors import KeywrightError
+from ..errors import KeywrightError, NotFound
 from ..installation import open_services
+from ..models import User
+from ..naming import fold
 from ..services import Services
 from ..settings import PREFIX
 from ..storage.db import database
@@ -70,3 +72,12 @@ def open_installation(data: Path) -> Services:
 def day(ms: int | None) -> str:
     """Return a moment's day in UTC; "never" for none."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d") if ms else "never"
+
+
+def person(user_name: str) -> User:
+    """Return a living user by their user name; raises NotFound."""
+    found = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
+    if found is None:
+        raise NotFound(f"There is no user {user_name}.")
+    user: User = found
+    return user

@@ -10,11 +10,8 @@ from pathlib import Path
 import click
 
 from .. import audit, directory
-from ..errors import NotFound
-from ..models import User
-from ..naming import fold
 from ..storage.db import transaction
-from .shell import data_option, open_installation, refusing
+from .shell import data_option, open_installation, person, refusing
 
 
 @click.group()
@@ -30,8 +27,6 @@ def user_deactivate(data: Path, user_name: str) -> None:
     """Run the cascade for one person: sessions, links, mails and keys are dead at once."""
     open_installation(data)
     with transaction():
-        person = User.get_or_none(User.user_name_key == fold(user_name), User.deleted_at.is_null())
-        if person is None:
-            raise NotFound(f"There is no user {user_name}.")
-        directory.suspend(person, audit.CLI)
-    click.echo(f"{person.user_name} is suspended, with every key.")
+        leaver = person(user_name)
+        directory.suspend(leaver, audit.CLI)
+    click.echo(f"{leaver.user_name} is suspended, with every key.")
