@@ -21,7 +21,7 @@ from ..clock import now_ms
 from ..errors import InvalidValue, PolicyForbids, Stale
 from ..lifecycle import KeyKind, KeyState
 from ..models import Group, GroupPolicy, Member, PanelAccount, SecurityKey, User
-from ..panel.access import RANK, Role, account_of
+from ..panel.access import Role, account_of, has_role
 from ..settings import PinDelivery, Settings
 from ..storage.db import tuples
 from .policy import ANY, LONGEST_PIN, NO_LENGTH, Method, Policy, strictest
@@ -152,7 +152,7 @@ def check_role(policy: Policy, actor: Actor) -> None:
     if actor.kind != "account":
         return
     account = account_of(actor)
-    if account is None or RANK.index(Role(account.role)) < RANK.index(policy.role):
+    if account is None or not has_role(account, policy.role):
         raise PolicyForbids(
             f"This person's groups let nobody below {policy.role} assign a key.", "method"
         )

@@ -151,7 +151,7 @@ def end_session(session: Session) -> None:
 
 
 def end_account_sessions(account: PanelAccount, *, besides: Session | None = None) -> None:
-    """End an account's sessions: a key that is not trusted any more may have opened one."""
+    """End an account's sessions, at once."""
     Session.update(ended_at=now_ms()).where(
         Session.account == account,
         Session.ended_at.is_null(),

@@ -19,7 +19,7 @@ from ..audit import Actor, Event
 from ..clock import HOUR, now_ms
 from ..errors import Forbidden, InvalidValue, NotFound, Taken, WrongState
 from ..mails.addresses import check_address
-from ..models import OwnerLink, PanelAccount, PanelCredential, Session, User
+from ..models import OwnerLink, PanelAccount, PanelCredential, User
 from ..naming import fold
 from ..storage.db import tuples
 from . import access
@@ -110,9 +110,7 @@ def suspend(account: PanelAccount, by: PanelAccount, actor: Actor) -> None:
     _keep_an_owner(account)
     account.state = "suspended"
     account.save()
-    now = now_ms()
-    of_account = Session.account == account, Session.ended_at.is_null()
-    Session.update(ended_at=now).where(*of_account).execute()
+    access.end_account_sessions(account)
     access.end_links(account)
     audit.record(actor, Event.ACCOUNT_SUSPENDED, user=account.user, account=account.name)
 
