@@ -92,10 +92,9 @@ def show(draft_id: str, step: str) -> ResponseReturnValue:
 def keep_user_information(draft_id: str) -> ResponseReturnValue:
     """Keep step 1."""
     row, typed = _open(draft_id)
-    both = tabs.clash(row, typed, Step.USER_INFORMATION, request.form)
-    if both is not None:
-        return pages.user_information(row, *both), 412
-    tabs.take(row, typed, Step.USER_INFORMATION, request.form)
+    other = _take(row, typed, Step.USER_INFORMATION)
+    if other is not None:
+        return other
     return _onward(row, typed, Step.USER_INFORMATION)
 
 
@@ -104,10 +103,9 @@ def keep_user_information(draft_id: str) -> ResponseReturnValue:
 def keep_groups(draft_id: str) -> ResponseReturnValue:
     """Keep step 2."""
     row, typed = _open(draft_id)
-    both = tabs.clash(row, typed, Step.GROUPS, request.form)
-    if both is not None:
-        return pages.groups(row, *both), 412
-    tabs.take(row, typed, Step.GROUPS, request.form)
+    other = _take(row, typed, Step.GROUPS)
+    if other is not None:
+        return other
     return _onward(row, typed, Step.GROUPS)
 
 
@@ -116,10 +114,9 @@ def keep_groups(draft_id: str) -> ResponseReturnValue:
 def keep_security_key(draft_id: str) -> ResponseReturnValue:
     """Keep step 3; Assign goes to the card, Next only with a card or by the user."""
     row, typed = _open(draft_id)
-    both = tabs.clash(row, typed, Step.SECURITY_KEY, request.form)
-    if both is not None:
-        return pages.security_key(row, *both), 412
-    tabs.take(row, typed, Step.SECURITY_KEY, request.form)
+    other = _take(row, typed, Step.SECURITY_KEY)
+    if other is not None:
+        return other
     if request.form.get("go") == "assign":
         return card.begin(row, typed)
     if request.form.get("go") == "next":
@@ -202,6 +199,15 @@ def _open(draft_id: str) -> tuple[WizardDraft, Typed]:
     if row.state != "open":
         raise _Over(row)
     return row, drafts.read(row)
+
+
+def _take(row: WizardDraft, typed: Typed, step: Step) -> ResponseReturnValue | None:
+    """Take the answers that were sent, or return the page of both where another tab has others."""
+    both = tabs.clash(row, typed, step, request.form)
+    if both is not None:
+        return pages.PAGES[step](row, *both), 412
+    tabs.take(row, typed, step, request.form)
+    return None
 
 
 def _onward(row: WizardDraft, typed: Typed, step: Step) -> ResponseReturnValue:
