@@ -11,12 +11,12 @@ from flask_babel import gettext as _
 from wtforms import BooleanField, Field, HiddenField, SelectField
 
 
-def differing(typed: Iterable[Field], saved: Iterable[Field]) -> list[tuple[str, str]]:
+def between(typed: Iterable[Field], saved: Iterable[Field]) -> list[tuple[str, str]]:
     """Return (label, what is saved) of each field of two forms of a kind that is not the same."""
-    both = zip(typed, saved, strict=True)
+    pairs = zip(typed, saved, strict=True)
     return [
         (str(there.label.text), words(there))
-        for here, there in both
+        for here, there in pairs
         if not isinstance(there, HiddenField) and words(here) != words(there)
     ]
 

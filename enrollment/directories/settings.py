@@ -21,7 +21,7 @@ from provisioning.storage.db import transaction
 from provisioning.upstream import connections, guard
 from provisioning.upstream.connections import Holdings, Terms
 
-from .. import both, kept, web
+from .. import differences, kept, web
 from ..forms import TermsForm
 from ..keys.items import Action, Ask
 from ..web import panel_page
@@ -86,7 +86,7 @@ def _saved_meanwhile(form: TermsForm, now: Terms) -> list[tuple[str, str]]:
     """Return what somebody else saved since the form was filled, where it is other than typed."""
     if form.shown.data == _mark(now):
         return []
-    saved = both.differing(form, TermsForm(formdata=None, data=vars(now)))
+    saved = differences.between(form, TermsForm(formdata=None, data=vars(now)))
     form.shown.data = _mark(now)
     return saved
 

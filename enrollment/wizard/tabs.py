@@ -19,7 +19,7 @@ from provisioning.models import WizardDraft
 from provisioning.pages import group_list
 from provisioning.services import services
 
-from .. import both
+from .. import differences
 from . import forms
 from .drafts import Step, Typed
 from .others import Notice
@@ -74,8 +74,8 @@ def _differing(row: WizardDraft, typed: Typed, mine: Typed, step: Step) -> list[
     if step is Step.USER_INFORMATION:
         ours = forms.user_form(mine, check=False)
         other = forms.user_form(typed, check=False)
-        return both.differing(ours, other)
+        return differences.between(ours, other)
     if mine.key == typed.key:
         return []
     key_forms = [forms.key_form(row, each, services(), check=False) for each in (mine, typed)]
-    return both.differing(*key_forms)
+    return differences.between(*key_forms)
