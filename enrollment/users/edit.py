@@ -22,15 +22,13 @@ from provisioning.storage.db import transaction
 
 from .. import kept, web
 from ..forms import UserDetails
-from ..groups import policy_words
+from ..groups import picker
 from ..web import panel_page
 from ..wizard import drafts
 from . import document as user_document
 from . import page
 
 blueprint = Blueprint("user_edit", __name__, url_prefix="/users/<user_id>")
-
-_FOUND = 20
 
 
 @blueprint.route("/edit", methods=["GET", "POST"])
@@ -164,27 +162,9 @@ def _picker(user: User, chosen: list[str], search: str) -> dict[str, object]:
     fixed = [
         {"name": line["name"], "source": line["source"] or _("another group")} for line in others
     ]
-    without = [line.resource_id for line in mine]
-    found, more = group_list.page(search, without=without, size=_FOUND)
     direct = [str(line["id"]) for line in others if not line["indirect"]]
-    ruling = group_policies.of_groups([*without, *direct], services().settings)
-    return {
-        "chosen": [{"id": line.resource_id, "name": line.name} for line in mine],
-        "fixed": fixed,
-        "found": [
-            {
-                "id": line.resource_id,
-                "name": line.name,
-                "members": line.members,
-                "source": line.source,
-                "fixed": line.source is not None,
-            }
-            for line in found
-        ],
-        "more": group_list.how_many(search, without) - len(found) if more else 0,
-        "policy": policy_words.lines(ruling) if mine or fixed else [],
-        "any": bool(mine or found or (search and group_list.count())),
-    }
+    held = [*(line.resource_id for line in mine), *direct]
+    return picker.shown(mine, search, group_policies.of_groups(held, services().settings), fixed)
 
 
 def _local(user: User) -> list[str]:

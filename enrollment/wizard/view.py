@@ -26,13 +26,11 @@ from .. import web
 from ..desks import tap
 from ..desks.tap import Links, Live
 from ..forms import kind_name
-from ..groups import policy_words
+from ..groups import picker as group_picker
 from ..users import page as user_page
 from . import drafts, forms, others, tabs
 from .confirm import Confirmed
 from .drafts import Plan, Step, Typed
-
-_FOUND = 20
 
 
 def step_url(row: WizardDraft, step: Step) -> str:
@@ -106,27 +104,7 @@ def on_card(job: Job | None) -> str:
 
 def picker(typed: Typed, ruling: Ruling) -> dict[str, object]:
     """Return chosen groups, those found by the search, and how many more there are."""
-    chosen = group_list.named(typed.groups)
-    without = [line.resource_id for line in chosen]
-    found, more = group_list.page(typed.search, without=without, size=_FOUND)
-    rest = group_list.how_many(typed.search, without) - len(found) if more else 0
-    return {
-        "chosen": [{"id": line.resource_id, "name": line.name} for line in chosen],
-        "fixed": [],
-        "found": [
-            {
-                "id": line.resource_id,
-                "name": line.name,
-                "members": line.members,
-                "source": line.source,
-                "fixed": line.source is not None,
-            }
-            for line in found
-        ],
-        "more": rest,
-        "policy": policy_words.lines(ruling) if chosen else [],
-        "any": bool(chosen or found or (typed.search and group_list.count())),
-    }
+    return group_picker.shown(group_list.named(typed.groups), typed.search, ruling)
 
 
 def live(row: WizardDraft) -> Live | None:
