@@ -4,7 +4,8 @@
 """Ids that resources go by: UUIDs of version 7 (RFC 9562 §5.7), which grow with time.
 
 New ones lie side by side in an index: random ones have a page of it written for each, which at
-100,000 people is what a directory's first sync waits for. 74 bits are random all the same.
+100,000 people is what a directory's first sync waits for. 74 bits are random all the same. The
+standard library has them from Python 3.14 on.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from typing import Any
 from peewee import ModelSelect
 
 from provisioning.directory import UNSEARCHED
-from provisioning.groups import MAX_NESTING
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User, UserValue
+from provisioning.nesting import MAX_NESTING
 
 from .columns import (
     ALWAYS,

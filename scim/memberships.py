@@ -13,9 +13,9 @@ from typing import Any
 
 from peewee import ModelSelect, fn
 
-from provisioning.groups import MAX_NESTING
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User
+from provisioning.nesting import MAX_NESTING
 
 from .resource_types import GROUP, SECURITY_KEY, USER
 from .statements import ListStatements

@@ -35,6 +35,7 @@ CORE_ORDER = (
     "keys",
     "panel.access",
     "issuing.policy",
+    "nesting",
     "groups",
     "issuing.group_policies",
     "issuing.approvals",

@@ -11,7 +11,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import directory, groups, keys
+from provisioning import directory, keys, nesting
 from provisioning.lifecycle import KeyState
 from provisioning.models import Group, User
 from provisioning.panel.access import Role
@@ -62,7 +62,7 @@ def facts(document: Mapping[str, object]) -> list[tuple[str, str]]:
 
 def groups_of(user: User) -> list[dict[str, object]]:
     """Return the person's groups; those of a directory carry its name."""
-    refs = groups.groups_of(user)
+    refs = nesting.groups_of(user)
     wanted = [ref.resource_id for ref in refs]
     rows = Group.select().where(Group.resource_id.in_(wanted)) if wanted else []
     sources = {

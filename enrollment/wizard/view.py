@@ -12,7 +12,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from provisioning import groups
+from provisioning import nesting
 from provisioning.desks import jobs
 from provisioning.issuing import activations, group_policies, link_codes
 from provisioning.issuing.group_policies import Ruling
@@ -202,7 +202,7 @@ def happened(made: Confirmed, new_user: bool, services: Services) -> list[dict[s
     """Return what Confirm did besides what the headline says."""
     address = made.user.email
     said: list[dict[str, str]] = []
-    count = len(groups.groups_of(made.user)) if new_user else 0
+    count = len(nesting.groups_of(made.user)) if new_user else 0
     if count:
         text = ngettext("Member of one group.", "Member of %(num)s groups.", count)
         said.append({"text": text, "icon": "users-round"})

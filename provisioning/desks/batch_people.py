@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from peewee import Expression
 
 from .. import groups as all_groups
+from .. import nesting
 from ..lifecycle import UserStatus
 from ..models import Batch, BatchItem, Group, Member, User
 from ..pages import people
@@ -39,7 +40,7 @@ def of_group(resource_id: str) -> list[User]:
     """Return a group's active people, nested groups included. Raises NotFound."""
     group = all_groups.get_group(resource_id)
     inside = Member.select(Member.user).where(
-        Member.group.in_(list(all_groups.below(group))), Member.user.is_null(False)
+        Member.group.in_(list(nesting.below(group))), Member.user.is_null(False)
     )
     return _in_order(User.id.in_(inside))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from peewee import fn
 
-from .. import audit, groups
+from .. import audit, nesting
 from ..audit import Actor, Event
 from ..clock import now_ms
 from ..errors import InvalidValue, PolicyForbids, Stale
@@ -162,7 +162,7 @@ def people_under(group: Group) -> int:
     """Return how many people a group's policy holds for, those of nested groups included."""
     return int(
         Member.select(fn.COUNT(Member.user.distinct()))
-        .where(Member.group.in_(list(groups.below(group))), Member.user.is_null(False))
+        .where(Member.group.in_(list(nesting.below(group))), Member.user.is_null(False))
         .scalar()
     )
 
@@ -170,7 +170,7 @@ def people_under(group: Group) -> int:
 def waiting_against(group: Group, policy: Policy) -> int:
     """Return how many keys of a group's people wait for an activation that this would forbid."""
     people = Member.select(Member.user).where(
-        Member.group.in_(list(groups.below(group))), Member.user.is_null(False)
+        Member.group.in_(list(nesting.below(group))), Member.user.is_null(False)
     )
     rows = (
         SecurityKey.select(SecurityKey.kind, SecurityKey.method, fn.COUNT(SecurityKey.id))
@@ -199,7 +199,7 @@ def with_policy(ids: Iterable[int]) -> list[tuple[Group, Policy]]:
 def _of_groups(ids: set[int]) -> list[Source]:
     return [
         Source(policy, group.display_name, group.resource_id)
-        for group, policy in with_policy(groups.above(ids))
+        for group, policy in with_policy(nesting.above(ids))
     ]
 
 

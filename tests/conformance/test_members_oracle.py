@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from provisioning.groups import MAX_NESTING
+from provisioning.nesting import MAX_NESTING
 from tests.conformance.test_schema_rows import get
 from tests.scim.pushing import GROUP, Directory, connect
 from tests.scim.samples import EXAMPLES

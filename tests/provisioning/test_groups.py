@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioning import groups
+from provisioning import groups, nesting
 from provisioning.audit import CLI
 from provisioning.errors import InvalidValue, NotFound, Taken
 from provisioning.models import Connection, Group, Member
@@ -78,7 +78,7 @@ def test_a_user_sees_direct_and_indirect_groups(services: Services) -> None:
     with transaction():
         groups.add_members(ward, [ada.resource_id], actor=CLI)
         groups.add_members(hospital, [ward.resource_id], actor=CLI)
-    assert [(g.display, g.type) for g in groups.groups_of(ada)] == [
+    assert [(g.display, g.type) for g in nesting.groups_of(ada)] == [
         ("Ward 3", "direct"),
         ("Hospital", "indirect"),
     ]
@@ -98,7 +98,7 @@ def test_a_page_of_users_asks_for_groups_in_a_bounded_number_of_queries(
         "execute_sql",
         lambda self, sql, *more: asked.append(sql) or run(self, sql, *more),
     )
-    found = groups.groups_of_many(crowd)
+    found = nesting.groups_of_many(crowd)
     assert all(len(found[user.id]) == 1 for user in crowd)
     assert len(asked) <= 3
 
@@ -117,7 +117,7 @@ def test_a_deleted_group_is_gone_with_its_memberships(services: Services) -> Non
     with transaction():
         groups.add_members(nurses, [ada.resource_id], actor=CLI)
         groups.delete_group(nurses, CLI)
-    assert groups.groups_of(ada) == []
+    assert nesting.groups_of(ada) == []
     assert Member.select().count() == 0
     with pytest.raises(NotFound):
         groups.get_group(nurses.resource_id)

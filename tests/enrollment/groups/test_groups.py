@@ -10,7 +10,7 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import groups
+from provisioning import groups, nesting
 from provisioning.audit import CLI
 from provisioning.models import Connection, Group, Session, User
 from provisioning.pages import group_list
@@ -118,7 +118,7 @@ class TestMembers:
         assert "Ada Lovelace" not in panel.see(f"{here}/members/add")  # she is in already
         panel.post(f"{here}/members/{ada.resource_id}/remove")
         assert "Ada Lovelace is no longer in Nurses." in panel.see(here)
-        assert [each.display for each in groups.groups_of(ada)] == []
+        assert [each.display for each in nesting.groups_of(ada)] == []
 
     def test_ticks_stay_while_others_are_searched(self, panel: Panel) -> None:
         nurses, ada = made("Nurses"), person()

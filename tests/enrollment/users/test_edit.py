@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrollment.users import document as user_document
-from provisioning import audit, clock, directory, groups
+from provisioning import audit, clock, directory, groups, nesting
 from provisioning.audit import CLI, Actor, Event
 from provisioning.issuing import activations
 from provisioning.models import Activation, AuditEvent, Connection, Group, Member, Session, User
@@ -231,14 +231,14 @@ class TestGroups:
         ada, nurses, porters = person(), group("Nurses"), group("Porters")
         here = f"/users/{ada.resource_id}/groups"
         panel.post(here, {"groups": [nurses.resource_id], "go": "save"})
-        assert [each.display for each in groups.groups_of(ada)] == ["Nurses"]
+        assert [each.display for each in nesting.groups_of(ada)] == ["Nurses"]
         page = panel.get(here).text
         assert re.search(rf'name="before" value="{nurses.resource_id}"', page)
         panel.post(
             here,
             {"before": [nurses.resource_id], "groups": [porters.resource_id], "go": "save"},
         )
-        assert [each.display for each in groups.groups_of(ada)] == ["Porters"]
+        assert [each.display for each in nesting.groups_of(ada)] == ["Porters"]
 
     def test_what_somebody_else_added_meanwhile_stays(self, panel: Panel) -> None:
         ada, nurses, porters = person(), group("Nurses"), group("Porters")
@@ -247,7 +247,7 @@ class TestGroups:
         panel.post(
             f"/users/{ada.resource_id}/groups", {"groups": [nurses.resource_id], "go": "save"}
         )
-        assert {each.display for each in groups.groups_of(ada)} == {"Nurses", "Porters"}
+        assert {each.display for each in nesting.groups_of(ada)} == {"Nurses", "Porters"}
 
     def test_a_directorys_group_cannot_be_touched(self, panel: Panel) -> None:
         ada = person()
@@ -255,7 +255,7 @@ class TestGroups:
         here = f"/users/{ada.resource_id}/groups"
         page = text_of(panel.post(here, {"groups": [doctors.resource_id], "go": "save"}))
         assert "owned by a directory" in page
-        assert not groups.groups_of(ada)
+        assert not nesting.groups_of(ada)
         panel.post(here, {"before": [doctors.resource_id], "go": "save"})
         assert "Owned by Entra ID" in panel.see(here)
 
@@ -266,7 +266,7 @@ class TestGroups:
             {"groups": [nurses.resource_id, "nothing"], "go": "save"},
         )
         assert "There is no group nothing." in text_of(answer)
-        assert not groups.groups_of(ada)
+        assert not nesting.groups_of(ada)
 
     def test_the_picker_searches_and_keeps_what_is_ticked(self, panel: Panel) -> None:
         ada, nurses = person(), group("Nurses")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from provisioning import audit, directory, groups
+from provisioning import audit, directory, groups, nesting
 from provisioning.audit import CLI, Event
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op
@@ -90,7 +90,7 @@ def test_from_new_user_to_a_working_card(panel: Panel, desk: Desk, services: Ser
     assert user.status == UserStatus.ACTIVE
     assert key.state == KeyState.ACTIVE
     assert key.name == "Card of Ada Lovelace"
-    assert [group.display for group in groups.groups_of(user)] == ["Nurses"]
+    assert [group.display for group in nesting.groups_of(user)] == ["Nurses"]
     mail = OutboxMail.get(OutboxMail.template == "pin")
     assert mail.recipient == "ada@example.org"
     assert pin not in done.get_data(as_text=True)

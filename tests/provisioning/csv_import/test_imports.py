@@ -9,7 +9,7 @@ import itertools
 import orjson
 import pytest
 
-from provisioning import directory, groups, keys, tasks
+from provisioning import directory, groups, keys, nesting, tasks
 from provisioning.audit import CLI, Actor
 from provisioning.clock import now_ms
 from provisioning.csv_import import columns as import_columns
@@ -100,7 +100,7 @@ def test_a_file_of_an_hr_system_is_read_guessed_checked_and_done(services: Servi
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Analysis"},
         "emails": [{"value": "ada@example.org", "type": "work", "primary": True}],
     }
-    assert [ref.display for ref in groups.groups_of(ada)] == ["Nurses", "Ward 3"]
+    assert [ref.display for ref in nesting.groups_of(ada)] == ["Nurses", "Ward 3"]
     assert (alan.active, alan.status) == (False, "suspended")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning import directory, groups
+from provisioning import directory, groups, nesting
 from provisioning.audit import CLI, Actor
 from provisioning.errors import WrongState
 from provisioning.lifecycle import KeyState, Reason
@@ -94,7 +94,7 @@ def test_rejecting_brings_people_back_into_the_groups_that_are_there_still(
     assert Group.get_by_id(strict.id).version > version
     assert list(groups.members(gone)) == []
     assert len(list(groups.members(other))) == 1
-    assert [ref.display for ref in groups.groups_of(crowd[0])] == ["Strict"]
+    assert [ref.display for ref in nesting.groups_of(crowd[0])] == ["Strict"]
 
 
 def test_what_groups_somebody_left_is_forgotten_when_that_is_final(crowd: list[User]) -> None:
