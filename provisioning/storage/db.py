@@ -3,17 +3,12 @@
 
 """The database: SQLite by default, PostgreSQL when one machine is outgrown.
 
-On both, writers queue and readers do not wait. On SQLite they queue in three steps — a lock in
-this process, an advisory file lock among processes, BEGIN IMMEDIATE — because busy-waiting writers
-starve each other (p99 287 ms against 25 ms) and deferred transactions lose updates to "database is
-locked" (R27). For PostgreSQL see `postgresql`.
+On both, writers queue and readers do not wait; how is told in `sqlite` and `postgresql`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,10 +21,10 @@ from peewee import (
     InterfaceError,
     ModelSelect,
     OperationalError,
-    SqliteDatabase,
 )
 
 from ..errors import ConfigurationError
+from .sqlite import Sqlite
 
 RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
 
@@ -37,70 +32,14 @@ T = TypeVar("T")
 
 database = DatabaseProxy()
 
-_PRAGMAS = {
-    "journal_mode": "wal",
-    "synchronous": "full",
-    "foreign_keys": 1,
-    "busy_timeout": 10_000,
-    "cache_size": -4_000,  # for each of the threads; the system caches the file as well
-    "temp_store": "memory",
-    # A checkpoint copies each page once, however often it was written since: a directory's sync
-    # writes the same few again and again, so that 16 MB of log save most of the copying.
-    "wal_autocheckpoint": 4_000,
-}
-
-
-class _WriteQueue:
-    """Lets one writer in at a time, in this process and among processes of this machine."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        self._depth = 0
-        self._file = -1
-        self._owner = -1
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        with self._lock:
-            if self._depth == 0:
-                fcntl.flock(self._opened(), fcntl.LOCK_EX)
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def _opened(self) -> int:
-        """Return this process's own file: one that a fork inherits shares its parent's lock."""
-        if self._owner != os.getpid():
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._file, self._owner = os.open(self._path, flags, 0o600), os.getpid()
-        return self._file
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            if self._owner == os.getpid():
-                os.close(self._file)
-            self._owner = -1
-
-
-_queue: _WriteQueue | None = None
-
 
 def open_database(url: str) -> Database:
     """Bind the models to `sqlite:////abs/path` or `postgresql://…` and return the database.
 
     Raises ConfigurationError for any other scheme, and for PostgreSQL without its driver.
     """
-    global _queue
     if database.obj is not None:
         database.close()  # this thread's connection to the one before
-    if _queue is not None:
-        _queue.close()
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may repeat the password
@@ -108,11 +47,9 @@ def open_database(url: str) -> Database:
     if parts.scheme == "sqlite":
         path = parts.path[1:] if parts.path.startswith("//") else parts.path
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        opened: Database = SqliteDatabase(path, pragmas=_PRAGMAS)
-        _queue = _WriteQueue(path + ".lock")
+        opened: Database = Sqlite(path)
     elif parts.scheme in ("postgresql", "postgres"):
         opened = _postgresql(url)
-        _queue = None
     else:
         raise ConfigurationError(
             f"KEYWRIGHT_DATABASE_URL: scheme {parts.scheme!r} is neither sqlite nor postgresql"
@@ -134,7 +71,7 @@ def _postgresql(url: str) -> Database:
 
 def is_sqlite() -> bool:
     """Say whether the database that is open is SQLite."""
-    return _queue is not None
+    return isinstance(database.obj, Sqlite)
 
 
 def tuples(query: ModelSelect[Any]) -> Iterator[tuple[Any, ...]]:
@@ -188,11 +125,11 @@ def transaction() -> Iterator[None]:
     if _unit.depth:
         with _savepoint():
             yield
-    elif _queue is None:
-        with _outermost(database.atomic()):
+    elif is_sqlite():
+        with database.turn(), _outermost(database.atomic(*_begin())):
             yield
     else:
-        with _queue.turn(), _outermost(database.atomic(*_begin())):
+        with _outermost(database.atomic()):
             yield
 
 
@@ -240,7 +177,7 @@ def migrating(tables: Iterable[str]) -> Iterator[None]:
     pages and searches go by ranges of folded text, and an index that hangs on the system's locale
     is broken by the next update of that. Raises ConfigurationError.
     """
-    with database.obj.migrating(tables) if _queue is None else _queue.turn():
+    with database.turn() if is_sqlite() else database.migrating(tables):
         yield
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from provisioning.storage.db import database, is_sqlite
 
@@ -14,7 +14,8 @@ from provisioning.storage.db import database, is_sqlite
 @contextmanager
 def undone() -> Iterator[None]:
     """Take back what the block does, its transactions included. May be nested."""
-    with database.atomic() as outermost:
+    turn = database.turn() if is_sqlite() else nullcontext()
+    with turn, database.atomic() as outermost:
         if not is_sqlite():  # a busy machine may well take a minute for one store
             database.execute_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         try:

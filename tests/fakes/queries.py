@@ -14,13 +14,13 @@ from provisioning.storage.db import database
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """The statements that run in the block, of this process and all its threads."""
+    """The statements that run in the block, with their values, of all threads of this process."""
     seen: list[str] = []
     opened = database.obj
     run = opened.execute_sql
 
     def noting(sql: str, params: Any = None) -> Any:
-        seen.append(sql)
+        seen.append(f"{sql} {list(params or ())}")
         return run(sql, params)
 
     opened.execute_sql = noting

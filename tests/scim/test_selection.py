@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import random
 import uuid
 from itertools import product
@@ -30,6 +29,7 @@ from scim.resources import as_dict, derive, render
 from scim.rows import read, select
 from scim.schema import ResourceType
 from scim.selection import Selection, Sort
+from tests.fakes.queries import counted
 from tests.scim.samples import ADDRESSES, ENTERPRISE, EXAMPLES, TYPES, WORDS, filters
 
 BASE = "http://localhost:5005/scim/v2"
@@ -340,14 +340,13 @@ def test_any_text_may_be_sought(services: Services, name: str, text: str) -> Non
 
 
 def test_a_page_costs_the_same_number_of_queries_as_one_row(
-    connection: Connection, caplog: pytest.LogCaptureFixture
+    connection: Connection,
 ) -> None:
     counts = []
     for limit in (1, 200):
-        caplog.clear()
-        with caplog.at_level(logging.DEBUG, "peewee"):
+        with counted() as asked:
             _, rows = Selection(USER, connection, BASE).slice(0, limit)
             render(USER, rows, projection(USER), connection, BASE)
-        counts.append(len(caplog.records))
+        counts.append(len(asked))
     assert counts[1] <= counts[0] + 3  # one for each level of nesting, none for each row
     assert 3 <= counts[1] < 10
