@@ -38,7 +38,9 @@ Document = Mapping[str, object]
 
 MAX_NAME = 256
 MAX_DOCUMENT = 1024 * 1024  # bytes; a page holds two hundred
-UNSEARCHED = frozenset({"photos", "x509Certificates"})  # long, and nobody looks for them
+# Long, or nobody looks for people by them: a filter of these reads the documents, as it does of
+# what has no values, and each new person is spared an index's page.
+UNSEARCHED = frozenset({"photos", "x509Certificates", "phoneNumbers"})
 
 
 def deactivate(user: User, reason: Reason, actor: Actor) -> None:
@@ -107,18 +109,20 @@ def reactivate(user: User, actor: Actor) -> None:
 
 def finish_leavers(grace_ms: int) -> int:
     """Revoke the keys of those who left longer ago than the grace time; return how many users."""
-    due = User.select().where(
-        User.left_at.is_null(False),
-        User.left_at < now_ms() - grace_ms,
-        User.departure.is_null(),  # a mass departure waits for a person's decision (R17)
-    )
     finished = 0
-    for user in due.limit(100):
-        keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)
-        stations.revoke_of(user, audit.SYSTEM)
-        user.left_at = user.groups_left = None
-        user.save()
-        finished += 1
+    for source in (None, *Connection.select()):
+        due = User.select().where(
+            User.connection.is_null() if source is None else User.connection == source,
+            User.left_at.is_null(False),
+            User.left_at < now_ms() - grace_ms,
+            User.departure.is_null(),  # a mass departure waits for a person's decision (R17)
+        )
+        for user in due.limit(100):
+            keys.revoke_all(user, Reason.LEFT, audit.SYSTEM)
+            stations.revoke_of(user, audit.SYSTEM)
+            user.left_at = user.groups_left = None
+            user.save()
+            finished += 1
     return finished
 
 

@@ -26,7 +26,7 @@ from .directories import (
     UnknownAttribute,
 )
 from .imports import ImportFile, ImportLine
-from .keys import Activation, Badge, Credential, SecurityKey, WebAuthnCredential
+from .keys import LIVE, Activation, Badge, Credential, SecurityKey, WebAuthnCredential
 from .panel import (
     Challenge,
     KeptForm,
@@ -98,6 +98,7 @@ ALL: list[type[Row]] = [
 
 __all__ = [
     "ALL",
+    "LIVE",
     "Activation",
     "Alert",
     "Approval",

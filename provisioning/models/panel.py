@@ -60,9 +60,6 @@ class Session(Row):
     stepped_up_at = BigIntegerField(null=True)
     ended_at = BigIntegerField(null=True)
 
-    class Meta:
-        indexes = ((("user", "ended_at"), False),)
-
 
 class Challenge(Row):
     """A WebAuthn challenge: bound to purpose and browser or job, dead at the first try (R13)."""

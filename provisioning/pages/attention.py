@@ -17,10 +17,11 @@ from peewee import JOIN, ModelSelect, Select, fn
 from ..clock import DAY, HOUR, MINUTE, now_ms
 from ..desks import stations
 from ..issuing import approvals
-from ..lifecycle import KeyState, LinkState
+from ..lifecycle import KeyState
 from ..mails import alert_mails, alerts
 from ..mails.outbox import MailState
 from ..models import (
+    LIVE,
     Activation,
     Alert,
     Connection,
@@ -84,7 +85,7 @@ def now() -> Attention:
         ),
         links=_some(
             Activation.select(Activation.id).where(
-                Activation.state == LinkState.LIVE,
+                Activation.state == LIVE,
                 Activation.expires_at > at,
                 Activation.expires_at <= at + LINK_SOON,
             )

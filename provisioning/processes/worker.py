@@ -28,7 +28,7 @@ from ..lifecycle import LinkState
 from ..mails import mail, outbox
 from ..mails.mail import MailPermanent, MailTemporary, MailUnreachable, Template
 from ..mails.outbox import MailState
-from ..models import Activation, Challenge, OutboxMail, RequestId
+from ..models import LIVE, Activation, Challenge, OutboxMail, RequestId
 from ..services import EXTENSION, Services
 from ..storage.db import database, transaction
 from ..vault import SealBroken
@@ -191,7 +191,7 @@ def sweep() -> int:
     swept += RequestId.delete().where(RequestId.expires_at < now - HOUR).execute()
     swept += (
         Activation.update(state=LinkState.EXPIRED, ended_at=Activation.expires_at, sealed_code=None)
-        .where(Activation.state == LinkState.LIVE, Activation.expires_at < now - HOUR)
+        .where(Activation.state == LIVE, Activation.expires_at < now - HOUR)
         .execute()
     )
     return int(swept)

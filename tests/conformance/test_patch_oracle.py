@@ -207,13 +207,9 @@ def check_rows(resource_id: str, document: dict[str, Any]) -> None:
         for name, elements in document.items()
         if isinstance(elements, list)
         for element in elements
-        if "value" in element and name in {"emails", "roles", "ims", "phoneNumbers"}
+        if "value" in element and name in {"emails", "roles", "ims"}
     }
-    found = {
-        (name, value)
-        for name, value in rows.tuples()
-        if name in {"emails", "roles", "ims", "phoneNumbers"}
-    }
+    found = {(name, value) for name, value in rows.tuples() if name in {"emails", "roles", "ims"}}
     assert found == held
     assert (user.active, user.external_id) == (document["active"], document.get("externalId"))
 

@@ -276,7 +276,7 @@ def test_texts_of_the_greatest_length_fit_every_index(services: Services) -> Non
                 **people.document(_noise(256)),
                 "externalId": _noise(512),
                 "displayName": _noise(512),
-                "phoneNumbers": [{"value": _noise(512), "type": _noise(300)}],
+                "ims": [{"value": _noise(512), "type": _noise(300)}],
                 "photos": [{"value": _noise(9_000)}],
             },
             connection=connection,
@@ -295,7 +295,7 @@ def test_texts_of_the_greatest_length_fit_every_index(services: Services) -> Non
         {"externalId": "x" * 513},
         {"displayName": "x" * 513},
         {"displayName": "\ufdfa" * 100},  # one letter, eighteen when folded
-        {"phoneNumbers": [{"value": "1" * 513}]},
+        {"ims": [{"value": "1" * 513}]},
     ],
 )
 def test_a_text_that_no_index_takes_is_refused_by_name(

@@ -176,19 +176,13 @@ User.add_index(
 
 User.add_index(User.connection, User.deleted_at, User.id, name="user_connection_living_id")
 
-User.add_index(User.display_name_key, User.id, User.deleted_at, name="user_name_id")
+User.add_index(User.display_name_key, User.id, User.deleted_at, User.status, name="user_name_id")
 
 User.add_index(User.email_key, name="user_email_key_index")
-
-User.add_index(
-    User.status, User.display_name_key, User.id, User.deleted_at, name="user_status_name_id"
-)
 
 User.add_index(User.last_activity_at, User.id, User.deleted_at, name="user_last_activity_id")
 
 User.add_index(User.updated_at, name="user_updated_at_index")
-
-User.add_index(User.left_at, where=User.left_at.is_null(False), name="user_left_at_index")
 
 User.add_index(User.departure, where=User.departure.is_null(False), name="user_departure_held")
 
@@ -384,7 +378,6 @@ class SecurityKey(Row):
 
     class Meta:
         indexes = (
-            (("user", "state"), False),
             (("state", "id"), False),
             (("model", "id"), False),
             (("kind", "id"), False),
@@ -443,12 +436,12 @@ class Activation(Row):
     sealed_code = BlobField(null=True)
     code_tries = IntegerField(default=0)
 
-    class Meta:
-        indexes = (
-            (("user", "state"), False),
-            (("key", "state"), False),
-            (("state", "expires_at"), False),
-        )
+
+Activation.add_index(
+    Activation.expires_at,
+    where=Activation.state == SQL("'live'"),
+    name="activation_live_expires_at",
+)
 
 
 class OwnerLink(Row):
@@ -471,9 +464,6 @@ class Session(Row):
     expires_at = BigIntegerField()
     stepped_up_at = BigIntegerField(null=True)
     ended_at = BigIntegerField(null=True)
-
-    class Meta:
-        indexes = ((("user", "ended_at"), False),)
 
 
 class Challenge(Row):
