@@ -43,29 +43,28 @@ MAX_DOCUMENT = 1024 * 1024  # bytes; a page holds two hundred
 UNSEARCHED = frozenset({"photos", "x509Certificates", "phoneNumbers"})
 
 
-def deactivate(user: User, reason: Reason, actor: Actor) -> None:
+def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] = ()) -> None:
     """The cascade: everything that lets this person in is dead when the transaction commits.
 
     Called by every path: SCIM PATCH, PUT, DELETE and Bulk, the panel and the command line.
     Idempotent. What cannot be undone (revocation, erasure) waits for the grace time, see
-    `finish_leavers` (R16).
+    `finish_leavers` (R16). `also`: columns that the caller has set, written by the way.
     """
-    if user.active:
+    leaves = user.active  # who is away already does not leave once more
+    if leaves:
         events.note(events.Kind.DEACTIVATED, user)
-        user.left_at = now_ms()  # who is away already does not leave once more
-        if user.departure_id is not None:  # back from one that is undecided, and gone by itself
-            user.departure = None
-            update(user, "departure")
+        user.left_at = now_ms()
+        user.departure = None  # back from one that is undecided, and gone by itself
     user.active = False
     sessions = access.shut_out(user, actor)
-    links = activations.end_for_user(user, LinkState.CANCELLED, mails=False)
+    links = activations.end_for_leaver(user)
     challenges = _END_CHALLENGES.change((), (user.id,))
     running = jobs.cancel_for_user(user, actor)
     mails = outbox.cancel(user=user)
     suspended = keys.suspend_all(user, reason, actor)
     user.status = keys.status_of(user)
-    update(user, "active", "left_at", "status")
-    guard.watch(user, actor)
+    guard.watch(user, actor, leaves=leaves)
+    update(user, "active", "left_at", "departure", "status", *also)
     audit.record(
         actor,
         Event.USER_DEACTIVATED,
@@ -163,11 +162,15 @@ def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = 
     other = [name for name in _DERIVED if getattr(user, name) != old[name]]
     user.version += 1
     user.updated_at = now_ms()
-    try:
-        # Only what changed: a column that is named has its indexes written anew.
-        update(user, "version", "updated_at", *other)
-    except IntegrityError as error:
-        raise _taken(user, error) from error
+    active = document.get("active") is not False
+    # Only what changed: a column that is named has its indexes written anew.
+    columns = ("version", "updated_at", *other)
+    late = was_active and not active and other == ["document"]  # nothing that may be taken
+    if not late:
+        try:
+            update(user, *columns)
+        except IntegrityError as error:
+            raise _taken(user, error) from error
     changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if any(_elements(before, name) or _elements(document, name) for name in changed):
         _change_values(user, before, document)
@@ -177,9 +180,8 @@ def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = 
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
     if "email_key" in other:
         activations.end_for_user(user, LinkState.CANCELLED)
-    active = document.get("active") is not False
     if was_active and not active:
-        deactivate(user, Reason.LEFT, actor)
+        deactivate(user, Reason.LEFT, actor, also=columns if late else ())
     elif active and not was_active:
         reactivate(user, actor)
     return True
@@ -243,7 +245,7 @@ def _derive(user: User, document: Document) -> None:
 def shown_name(document: Document) -> str:
     """Return displayName, else name.formatted, else given and family name, else userName."""
     name = document.get("name")
-    parts = name if isinstance(name, Mapping) else {}
+    parts = name if isinstance(name, dict) else {}
     joined = " ".join(str(parts[p]) for p in ("givenName", "familyName") if parts.get(p))
     return (
         _text(document, "displayName")
@@ -282,15 +284,17 @@ def _elements(document: Document, name: str) -> list[Mapping[str, object]]:
     value = document.get(name)
     if not isinstance(value, list):
         return []
-    return [element for element in value if isinstance(element, Mapping)]
+    return [element for element in value if isinstance(element, dict)]
 
 
 def _values(user: User, document: Document) -> set[tuple[object, ...]]:
     """Return the rows of `UserValue` that a document owes. Raises InvalidValue."""
     found: dict[tuple[str, str], list[str]] = {}
-    for name in document:
-        for element in _elements(document, name) if name not in UNSEARCHED else ():
-            if element.get("value") is not None:
+    for name, elements in document.items():
+        if not isinstance(elements, list) or name in UNSEARCHED:
+            continue
+        for element in elements:
+            if isinstance(element, dict) and element.get("value") is not None:
                 value = str(element["value"])
                 twins = found.setdefault((name, look_up_key(value, f"{name}.value")), [])
                 if value not in twins:

@@ -33,7 +33,7 @@ from .mails.mail import WITH_SECRET
 from .models import Credential, SecurityKey, User
 from .naming import fold
 from .storage.db import tuples
-from .storage.statements import Statements, models, parameter, update
+from .storage.statements import ListStatements, Statements, models, parameter, update
 
 MAX_NAME = 64
 LIVING = (KeyState.PENDING, KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET)
@@ -161,6 +161,10 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.suspended_at = now_ms()
     update(key, "state", "reason", "suspended_at")
     events.note_keys(key.user)
+    _record_suspended(key, reason, actor)
+
+
+def _record_suspended(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
 
 
@@ -216,17 +220,23 @@ def suspend_all(user: User, reason: Reason, actor: Actor) -> int:
 
     The cascade stores the shown status: it follows from the user's being inactive.
     """
-    stopped = 0
+    drafts: list[SecurityKey] = []
+    living: list[SecurityKey] = []
     for key in models(SecurityKey, _OF_USER.rows((), (user.id,))):
         key.user = user
         if key.state == KeyState.DRAFT:
-            revoke(key, Reason.CANCELLED, actor)
+            drafts.append(key)
         elif key.state in (KeyState.ACTIVE, KeyState.PENDING):
-            _suspend(key, reason, actor)
-        else:
-            continue
-        stopped += 1
-    return stopped
+            key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
+            living.append(key)
+    for key in drafts:
+        revoke(key, Reason.CANCELLED, actor)
+    if living:
+        _SUSPEND.change([key.id for key in living], reason, scope=now_ms())
+        events.note_keys(user)
+    for key in living:
+        _record_suspended(key, reason, actor)
+    return len(drafts) + len(living)
 
 
 def revoke_all(user: User, reason: Reason, actor: Actor) -> int:
@@ -343,6 +353,11 @@ def _handle(user: User | None) -> bytes:
     return secrets.token_bytes(64)
 
 
+_SUSPEND = ListStatements(
+    lambda ids, at, reason: SecurityKey.update(
+        state=KeyState.SUSPENDED, reason=reason, suspended_at=at
+    ).where(SecurityKey.id.in_(ids))
+)
 _OF_USER = Statements(
     lambda: SecurityKey.select().where(SecurityKey.user == parameter(0)).order_by(SecurityKey.id)
 )

@@ -291,9 +291,12 @@ class _Run:
         return data
 
     def _where(self, type_: ResourceType, row: Row, *, new: bool = False) -> Json:
-        shape = projection(type_, excluded=["members"])
         base = self._caller.base
-        shown = render(type_, [row], shape, self._caller.connection, base, new=new)[0]
+        if new:  # nothing that other rows say of it is part of its version yet
+            at = location(type_, row.resource_id, base)
+            return {"location": at, "version": f'W/"{row.version}"'}
+        shape = projection(type_, excluded=["members"])
+        shown = render(type_, [row], shape, self._caller.connection, base)[0]
         return {"location": shown.location, "version": shown.version}
 
 

@@ -175,12 +175,14 @@ class Dialect:
     def value(self, attribute: Attribute, value: object, *, element: bool = False) -> object:
         """Return an attribute's value in the shape that its schema asks for."""
         if attribute.multi_valued and not element:
-            return self._list(value)
+            return value if type(value) is list else self._list(value)
+        if not isinstance(value, (str, list)):
+            return value  # no dialect has another form of an object, a truth or a number
         if value == "":
             return None if self.allows(Quirk.EMPTY_STRINGS) else value
         if isinstance(value, list) and len(value) == 1 and self.allows(Quirk.WRAPPED_VALUES):
             value = value[0]
-            if isinstance(value, Mapping) and not attribute.is_complex and "value" in value:
+            if isinstance(value, dict) and not attribute.is_complex and "value" in value:
                 value = value["value"]
         if attribute.is_complex:
             if isinstance(value, str) and attribute.sub("value") and self.allows(Quirk.BARE_VALUES):
@@ -195,7 +197,7 @@ class Dialect:
         return value
 
     def _list(self, value: object) -> object:
-        if isinstance(value, Mapping) and self.allows(Quirk.UNWRAPPED_LISTS):
+        if isinstance(value, dict) and self.allows(Quirk.UNWRAPPED_LISTS):
             return [value]
         if value == "" and self.allows(Quirk.EMPTY_STRINGS):
             return None

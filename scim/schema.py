@@ -151,6 +151,11 @@ class Schema:
         """Return the attribute of this name, in any case, or None."""
         return self._by_name.get(name.lower())
 
+    @cached_property
+    def needed(self) -> tuple[Attribute, ...]:
+        """The attributes without which a client may not send it."""
+        return tuple(a for a in self.attributes if a.required and not a.read_only)
+
 
 @dataclass(frozen=True, repr=False)
 class AttributePath:

@@ -54,8 +54,8 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
             continue
         if cleaned is not None:
             document[name] = cleaned
-    for attribute in type_.schema.attributes:
-        if attribute.required and not attribute.read_only and attribute.name not in document:
+    for attribute in type_.schema.needed:
+        if attribute.name not in document:
             raise InvalidValue(f"{attribute.name} is required.", attribute.name)
     for urn in type_.required:
         if urn not in document:
@@ -200,7 +200,7 @@ def check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:
 def _clean_extension(schema: Schema, value: object, dialect: Dialect) -> object:
     if value is None:
         return None
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise InvalidValue(f"{schema.urn} is an object.", schema.urn)
     cleaned: Json = {}
     for name, part in value.items():
@@ -217,8 +217,8 @@ def _clean_extension(schema: Schema, value: object, dialect: Dialect) -> object:
 
 
 def _check_required(schema: Schema, cleaned: Json) -> None:
-    for attribute in schema.attributes:
-        if attribute.required and not attribute.read_only and attribute.name not in cleaned:
+    for attribute in schema.needed:
+        if attribute.name not in cleaned:
             raise InvalidValue(f"{schema.urn}:{attribute.name} is required.", attribute.name)
 
 
@@ -235,7 +235,7 @@ def _clean_one(attribute: Attribute, value: object, dialect: Dialect) -> object:
 
 def clean_parts(attribute: Attribute, value: object, dialect: Dialect) -> Json:
     """Return the parts of a complex value, checked; None for one that is given as no value."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise InvalidValue(f"{attribute.name} is an object.", attribute.name)
     parts: Json = {}
     for name, part in value.items():
@@ -243,7 +243,8 @@ def clean_parts(attribute: Attribute, value: object, dialect: Dialect) -> Json:
         if sub is None:
             dialect.note_unknown(f"{attribute.name}.{name}")
         elif not sub.read_only:
-            parts[sub.name] = clean(sub, part, dialect)
+            is_plain = sub.takes_text and part and type(part) is str  # as in `clean`
+            parts[sub.name] = part if is_plain else clean(sub, part, dialect)
     return parts
 
 

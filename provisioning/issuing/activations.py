@@ -219,12 +219,14 @@ def end_for_key(key: SecurityKey, to: LinkState) -> int:
     return _end("key", key.id, to)
 
 
-def end_for_user(user: User, to: LinkState, *, mails: bool = True) -> int:
-    """End all live links of a user; return how many.
+def end_for_user(user: User, to: LinkState) -> int:
+    """End all live links of a user; return how many."""
+    return _end("user", user.id, to)
 
-    Without `mails` those that still wait with a link in them are the caller's business.
-    """
-    return _end("user", user.id, to, mails=mails)
+
+def end_for_leaver(user: User) -> int:
+    """The same as part of the cascade, which ends all sessions and mails of the user itself."""
+    return _END.change(("user",), (LinkState.CANCELLED, now_ms(), user.id))
 
 
 def latest(key: SecurityKey) -> Activation | None:
@@ -251,12 +253,11 @@ def get(resource_id: str) -> Activation:
     return found
 
 
-def _end(whose: str, owner: int, to: LinkState, *, mails: bool = True) -> int:
+def _end(whose: str, owner: int, to: LinkState) -> int:
     now = now_ms()
     ended = _END.change((whose,), (to, now, owner))
     if ended:
         _END_SESSIONS.change((whose,), (now, owner))
-    if ended and mails:
         outbox.cancel(
             user=owner if whose == "user" else None,
             key=owner if whose == "key" else None,

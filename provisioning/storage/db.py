@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -91,16 +92,33 @@ class Gathered(Generic[T]):
 
     def add(self, item: T) -> None:
         """Put an item behind those that this thread's transaction has gathered."""
-        if _unit.depth:
-            _unit.gathered.setdefault(self, []).append(item)
-        else:
+        if not _unit.depth:
             self.write([item])
+            return
+        items = _unit.gathered.get(self)
+        if items is None:
+            items = _unit.gathered[self] = _Items([])
+        items.all.append(item)
 
     def flush(self) -> None:
         """Write what is gathered so far, for whoever is about to read or change it."""
-        items = _unit.gathered.pop(self, None)
-        if items:
-            self.write(items)
+        items = _unit.gathered.get(self)
+        if items is not None:
+            items.write(self)
+
+
+@dataclass
+class _Items:
+    """What is gathered for one writer, and how much of it is written; it only ever grows."""
+
+    all: list[Any]
+    written: int = 0
+
+    def write(self, gathered: Gathered[Any]) -> None:
+        rest = self.all[self.written :]
+        self.written = len(self.all)
+        if rest:
+            gathered.write(rest)
 
 
 class _Unit(threading.local):
@@ -109,7 +127,17 @@ class _Unit(threading.local):
     depth = 0
 
     def __init__(self) -> None:
-        self.gathered: dict[Gathered[Any], list[Any]] = {}
+        self.gathered: dict[Gathered[Any], _Items] = {}
+
+    def mark(self) -> dict[Gathered[Any], tuple[int, int]]:
+        """Return how much is gathered and written so far."""
+        return {each: (len(items.all), items.written) for each, items in self.gathered.items()}
+
+    def go_back(self, mark: dict[Gathered[Any], tuple[int, int]]) -> None:
+        """Forget what was gathered since; what was written since is to be written again."""
+        for each, items in self.gathered.items():
+            count, items.written = mark.get(each, (0, 0))
+            del items.all[count:]
 
 
 _unit = _Unit()
@@ -144,7 +172,7 @@ def _outermost(commits: contextlib.AbstractContextManager[Any]) -> Iterator[None
         try:
             yield
             for gathered, items in _unit.gathered.items():
-                gathered.write(items)
+                items.write(gathered)
         finally:
             _unit.depth = 0
             _unit.gathered.clear()
@@ -152,7 +180,7 @@ def _outermost(commits: contextlib.AbstractContextManager[Any]) -> Iterator[None
 
 @contextlib.contextmanager
 def _savepoint() -> Iterator[None]:
-    before = {gathered: list(items) for gathered, items in _unit.gathered.items()}
+    before = _unit.mark()
     _unit.depth += 1
     # Not peewee's own: a name that is the same each time lets the database keep the statement.
     name = f"nested_{_unit.depth}"
@@ -161,7 +189,7 @@ def _savepoint() -> Iterator[None]:
         yield
         database.execute_sql(f"RELEASE SAVEPOINT {name}")
     except BaseException:
-        _unit.gathered = before
+        _unit.go_back(before)
         database.execute_sql(f"ROLLBACK TO SAVEPOINT {name}")
         database.execute_sql(f"RELEASE SAVEPOINT {name}")  # rolled back to, it is still there
         raise

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from peewee import BooleanField, Value
+from peewee import BooleanField, Database, Value
 
 from ..models import Row
 from .db import database
@@ -55,19 +55,23 @@ class Statements:
         return int(self._run(shape, values).rowcount)
 
     def _run(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Any:
-        key = (type(database.obj), *shape)
-        kept = self._kept.get(key)
+        opened = database.obj  # and not the proxy, which looks each name up for each call
+        kept = self._kept.get((opened.__class__, shape))
         if kept is None:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            sql, terms = self._build(*shape).sql()
-            in_order = terms == [Parameter(place) for place in range(len(terms))]
-            kept = self._kept[key] = sql, terms, in_order
+            kept = self._keep(opened, shape)
         sql, terms, in_order = kept
         if in_order and len(values) == len(terms):
-            return database.execute_sql(sql, values)
+            return opened.execute_sql(sql, values)
         given = [values[term.index] if isinstance(term, Parameter) else term for term in terms]
-        return database.execute_sql(sql, given)
+        return opened.execute_sql(sql, given)
+
+    def _keep(self, opened: Database, shape: tuple[Hashable, ...]) -> tuple[str, list[Any], bool]:
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        sql, terms = self._build(*shape).sql()
+        in_order = terms == [Parameter(place) for place in range(len(terms))]
+        kept = self._kept[opened.__class__, shape] = sql, terms, in_order
+        return kept
 
 
 class ListStatements:

@@ -30,22 +30,27 @@ SHARE = 0.05
 WINDOW = HOUR
 
 
-def watch(user: User, actor: Actor) -> None:
-    """Count this departure; hold those of the last hour when they are too many."""
+def watch(user: User, actor: Actor, *, leaves: bool) -> None:
+    """Count this departure; hold those of the last hour when they are too many.
+
+    The caller stores the user: `leaves` says that the row does not have it yet.
+    """
     connection = user.connection
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
     living = tally.living(User, connection.id)
     left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
+    left += leaves
     if not would_hold(left, living + deleted):
         return
     held = open_for(connection)
     if held is None:
         held = MassDeparture.create(connection=connection, started_at=since)
         audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
-    _HOLD.change((), (held.id, connection.id, since))
-    user.departure = held  # the caller may save the row that it holds
+        _HOLD.change((), (held.id, connection.id, since))
+    if user.left_at is not None and user.left_at >= since:
+        user.departure = held
 
 
 def would_hold(left: int, everybody: int) -> bool:
