@@ -8,10 +8,11 @@ Always for many resources at once, so that a page costs the same number of queri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
-from peewee import ModelSelect, fn
+from peewee import SQL, ModelSelect, fn
 
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User
@@ -24,19 +25,39 @@ from .timestamps import iso
 Elements = dict[int, list[dict[str, object]]]
 
 
-def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elements:
+def groups_of(users: Sequence[int], connection: Connection, base: str) -> Elements:
     """Return `groups` of users by row id: direct ones first, then those through nesting.
 
     Only groups that this connection may see.
     """
+    return _groups(users, _DIRECT.rows(users), connection, base)
+
+
+def keys_of(users: Sequence[int], base: str) -> Elements:
+    """Return `securityKeys` of users by row id, oldest first; drafts are nobody's yet."""
+    return _keys(_KEYS.rows(users), base)
+
+
+def groups_and_keys_of(
+    users: Sequence[int], connection: Connection, base: str
+) -> tuple[Elements, Elements]:
+    """Return both by one statement: nearly every reader of a user wants them."""
+    rows = sorted(_BOTH.rows(users), key=itemgetter(0))  # the row ids of memberships and of keys
+    direct = [row[1:_SPLIT] for row in rows if row[1] is not None]
+    held = [row[_SPLIT:] for row in rows if row[1] is None]
+    return _groups(users, direct, connection, base), _keys(held, base)
+
+
+def _groups(
+    users: Iterable[int], rows: Iterable[tuple[Any, ...]], connection: Connection, base: str
+) -> Elements:
     found: dict[int, dict[int, str]] = {pk: {} for pk in users}
     names: dict[int, tuple[str, str]] = {}
     holders: dict[int, set[int]] = {}
-    wanted: list[int] = list(found)
     kind = "direct"
     for _ in range(MAX_NESTING):
         above: dict[int, set[int]] = {}
-        for inner, pk, group_id, name, owner in _ABOVE.rows(wanted, kind):
+        for inner, pk, group_id, name, owner in rows:
             if owner == connection.id:
                 names[pk] = (group_id, name)
             for user in {inner} if kind == "direct" else holders[inner]:
@@ -45,7 +66,8 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
                     above.setdefault(pk, set()).add(user)
         if not above:
             break
-        wanted, holders, kind = list(above), above, "indirect"
+        holders, kind = above, "indirect"
+        rows = _INDIRECT.rows(list(above))
     return {
         user: [
             {
@@ -61,12 +83,9 @@ def groups_of(users: Iterable[int], connection: Connection, base: str) -> Elemen
     }
 
 
-def keys_of(users: Iterable[int], base: str) -> Elements:
-    """Return `securityKeys` of users by row id, oldest first; drafts are nobody's yet."""
+def _keys(rows: Iterable[tuple[Any, ...]], base: str) -> Elements:
     found: Elements = {}
-    for user, key_id, name, kind, state, reason, model, activated_at, used_at in _KEYS.rows(
-        list(users)
-    ):
+    for user, key_id, name, kind, state, reason, model, activated_at, used_at in rows:
         element = {
             "value": key_id,
             "$ref": f"{base}{SECURITY_KEY.endpoint}/{key_id}",
@@ -111,33 +130,40 @@ def members_of(groups: Iterable[int], base: str) -> Elements:
     return found
 
 
-def _above(ids: list[Any], _: Any, kind: str) -> ModelSelect[Any]:
-    child: Any = Member.user if kind == "direct" else Member.subgroup
-    return (
-        Member.select(child, Group.id, Group.resource_id, Group.display_name, Group.connection)
-        .join(Group, on=(Member.group == Group.id))
-        .where(child.in_(ids))
-        .order_by(Member.id)
-    )
+_GROUP_COLUMNS = (Group.id, Group.resource_id, Group.display_name, Group.connection)
+_KEY_COLUMNS = (
+    SecurityKey.user,
+    SecurityKey.resource_id,
+    SecurityKey.name,
+    SecurityKey.kind,
+    SecurityKey.state,
+    SecurityKey.reason,
+    SecurityKey.model,
+    SecurityKey.activated_at,
+    SecurityKey.last_used_at,
+)
+_NULL = SQL("NULL")
+_SPLIT = 2 + len(_GROUP_COLUMNS)  # where the columns of keys begin, behind row id, user and group
 
 
-def _keys(ids: list[Any], _: Any) -> ModelSelect[Any]:
-    key = SecurityKey
-    return (
-        key.select(
-            key.user,
-            key.resource_id,
-            key.name,
-            key.kind,
-            key.state,
-            key.reason,
-            key.model,
-            key.activated_at,
-            key.last_used_at,
-        )
-        .where(key.user.in_(ids), key.state != KeyState.DRAFT)
-        .order_by(key.id)
-    )
+def _above(child: Any, ids: list[Any], *columns: Any) -> ModelSelect[Any]:
+    query: ModelSelect[Any] = Member.select(*columns).join(Group, on=(Member.group == Group.id))
+    return query.where(child.in_(ids))
+
+
+def _held(ids: list[Any], *columns: Any) -> ModelSelect[Any]:
+    query: ModelSelect[Any] = SecurityKey.select(*columns)
+    return query.where(SecurityKey.user.in_(ids), SecurityKey.state != KeyState.DRAFT)
+
+
+def _groups_above(ids: list[Any], child: Any) -> ModelSelect[Any]:
+    return _above(child, ids, child, *_GROUP_COLUMNS).order_by(Member.id)
+
+
+def _both(ids: list[Any], _: Any) -> Any:
+    groups = (Member.id, Member.user, *_GROUP_COLUMNS, *(_NULL for _ in _KEY_COLUMNS))
+    keys = (SecurityKey.id, _NULL, *(_NULL for _ in _GROUP_COLUMNS), *_KEY_COLUMNS)
+    return _above(Member.user, ids, *groups).union_all(_held(ids, *keys))
 
 
 def _counts(ids: list[Any], _: Any) -> ModelSelect[Any]:
@@ -166,7 +192,9 @@ def _members(ids: list[Any], _: Any) -> ModelSelect[Any]:
     )
 
 
-_ABOVE = ListStatements(_above)
-_KEYS = ListStatements(_keys)
+_DIRECT = ListStatements(lambda ids, _: _groups_above(ids, Member.user))
+_INDIRECT = ListStatements(lambda ids, _: _groups_above(ids, Member.subgroup))
+_KEYS = ListStatements(lambda ids, _: _held(ids, *_KEY_COLUMNS).order_by(SecurityKey.id))
+_BOTH = ListStatements(_both)
 _COUNTS = ListStatements(_counts)
 _MEMBERS = ListStatements(_members)

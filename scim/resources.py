@@ -19,7 +19,7 @@ import orjson
 
 from provisioning.models import Connection
 
-from .memberships import Elements, groups_of, keys_of, member_counts, members_of
+from .memberships import Elements, groups_and_keys_of, groups_of, keys_of, member_counts, members_of
 from .projection import Projection
 from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
 from .rows import Row
@@ -122,10 +122,15 @@ def derive(
     groups: Elements = {}
     keys: Elements = {}
     members: Elements = {}
-    if pks and type_ is USER and projection.wants("groups"):
-        groups = groups_of(pks, connection, base)
-    if pks and type_ is USER and projection.wants("securityKeys", KEYWRIGHT_USER):
-        keys = keys_of(pks, base)
+    if pks and type_ is USER:
+        wants_groups = projection.wants("groups")
+        wants_keys = projection.wants("securityKeys", KEYWRIGHT_USER)
+        if wants_groups and wants_keys:
+            groups, keys = groups_and_keys_of(pks, connection, base)
+        elif wants_groups:
+            groups = groups_of(pks, connection, base)
+        elif wants_keys:
+            keys = keys_of(pks, base)
     if pks and type_ is GROUP and projection.wants("members"):
         members = members_of(pks, base)
     return Derived(groups, keys, members)
