@@ -13,7 +13,7 @@ from provisioning import directory, groups
 from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken
 from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
-from provisioning.models import Activation, Group, User
+from provisioning.models import LIVE, Activation, Group, User
 from provisioning.pages import group_list
 from provisioning.panel import access
 from provisioning.panel.access import Role
@@ -194,7 +194,7 @@ def _mine(user_id: str) -> User:
 
 
 def _open_links(user: User) -> bool:
-    live = Activation.select().where(Activation.user == user, Activation.state == LinkState.LIVE)
+    live = Activation.select().where(Activation.user == user, Activation.state == LIVE)
     return any(activations.state_of(link) is LinkState.LIVE for link in live)
 
 

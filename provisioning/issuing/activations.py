@@ -20,7 +20,7 @@ from ..errors import InvalidValue, LinkDead, NotFound, WrongState
 from ..lifecycle import KeyKind, KeyState, LinkState
 from ..mails import languages, outbox
 from ..mails.mail import Template
-from ..models import Activation, PanelAccount, SecurityKey, Session, User
+from ..models import LIVE, Activation, PanelAccount, SecurityKey, Session, User
 from ..services import Services
 from ..storage.statements import Statements, parameter
 from . import approvals, group_policies, link_codes
@@ -156,7 +156,7 @@ def use(activation: Activation, actor: Actor) -> None:
     """Consume the link in the transaction that makes its key active; raises LinkDead if late."""
     taken = (
         Activation.update(state=LinkState.USED, ended_at=now_ms(), sealed_code=None)
-        .where(Activation.id == activation.id, Activation.state == LinkState.LIVE)
+        .where(Activation.id == activation.id, Activation.state == LIVE)
         .execute()
     )
     if not taken:
@@ -269,7 +269,7 @@ def _end(whose: str, owner: int, to: LinkState) -> int:
 _END = Statements(
     lambda whose: Activation.update(
         state=parameter(0), ended_at=parameter(1), sealed_code=None
-    ).where(getattr(Activation, whose) == parameter(2), Activation.state == LinkState.LIVE)
+    ).where(getattr(Activation, whose) == parameter(2), Activation.state == LIVE)
 )
 _END_SESSIONS = Statements(
     lambda whose: Session.update(ended_at=parameter(0)).where(

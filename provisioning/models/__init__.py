@@ -38,7 +38,7 @@ from .panel import (
 )
 from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
-from .records import Alert, AuditEvent, AuditHead, OutboxMail
+from .records import RARE, Alert, AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
 from .schemas import CustomSchema
 from .streams import DeferredRequest, EventStream, StreamEvent
@@ -99,6 +99,7 @@ ALL: list[type[Row]] = [
 __all__ = [
     "ALL",
     "LIVE",
+    "RARE",
     "Activation",
     "Alert",
     "Approval",

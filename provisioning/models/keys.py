@@ -20,8 +20,8 @@ from ..clock import now_ms
 from .people import User
 from .rows import Row
 
-# Of a link, lifecycle.LinkState. Written out where its index is to serve: that holds the live
-# ones alone, which the database cannot say of a value that comes beside the statement.
+# Of a link, lifecycle.LinkState. Written out wherever it is asked for: its index holds the live
+# ones alone, and SQLite would compile a statement with a value beside it anew each time, to see.
 LIVE = SQL("'live'")
 
 

@@ -154,7 +154,8 @@ def transaction() -> Iterator[None]:
         with _savepoint():
             yield
     elif is_sqlite():
-        with database.turn(), _outermost(database.atomic(*_begin())):
+        opened = database.obj
+        with opened.turn(), _outermost(opened.atomic(*_begin())):
             yield
     else:
         with _outermost(database.atomic()):

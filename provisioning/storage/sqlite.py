@@ -56,7 +56,7 @@ class Sqlite(SqliteDatabase):
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for the turn to write; in the block this thread uses the connection for it."""
-        with self._queue.turn():
+        with self._queue:
             state = self._state
             own, closed = state.conn, state.closed
             if own is not None and own is self._writer:
@@ -113,18 +113,23 @@ class _WriteQueue:
         self._file = -1
         self._owner = -1
 
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        with self._lock:
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
             if self._depth == 0:
                 fcntl.flock(self._opened(), fcntl.LOCK_EX)
             self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *_error: object) -> None:
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

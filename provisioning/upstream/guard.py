@@ -39,12 +39,14 @@ def watch(user: User, actor: Actor, *, leaves: bool) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
-    living = tally.living(User, connection.id)
-    left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
-    left += leaves
-    if not would_hold(left, living + deleted):
-        return
     held = open_for(connection)
+    # It began with those of an hour: whoever leaves in the hour after it leaves with some of them.
+    if held is None or held.started_at < since - WINDOW:
+        living = tally.living(User, connection.id)
+        left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
+        left += leaves
+        if not would_hold(left, living + deleted):
+            return
     if held is None:
         held = MassDeparture.create(connection=connection, started_at=since)
         audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)

@@ -608,7 +608,7 @@ class AuditEvent(Row):
     actor_kind = CharField()
     actor_id = CharField(null=True)
     actor_name = TextField()
-    event = CharField(index=True)
+    event = CharField()
     user = ForeignKeyField(User, null=True, index=False)
     key = ForeignKeyField(SecurityKey, null=True, index=False)
     detail = TextField()
@@ -618,7 +618,11 @@ class AuditEvent(Row):
 AuditEvent.add_index(
     AuditEvent.user, where=AuditEvent.user.is_null(False), name="audit_event_of_user"
 )
-AuditEvent.add_index(AuditEvent.key, where=AuditEvent.key.is_null(False), name="audit_event_of_key")
+AuditEvent.add_index(
+    AuditEvent.event,
+    where=SQL("substr(event, 1, 4) NOT IN ('user', 'grou', 'key.')"),
+    name="audit_event_of_rare_kind",
+)
 
 
 class AuditHead(Row):
