@@ -157,9 +157,15 @@ def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = 
     before = orjson.loads(user.document)
     if before == document:
         return False
-    old, was_active = {name: getattr(user, name) for name in _DERIVED}, user.active
-    _derive(user, document)
-    other = [name for name in _DERIVED if getattr(user, name) != old[name]]
+    changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
+    was_active = user.active
+    if _NAMING.isdisjoint(changed):
+        other = ["document"]
+        user.document = _text_of(document)
+    else:
+        old = {name: getattr(user, name) for name in _DERIVED}
+        _derive(user, document)
+        other = [name for name in _DERIVED if getattr(user, name) != old[name]]
     user.version += 1
     user.updated_at = now_ms()
     active = document.get("active") is not False
@@ -171,7 +177,6 @@ def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = 
             update(user, *columns)
         except IntegrityError as error:
             raise _taken(user, error) from error
-    changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))
     if any(_elements(before, name) or _elements(document, name) for name in changed):
         _change_values(user, before, document)
     kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
@@ -236,10 +241,14 @@ def _derive(user: User, document: Document) -> None:
     user.display_name_key = look_up_key(user.display_name, "displayName")
     user.email = mail_address(document)
     user.email_key = fold(user.email) if user.email else None
+    user.document = _text_of(document)
+
+
+def _text_of(document: Document) -> str:
     text = orjson.dumps(document)
     if len(text) > MAX_DOCUMENT:
         raise InvalidValue(f"A user has at most {MAX_DOCUMENT // 1024} KiB.")
-    user.document = text.decode()
+    return text.decode()
 
 
 def shown_name(document: Document) -> str:
@@ -330,7 +339,8 @@ def _taken(user: User, error: IntegrityError) -> Taken:
     return Taken(words, "userName", kind="User", value=user.user_name)
 
 
-# The columns that `_derive` makes.
+# What `_derive` reads of a document beside its size, and the columns that it makes.
+_NAMING = frozenset({"userName", "externalId", "displayName", "name", "emails"})
 _DERIVED = (
     "user_name",
     "user_name_key",

@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -143,40 +145,42 @@ class _Unit(threading.local):
 _unit = _Unit()
 
 
-@contextlib.contextmanager
-def transaction() -> Iterator[None]:
+def transaction() -> AbstractContextManager[None]:
     """One write transaction, opened at the edge (a view, a command, the worker's loop).
 
     All or nothing; one at a time in the whole installation, so that what it reads stays true
     until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
     """
-    if _unit.depth:
-        with _savepoint():
-            yield
-    elif is_sqlite():
-        opened = database.obj
-        with opened.turn(), _outermost(opened.atomic(*_begin())):
-            yield
-    else:
-        with _outermost(database.atomic()):
-            yield
+    return _savepoint() if _unit.depth else _Outermost()
 
 
-def _begin() -> tuple[str, ...]:
-    return () if database.in_transaction() else ("IMMEDIATE",)
+class _Outermost(AbstractContextManager[None]):
+    """No generator, as its neighbours are: every write passes here."""
 
+    def __init__(self) -> None:
+        self._commits: AbstractContextManager[Any] = database.obj.writing()
 
-@contextlib.contextmanager
-def _outermost(commits: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
-    with commits:
+    def __enter__(self) -> None:
+        self._commits.__enter__()
         _unit.depth = 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
-            yield
-            for gathered, items in _unit.gathered.items():
-                items.write(gathered)
+            if kind is None:
+                for gathered, items in _unit.gathered.items():
+                    items.write(gathered)
+        except BaseException as failed:
+            kind, error, trace = type(failed), failed, failed.__traceback__
+            raise
         finally:
             _unit.depth = 0
             _unit.gathered.clear()
+            self._commits.__exit__(kind, error, trace)
 
 
 @contextlib.contextmanager

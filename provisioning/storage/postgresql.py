@@ -59,6 +59,11 @@ ORDER BY c.relname, a.attnum
 class Postgresql(PostgresqlDatabase):
     """Connections of one thread each; one that the server has ended is replaced when next used."""
 
+    def writing(self) -> contextlib.AbstractContextManager[Any]:
+        """Return one write transaction."""
+        opened: contextlib.AbstractContextManager[Any] = self.atomic()
+        return opened
+
     def begin(self, isolation_level: str | None = None) -> None:
         """Open a write transaction as soon as no other one is open."""
         try:

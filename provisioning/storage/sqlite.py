@@ -18,6 +18,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 from peewee import EXCEPTIONS, ExceptionWrapper, SqliteDatabase  # type: ignore[attr-defined]
@@ -56,19 +57,15 @@ class Sqlite(SqliteDatabase):
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for the turn to write; in the block this thread uses the connection for it."""
-        with self._queue:
-            state = self._state
-            own, closed = state.conn, state.closed
-            if own is not None and own is self._writer:
-                yield
-                return
-            state.conn, state.closed = self._writing(), False
-            try:
-                yield
-            finally:
-                state.conn, state.closed = own, closed
-                if self._writer is not None and self._writer.in_transaction:
-                    self._forget_writer()  # it could not even roll back
+        own = self._take_turn()
+        try:
+            yield
+        finally:
+            self._end_turn(own)
+
+    def writing(self) -> _Writing:
+        """Return one write transaction, which waits for its turn."""
+        return _Writing(self)
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement: what peewee does, by the driver's short way."""
@@ -91,16 +88,78 @@ class Sqlite(SqliteDatabase):
             self._forget_writer()
         return closed
 
-    def _writing(self) -> sqlite3.Connection:
-        if self._writer is None:
-            with _as_peewee_has_it:
-                self._writer = self._connect()  # type: ignore[attr-defined]
-        return self._writer
+    def _take_turn(self) -> sqlite3.Connection | None:
+        """Wait, and return this thread's own connection, which it gets back at the end."""
+        self._queue.enter()
+        try:
+            state = self._state
+            own: sqlite3.Connection | None = state.conn
+            if self._writer is None:
+                with _as_peewee_has_it:
+                    self._writer = self._connect()  # type: ignore[attr-defined]
+            state.conn, state.closed = self._writer, False
+        except BaseException:
+            self._queue.leave()
+            raise
+        return own
+
+    def _end_turn(self, own: sqlite3.Connection | None) -> None:
+        try:
+            self._state.conn, self._state.closed = own, own is None
+            writer = self._writer
+            if writer is not None and writer is not own and writer.in_transaction:
+                self._forget_writer()  # it could not even roll back
+        finally:
+            self._queue.leave()
 
     def _forget_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+
+
+class _Writing(contextlib.AbstractContextManager[None]):
+    """BEGIN IMMEDIATE and COMMIT, in a turn; a savepoint where whoever has the turn began one."""
+
+    def __init__(self, opened: Sqlite) -> None:
+        self._opened = opened
+        self._own: sqlite3.Connection | None = None
+        self._inner: contextlib.AbstractContextManager[Any] | None = None
+
+    def __enter__(self) -> None:
+        opened = self._opened
+        self._own = opened._take_turn()
+        try:
+            if opened.in_transaction():
+                self._inner = opened.savepoint()
+                self._inner.__enter__()
+            else:
+                opened.execute_sql("BEGIN IMMEDIATE")
+                opened.push_transaction(self)
+        except BaseException:
+            opened._end_turn(self._own)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        opened = self._opened
+        try:
+            if self._inner is not None:
+                self._inner.__exit__(kind, error, trace)
+                return
+            opened.pop_transaction()  # type: ignore[no-untyped-call]
+            try:
+                if kind is None:
+                    opened.execute_sql("COMMIT")
+            finally:
+                if opened._state.conn.in_transaction:
+                    opened.execute_sql("ROLLBACK")
+        finally:
+            opened._end_turn(self._own)
 
 
 class _WriteQueue:
@@ -113,7 +172,7 @@ class _WriteQueue:
         self._file = -1
         self._owner = -1
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
         self._lock.acquire()
         try:
             if self._depth == 0:
@@ -123,7 +182,7 @@ class _WriteQueue:
             self._lock.release()
             raise
 
-    def __exit__(self, *_error: object) -> None:
+    def leave(self) -> None:
         self._depth -= 1
         try:
             if self._depth == 0:

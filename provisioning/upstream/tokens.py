@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import re
 import secrets
+from functools import lru_cache
+from typing import Any
 
 from peewee import ModelSelect, fn
 
@@ -135,11 +137,15 @@ def public_id(authorization: str | None) -> str | None:
 def _find(public_id: str) -> Token | None:
     """Return a token with its connection: in every request of a directory, so it is kept."""
     found = _BY_ID.rows((), (public_id,))
-    if not found:
-        return None
+    return _made(found[0]) if found else None
+
+
+@lru_cache(maxsize=64)
+def _made(row: tuple[Any, ...]) -> Token:
+    """Return both as models to read from, made once for as long as the rows say the same."""
     width = len(Token._meta.sorted_fields)
-    token = model(Token, found[0][:width])
-    token.connection = model(Connection, found[0][width:])
+    token = model(Token, row[:width])
+    token.connection = model(Connection, row[width:])
     return token
 
 
