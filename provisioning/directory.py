@@ -31,7 +31,7 @@ from .models import Challenge, Connection, User, UserValue
 from .naming import fold, look_up_key
 from .panel import access
 from .storage.db import Gathered
-from .storage.statements import Statements, insert, models, parameter, rows_of, update
+from .storage.statements import Statements, insert, models, new, parameter, rows_of, update
 from .upstream import guard, tally
 
 Document = Mapping[str, object]
@@ -131,7 +131,8 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     Taken comes from the indexes (S6) and ends the caller's transaction, or its savepoint: a look
     before would cost each new user two statements and still lose a race.
     """
-    user = User(resource_id=new_id(), connection=connection)
+    user = new(User, resource_id=new_id())
+    user.connection = connection
     _derive(user, document)
     user.active = document.get("active") is not False
     if not user.active:

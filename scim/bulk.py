@@ -41,6 +41,7 @@ REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_ENDPOINTS = {each.endpoint: each for each in ALL}
 _PATH = re.compile(r"(/[A-Za-z]+)(?:/([^/]+))?/?")
 
 Json = dict[str, object]
@@ -117,6 +118,11 @@ class _Run:
 
     def all(self) -> None:
         """Carry out what waits for nothing, in order, until all is done or too much has failed."""
+        if not any(each.names for each in self._operations):  # nearly every request
+            for operation in self._operations:
+                if not self._stopped():
+                    self._carry_out(operation)
+            return
         late = self._find_held()
         waiting = [each for each in self._operations if not any(each is one for one in late)]
         incomplete: list[Operation] = []
@@ -246,11 +252,14 @@ class _Run:
 
     def _target(self, operation: Operation) -> tuple[ResourceType, str | None]:
         path = operation.given.get("path")
-        match_ = _PATH.fullmatch(path) if isinstance(path, str) else None
+        path = path if isinstance(path, str) else ""
+        if path in _ENDPOINTS and operation.method == "POST":
+            return _ENDPOINTS[path], None
+        match_ = _PATH.fullmatch(path)
         endpoint, resource_id = match_.groups() if match_ else ("", None)
-        type_ = next((each for each in ALL if each.endpoint == endpoint), None)
+        type_ = _ENDPOINTS.get(endpoint)
         if type_ is None:
-            raise NotFound(f"There is nothing at {path}.")
+            raise NotFound(f"There is nothing at {operation.given.get('path')}.")
         if (resource_id is None) is not (operation.method == "POST"):
             raise InvalidSyntax(f"{operation.method} does not go to {path}.")
         if resource_id is not None and resource_id.startswith("bulkId:"):

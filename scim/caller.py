@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from peewee import EXCLUDED
 
@@ -33,7 +34,7 @@ class Caller:
     door: Door = field(compare=False)
     taken: list[Taken] = field(default_factory=list, compare=False)  # what something else holds
 
-    @property
+    @cached_property
     def actor(self) -> Actor:
         """Whom the audit log names."""
         return Actor("connection", str(self.connection.id), self.connection.name)

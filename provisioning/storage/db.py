@@ -151,7 +151,7 @@ def transaction() -> AbstractContextManager[None]:
     All or nothing; one at a time in the whole installation, so that what it reads stays true
     until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
     """
-    return _savepoint() if _unit.depth else _Outermost()
+    return _Savepoint() if _unit.depth else _Outermost()
 
 
 class _Outermost(AbstractContextManager[None]):
@@ -183,23 +183,25 @@ class _Outermost(AbstractContextManager[None]):
             self._commits.__exit__(kind, error, trace)
 
 
-@contextlib.contextmanager
-def _savepoint() -> Iterator[None]:
-    before = _unit.mark()
-    _unit.depth += 1
-    # Not peewee's own: a name that is the same each time lets the database keep the statement.
-    name = f"nested_{_unit.depth}"
-    database.execute_sql(f"SAVEPOINT {name}")
-    try:
-        yield
-        database.execute_sql(f"RELEASE SAVEPOINT {name}")
-    except BaseException:
-        _unit.go_back(before)
-        database.execute_sql(f"ROLLBACK TO SAVEPOINT {name}")
-        database.execute_sql(f"RELEASE SAVEPOINT {name}")  # rolled back to, it is still there
-        raise
-    finally:
-        _unit.depth -= 1
+class _Savepoint(AbstractContextManager[None]):
+    """A transaction in another one; each operation of a Bulk request is one."""
+
+    def __enter__(self) -> None:
+        self._before = _unit.mark()
+        # Not peewee's own: a name that is the same each time lets the database keep the statement.
+        self._name = f"nested_{_unit.depth + 1}"
+        database.obj.execute_sql(f"SAVEPOINT {self._name}")
+        _unit.depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        run = database.obj.execute_sql
+        try:
+            if kind is not None:
+                _unit.go_back(self._before)
+                run(f"ROLLBACK TO SAVEPOINT {self._name}")
+            run(f"RELEASE SAVEPOINT {self._name}")  # rolled back to, it is still there
+        finally:
+            _unit.depth -= 1
 
 
 @contextlib.contextmanager

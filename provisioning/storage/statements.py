@@ -111,6 +111,17 @@ class ListStatements:
             yield size, [*part, scope]
 
 
+def new(table: type[R], **values: object) -> R:
+    """Return a row to insert, with its columns as they are stored.
+
+    The model's own way costs three times as much.
+    """
+    plain, made = _defaults(table)
+    row: R = table(__no_default__=1)
+    row.__data__ = {**plain, **{name: make() for name, make in made}, **values}
+    return row
+
+
 def insert(row: Row) -> None:
     """Write a new row and learn its id."""
     names = _columns(type(row))
@@ -161,6 +172,20 @@ def _values(row: Row, names: Sequence[str]) -> list[object]:
 @cache
 def _columns(table: type[Row]) -> tuple[str, ...]:
     return tuple(name for name in table._meta.sorted_field_names if name != "id")
+
+
+@cache
+def _defaults(
+    table: type[Row],
+) -> tuple[dict[str, object], tuple[tuple[str, Callable[[], object]], ...]]:
+    """Return what columns begin with, and what makes the rest of these values."""
+    given = {
+        field.name: field.default
+        for field in table._meta.sorted_fields
+        if field.default is not None
+    }
+    made = tuple((name, value) for name, value in given.items() if callable(value))
+    return {name: value for name, value in given.items() if not callable(value)}, made
 
 
 @cache
