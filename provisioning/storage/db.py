@@ -158,7 +158,8 @@ class _Outermost(AbstractContextManager[None]):
     """No generator, as its neighbours are: every write passes here."""
 
     def __init__(self) -> None:
-        self._commits: AbstractContextManager[Any] = database.obj.writing()
+        self._opened: Any = database.obj
+        self._commits: AbstractContextManager[Any] = self._opened.writing()
 
     def __enter__(self) -> None:
         self._commits.__enter__()
@@ -172,15 +173,25 @@ class _Outermost(AbstractContextManager[None]):
     ) -> None:
         try:
             if kind is None:
-                for gathered, items in _unit.gathered.items():
-                    items.write(gathered)
-        except BaseException as failed:
-            kind, error, trace = type(failed), failed, failed.__traceback__
-            raise
+                self._commit()
+            else:
+                self._commits.__exit__(kind, error, trace)
         finally:
             _unit.depth = 0
             _unit.gathered.clear()
-            self._commits.__exit__(kind, error, trace)
+
+    def _commit(self) -> None:
+        over = False
+        try:
+            with self._opened.ending():
+                for gathered, items in _unit.gathered.items():
+                    items.write(gathered)
+                over = True
+                self._commits.__exit__(None, None, None)
+        except BaseException as failed:
+            if not over:
+                self._commits.__exit__(type(failed), failed, failed.__traceback__)
+            raise
 
 
 class _Savepoint(AbstractContextManager[None]):

@@ -13,13 +13,20 @@ from __future__ import annotations
 
 import contextlib
 import select
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from peewee import DataError, PeeweeException, PostgresqlDatabase
+from peewee import (  # type: ignore[attr-defined]
+    EXCEPTIONS,
+    DataError,
+    ExceptionWrapper,
+    PeeweeException,
+    PostgresqlDatabase,
+)
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import ConfigurationError, InvalidValue
@@ -28,8 +35,8 @@ from ..errors import ConfigurationError, InvalidValue
 _WRITER, _MIGRATION = 0x4B57_0001, 0x4B57_0002
 
 # The isolation is said here because a server may have another default: a snapshot older than the
-# lock would be stale. Both in one message, as each one is a journey to the server.
-_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_WRITER})"
+# lock would be stale.
+_BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED", f"SELECT pg_advisory_xact_lock({_WRITER})")
 
 # A process that hangs in the middle of its turn must not stop all others for ever.
 _SESSION = "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -56,22 +63,57 @@ ORDER BY c.relname, a.attnum
 """
 
 
+_AS_PEEWEE_HAS_IT = ExceptionWrapper(EXCEPTIONS)
+
+
+class _Thread(threading.local):
+    """What one thread's connection is about to do."""
+
+    begins = False
+
+
 class Postgresql(PostgresqlDatabase):
-    """Connections of one thread each; one that the server has ended is replaced when next used."""
+    """Connections of one thread each; one that the server has ended is replaced when next used.
+
+    Each message is a journey to the server. So a transaction begins together with its first
+    statement, and what it writes last goes in one pipeline with its COMMIT.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._thread = _Thread()
 
     def writing(self) -> contextlib.AbstractContextManager[Any]:
         """Return one write transaction."""
         opened: contextlib.AbstractContextManager[Any] = self.atomic()
         return opened
 
-    def begin(self, isolation_level: str | None = None) -> None:
-        """Open a write transaction as soon as no other one is open."""
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Send what the block says, a COMMIT at its end, in as few messages as questions allow."""
         try:
-            self.execute_sql(_BEGIN)
-        except PeeweeException:
-            with contextlib.suppress(PeeweeException):
-                self.rollback()
+            with self._pipeline():
+                yield
+        except BaseException:
+            if not self.in_transaction():  # the COMMIT was said, and what was said before failed
+                with contextlib.suppress(PeeweeException):
+                    super().rollback()
             raise
+
+    def begin(self, isolation_level: str | None = None) -> None:
+        """Open a write transaction with the next statement, as soon as no other one is open."""
+        self._renew_if_lost()
+        self._thread.begins = True
+
+    def commit(self) -> None:
+        """Commit; nothing to do where nothing was asked."""
+        if not self._is_unsaid():
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll back; nothing to do where nothing was asked."""
+        if not self._is_unsaid():
+            super().rollback()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement, on a new connection if the server has ended the one at hand.
@@ -79,16 +121,43 @@ class Postgresql(PostgresqlDatabase):
         Never within a transaction: what came before is lost, and the caller must hear of it.
         Raises InvalidValue for a text with a NUL, which PostgreSQL cannot store or compare.
         """
-        if not self.is_closed() and not self.in_transaction():
-            at_hand: psycopg.Connection[Any] = self.connection()  # type: ignore[no-untyped-call]
-            if _is_lost(at_hand):
-                self.close()
+        begins = self._is_unsaid()
+        if not begins and not self.in_transaction():
+            self._renew_if_lost()
         try:
-            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+            if not begins:
+                return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+            with self._pipeline():
+                for each in _BEGIN:
+                    super().execute_sql(each)  # type: ignore[no-untyped-call]
+                return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
         except DataError as error:
             if "NUL" in str(error):
                 raise InvalidValue("A text holds a NUL.") from None
             raise
+
+    @contextlib.contextmanager
+    def _pipeline(self) -> Iterator[None]:
+        try:
+            with self._at_hand().pipeline():
+                yield
+        except psycopg.Error:  # of what was waited for at the end
+            with _AS_PEEWEE_HAS_IT:
+                raise
+
+    def _is_unsaid(self) -> bool:
+        """Say whether a transaction has begun of which the server has not heard, and note it."""
+        begins, self._thread.begins = self._thread.begins, False
+        return begins
+
+    def _at_hand(self) -> psycopg.Connection[Any]:
+        found: psycopg.Connection[Any] = self.connection()  # type: ignore[no-untyped-call]
+        return found
+
+    def _renew_if_lost(self) -> None:
+        if _is_lost(self._at_hand()):
+            self.close()
+            self._at_hand()
 
     def _initialize_connection(self, conn: psycopg.Connection[Any]) -> None:
         conn.execute(_SESSION)

@@ -39,6 +39,9 @@ _KEPT_STATEMENTS = 512  # compiled, for each connection
 _as_peewee_has_it = ExceptionWrapper(EXCEPTIONS)
 
 
+_NOTHING = contextlib.nullcontext()
+
+
 class Sqlite(SqliteDatabase):
     """Connections of one thread each to read by, and one to write by, whose turn one waits for."""
 
@@ -62,6 +65,10 @@ class Sqlite(SqliteDatabase):
             yield
         finally:
             self._end_turn(own)
+
+    def ending(self) -> contextlib.AbstractContextManager[None]:
+        """Surround what a transaction writes last; here each statement is as near as the other."""
+        return _NOTHING
 
     def writing(self) -> _Writing:
         """Return one write transaction, which waits for its turn."""

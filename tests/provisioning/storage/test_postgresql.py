@@ -343,6 +343,7 @@ def test_a_writer_that_waits_too_long_is_told_to_come_back(
 
     def hang() -> None:
         with transaction():
+            _shown("lock_timeout")  # the turn is taken with the first statement
             turn.set()
             over.wait(STARTED)
         database.close()
