@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from peewee import DatabaseError
 from provisioning.errors import ConfigurationError
 from provisioning.models import ALL, Setting
 from provisioning.services import Services
-from provisioning.storage.db import database, open_database, transaction
+from provisioning.storage.db import Gathered, database, open_database, transaction
 from provisioning.storage.migrate import check_current, migrate
 
 
@@ -67,6 +68,58 @@ def test_nothing_is_left_of_a_nested_transaction_that_fails(services: Services) 
             raise ZeroDivisionError
         with pytest.raises(DatabaseError, match="nested_2"):
             database.execute_sql("RELEASE SAVEPOINT nested_2")
+
+
+@pytest.mark.sqlite
+@pytest.mark.req("R27")
+def test_all_threads_write_by_one_connection_and_read_by_their_own(services: Services) -> None:
+    def connection() -> object:
+        return database.connection()
+
+    def pair() -> tuple[object, object]:
+        with transaction():
+            writer = connection()
+        return writer, connection()
+
+    writer, reader = pair()
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(pair).result()
+        other.submit(database.close).result()
+    assert found[0] is writer
+    assert found[1] is not reader
+    assert writer not in (reader, found[1])
+
+
+@pytest.mark.sqlite
+@pytest.mark.req("R27")
+def test_a_turn_that_ends_badly_leaves_nothing_for_the_next_one(services: Services) -> None:
+    with suppress(DatabaseError), transaction():
+        Setting.create(name="lost", value="1")
+        Setting.create(name="lost", value="2")
+    assert Setting.select().count() == 0
+    with suppress(RuntimeError), database.turn():
+        database.execute_sql("BEGIN")  # and nobody says ROLLBACK
+        Setting.create(name="lost", value="1")
+        raise RuntimeError("in the middle")
+    with transaction():
+        Setting.create(name="kept", value="1")
+    assert [row.name for row in Setting.select()] == ["kept"]
+
+
+def test_what_a_failed_savepoint_had_written_early_is_written_in_the_end(
+    services: Services,
+) -> None:
+    written: list[str] = []
+    notes = Gathered[str](written.extend)
+    with transaction():
+        notes.add("outer")
+        with suppress(ZeroDivisionError), transaction():
+            notes.add("inner")
+            notes.flush()
+            raise ZeroDivisionError
+        assert written == ["outer", "inner"]  # both, in the savepoint that was taken back
+        written.clear()
+    assert written == ["outer"]
 
 
 def test_another_scheme_is_refused() -> None:

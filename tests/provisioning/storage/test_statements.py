@@ -13,7 +13,7 @@ from peewee import IntegrityError
 from provisioning.models import SecurityKey, Token, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
-from provisioning.storage.statements import Statements, insert, model, parameter, update
+from provisioning.storage.statements import Statements, insert, model, new, parameter, update
 from tests.fakes.people import active_key, again, person
 
 BY_ID = Statements(lambda table: table.select().where(table.id == parameter(0)))
@@ -74,3 +74,14 @@ def test_what_the_database_refuses_is_heard(services: Services) -> None:
 def test_a_column_that_is_not_there_is_no_column(services: Services) -> None:
     with pytest.raises(ValueError, match="nonsense"), transaction():
         update(Token(id=1), "nonsense")
+
+
+def test_a_new_row_begins_as_its_model_begins() -> None:
+    for table in (User, SecurityKey, Token):
+        times = {"created_at", "updated_at"}
+        quick, usual = columns(new(table)), columns(table())
+        assert {n: v for n, v in quick.items() if n not in times} == {
+            n: v for n, v in usual.items() if n not in times
+        }
+        assert all(isinstance(quick[n], int) for n in times & {*quick} if usual[n] is not None)
+    assert new(User, user_name="Ada").user_name == "Ada"

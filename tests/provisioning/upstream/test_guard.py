@@ -112,6 +112,23 @@ def test_what_groups_somebody_left_is_forgotten_when_that_is_final(crowd: list[U
     assert noted.count() == 0
 
 
+def test_who_leaves_within_the_hour_after_it_is_held_with_them(
+    crowd: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(crowd[:20])
+    held = guard.undecided()[0]
+    began = held.started_at + guard.WINDOW
+    for after, user, together in (
+        (guard.WINDOW - 1_000, crowd[20], True),
+        (guard.WINDOW + 60_000, crowd[21], False),
+    ):
+        monkeypatch.setattr(guard, "now_ms", lambda now=began + after: now)
+        monkeypatch.setattr(directory, "now_ms", lambda now=began + after: now)
+        leave([user])
+        assert (User.get_by_id(user.id).departure_id == held.id) is together
+    assert guard.count(held) == 21
+
+
 def test_approving_lets_the_grace_time_go_on(crowd: list[User]) -> None:
     leave(crowd[:20])
     held = guard.undecided()[0]
