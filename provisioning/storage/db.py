@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -165,17 +164,12 @@ class _Outermost(AbstractContextManager[None]):
         self._commits.__enter__()
         _unit.depth = 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         try:
             if kind is None:
                 self._commit()
             else:
-                self._commits.__exit__(kind, error, trace)
+                self._commits.__exit__(kind, *rest)
         finally:
             _unit.depth = 0
             _unit.gathered.clear()

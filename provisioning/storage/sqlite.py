@@ -18,7 +18,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from peewee import EXCEPTIONS, ExceptionWrapper, SqliteDatabase  # type: ignore[attr-defined]
@@ -147,16 +146,11 @@ class _Writing(contextlib.AbstractContextManager[None]):
             opened._end_turn(self._own)
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         opened = self._opened
         try:
             if self._inner is not None:
-                self._inner.__exit__(kind, error, trace)
+                self._inner.__exit__(kind, *rest)
                 return
             opened.pop_transaction()  # type: ignore[no-untyped-call]
             try:
