@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 from flask import Flask
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
 from provisioning.errors import InvalidValue
@@ -59,6 +59,14 @@ def test_a_body_without_a_length_has_its_cap_too() -> None:
         else:
             with pytest.raises(RequestEntityTooLarge):
                 Request(environ).body(30)
+
+
+@pytest.mark.req("R4")
+def test_a_body_that_breaks_off_is_none() -> None:
+    environ = EnvironBuilder(method="POST", data=b'{"a":1}').get_environ()
+    environ["CONTENT_LENGTH"] = "8"
+    with pytest.raises(ClientDisconnected):
+        Request(environ).body(100)
 
 
 @pytest.mark.req("R30")
