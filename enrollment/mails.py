@@ -15,7 +15,7 @@ from provisioning.errors import NotFound, WrongState
 from provisioning.mails import outbox
 from provisioning.mails.mail import WITH_SECRET, Template
 from provisioning.mails.outbox import MailState
-from provisioning.models import OutboxMail, User
+from provisioning.models import UNSENT, OutboxMail, User
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 
@@ -73,9 +73,10 @@ def retry(mail_id: int) -> ResponseReturnValue:
 def _failing() -> list[OutboxMail]:
     """Dead ones first, then those that were tried in vain; each from the index on state."""
     mails = OutboxMail.select(OutboxMail, User).left_outer_join(User)
-    dead = mails.where(OutboxMail.state == MailState.DEAD)
+    dead = mails.where(UNSENT, OutboxMail.state == MailState.DEAD)
     rows = list(dead.order_by(OutboxMail.due_at.desc()).limit(SHOWN))
-    waiting = mails.where(OutboxMail.state == MailState.QUEUED, OutboxMail.last_error != "")
+    queued = mails.where(UNSENT, OutboxMail.state == MailState.QUEUED)
+    waiting = queued.where(OutboxMail.last_error != "")
     return [*rows, *waiting.order_by(OutboxMail.due_at).limit(SHOWN - len(rows))]
 
 

@@ -152,18 +152,19 @@ _COVERED = ("at", "actor_kind", "actor_id", "actor_name", "event", "user_id", "k
 _WALK = 1_000  # lines read at once
 _AT_ONCE = 100  # lines in one statement: databases limit the number of its parameters
 
-_process_key: list[bytes] = []
+# With the key taken in already, to be copied: beginning anew costs more than a line does.
+_begun: list[hmac.HMAC] = []
 
 
 def use_key(key: bytes) -> None:
     """Set this process's audit key (from the vault)."""
-    _process_key[:] = [key]
+    _begun[:] = [hmac.new(key, digestmod="sha256")]
 
 
-def _audit_key() -> bytes:
-    if not _process_key:
+def _begin() -> hmac.HMAC:
+    if not _begun:
         raise RuntimeError("no audit key: the process did not call audit.use_key")
-    return _process_key[0]
+    return _begun[0].copy()
 
 
 def record(
@@ -171,10 +172,13 @@ def record(
     event: Event,
     *,
     user: User | None = None,
-    key: SecurityKey | None = None,
+    key: SecurityKey | int | None = None,
     **detail: object,
 ) -> None:
-    """Write one line in the caller's transaction. If it cannot be written, nothing happened."""
+    """Write one line in the caller's transaction. If it cannot be written, nothing happened.
+
+    `key` is a row or its id.
+    """
     _LINES.add(
         (
             now_ms(),
@@ -183,7 +187,7 @@ def record(
             actor.name,
             event.value,
             user.id if user is not None else None,
-            key.id if key is not None else None,
+            key.id if isinstance(key, SecurityKey) else key,
             orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
         )
     )
@@ -212,7 +216,10 @@ def _head() -> tuple[int, int, bytes]:
 
 
 def _mac(previous: bytes, content: Content) -> bytes:
-    return hmac.digest(_audit_key(), previous + orjson.dumps(content), "sha256")
+    mac = _begin()
+    mac.update(previous)
+    mac.update(orjson.dumps(content))
+    return mac.digest()
 
 
 # A transaction's lines go in together, with the head read and moved once. Every write leaves one

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from peewee import IntegrityError
 
-from . import audit, groups, keys
+from . import audit, groups, holdings, keys
 from .audit import Actor, Event
 from .clock import now_ms
 from .desks import jobs, stations
@@ -56,12 +56,14 @@ def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] 
         user.left_at = now_ms()
         user.departure = None  # back from one that is undecided, and gone by itself
     user.active = False
-    sessions = access.shut_out(user, actor)
+    rare = holdings.rare_of(user)
+    sessions = access.shut_out(user, actor, account=rare.account)
     links = activations.end_for_leaver(user)
-    challenges = _END_CHALLENGES.change((), (user.id,))
-    running = jobs.cancel_for_user(user, actor)
+    challenges = _END_CHALLENGES.change((), (user.id,)) if rare.challenge else 0
+    running = jobs.cancel_for_user(user, actor) if rare.job else 0
     mails = outbox.cancel(user=user)
     suspended = keys.suspend_all(user, reason, actor)
+    dropped = keys.drop_drafts(user, actor) if rare.draft else 0
     user.status = keys.status_of(user)
     guard.watch(user, actor, leaves=leaves)
     update(user, "active", "left_at", "departure", "status", *also)
@@ -75,7 +77,7 @@ def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] 
         challenges=challenges,
         jobs=running,
         mails=mails,
-        keys=suspended,
+        keys=suspended + dropped,
     )
 
 

@@ -33,7 +33,7 @@ from .mails.mail import WITH_SECRET
 from .models import Credential, SecurityKey, User
 from .naming import fold
 from .storage.db import tuples
-from .storage.statements import ListStatements, Statements, models, parameter, update
+from .storage.statements import Statements, parameter, update
 
 MAX_NAME = 64
 LIVING = (KeyState.PENDING, KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.NEEDS_RESET)
@@ -161,11 +161,11 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.suspended_at = now_ms()
     update(key, "state", "reason", "suspended_at")
     events.note_keys(key.user)
-    _record_suspended(key, reason, actor)
+    _record_suspended(key.user, key.id, key.name, reason, actor)
 
 
-def _record_suspended(key: SecurityKey, reason: Reason, actor: Actor) -> None:
-    audit.record(actor, Event.KEY_SUSPENDED, user=key.user, key=key, name=key.name, reason=reason)
+def _record_suspended(user: User | None, key: int, name: str, reason: Reason, actor: Actor) -> None:
+    audit.record(actor, Event.KEY_SUSPENDED, user=user, key=key, name=name, reason=reason)
 
 
 def resume(key: SecurityKey, actor: Actor) -> None:
@@ -216,27 +216,27 @@ def rename(key: SecurityKey, name: str, actor: Actor) -> None:
 
 
 def suspend_all(user: User, reason: Reason, actor: Actor) -> int:
-    """Suspend what lives and drop what is drafted, as part of the cascade; return how many.
+    """Suspend what may be suspended, as part of the cascade; return how many.
 
     The cascade stores the shown status: it follows from the user's being inactive.
     """
-    drafts: list[SecurityKey] = []
-    living: list[SecurityKey] = []
-    for key in models(SecurityKey, _OF_USER.rows((), (user.id,))):
-        key.user = user
-        if key.state == KeyState.DRAFT:
-            drafts.append(key)
-        elif key.state in (KeyState.ACTIVE, KeyState.PENDING):
-            key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
-            living.append(key)
-    for key in drafts:
-        revoke(key, Reason.CANCELLED, actor)
-    if living:
-        _SUSPEND.change([key.id for key in living], reason, scope=now_ms())
+    suspended = sorted(_SUSPEND.rows((), (reason, now_ms(), user.id)))
+    if suspended:
         events.note_keys(user)
-    for key in living:
-        _record_suspended(key, reason, actor)
-    return len(drafts) + len(living)
+    for key, name in suspended:
+        _record_suspended(user, key, name, reason, actor)
+    return len(suspended)
+
+
+def drop_drafts(user: User, actor: Actor) -> int:
+    """End the keys of wizards that are not finished, as part of the cascade; return how many."""
+    drafts = list(
+        SecurityKey.select().where(SecurityKey.user == user, SecurityKey.state == KeyState.DRAFT)
+    )
+    for key in drafts:
+        key.user = user
+        revoke(key, Reason.CANCELLED, actor)
+    return len(drafts)
 
 
 def revoke_all(user: User, reason: Reason, actor: Actor) -> int:
@@ -353,11 +353,19 @@ def _handle(user: User | None) -> bytes:
     return secrets.token_bytes(64)
 
 
-_SUSPEND = ListStatements(
-    lambda ids, at, reason: SecurityKey.update(
-        state=KeyState.SUSPENDED, reason=reason, suspended_at=at
-    ).where(SecurityKey.id.in_(ids))
-)
-_OF_USER = Statements(
-    lambda: SecurityKey.select().where(SecurityKey.user == parameter(0)).order_by(SecurityKey.id)
+_SUSPEND = Statements(
+    lambda: (
+        SecurityKey.update(
+            {
+                SecurityKey.state: KeyState.SUSPENDED,
+                SecurityKey.reason: parameter(0),
+                SecurityKey.suspended_at: parameter(1),
+            }
+        )
+        .where(
+            SecurityKey.user == parameter(2),
+            SecurityKey.state.in_([state for state in KEY if KeyState.SUSPENDED in KEY[state]]),
+        )
+        .returning(SecurityKey.id, SecurityKey.name)
+    )
 )

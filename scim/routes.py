@@ -321,6 +321,7 @@ _ALONE: dict[str, View] = {
 
 
 _OPEN = {PREFIX + path: tells for path, tells in about.OPEN.items()}
+_WHOLE = {type_.name: Projection(type_) for type_ in ALL}  # nearly everybody asks for all of it
 
 
 # --- replies ---------------------------------------------------------------------------------
@@ -333,6 +334,8 @@ _HINTS: Mapping[int, Mapping[str, str]] = {
 
 
 def _projection(request: Request, caller: Caller, type_: ResourceType) -> Projection:
+    if not request.environ.get("QUERY_STRING"):
+        return _WHOLE[type_.name]
     attributes = names(request.args.get("attributes"))
     excluded = names(request.args.get("excludedattributes"))
     caller.pass_over([type_], (*attributes, *excluded))

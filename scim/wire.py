@@ -84,7 +84,7 @@ class Request:
 
         Raises RequestEntityTooLarge, ClientDisconnected, InvalidSyntax and InvalidValue.
         """
-        length = get_content_length(self.environ)
+        length = self._length()
         if length is None:
             # One byte more tells: of chunks the stream gives what fits, and no error.
             body = get_input_stream(self.environ, max_content_length=limit + 1).read()
@@ -99,6 +99,13 @@ class Request:
         if len(body) < length:
             raise ClientDisconnected
         return json_body.parse(body)
+
+    def _length(self) -> int | None:
+        """Return the body's length in bytes, or None where it comes in chunks."""
+        told = self.environ.get("CONTENT_LENGTH", "")
+        if told.isdecimal() and told.isascii() and "HTTP_TRANSFER_ENCODING" not in self.environ:
+            return int(told)  # what nearly everybody says costs no regular expression
+        return get_content_length(self.environ)
 
     def is_for(self, hosts: Collection[str]) -> bool:
         """Say whether it was addressed to one of these hosts (T15)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from peewee import fn
 
 from ..clock import DAY, now_ms
-from ..models import Alert, Connection, OutboxMail, PanelAccount, Token
+from ..models import UNSENT, Alert, Connection, OutboxMail, PanelAccount, Token
 from ..panel.access import Role
 from ..services import Services
 from ..storage.db import tuples
@@ -73,6 +73,7 @@ def _new_dead_mails() -> int:
     return int(
         OutboxMail.select(fn.COUNT(OutboxMail.id))
         .where(
+            UNSENT,
             OutboxMail.state == MailState.DEAD,
             OutboxMail.due_at >= now_ms() - DAY,
             OutboxMail.template != Template.ALERT,

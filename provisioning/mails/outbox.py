@@ -21,7 +21,7 @@ from peewee import Expression, fn
 
 from ..clock import HOUR, MINUTE, SECOND, now_ms
 from ..errors import WrongState
-from ..models import OutboxMail, SecurityKey, User
+from ..models import UNSENT, OutboxMail, SecurityKey, User
 from ..storage.db import database
 from ..storage.statements import Statements, parameter
 from ..vault import Vault
@@ -157,7 +157,8 @@ def claim(now: int) -> OutboxMail | None:
 
 def _is_due(now: int) -> Expression:
     return (
-        (OutboxMail.state == MailState.QUEUED)
+        UNSENT
+        & (OutboxMail.state == MailState.QUEUED)
         & (OutboxMail.due_at <= now)
         & (OutboxMail.leased_until.is_null() | (OutboxMail.leased_until < now))
     )
@@ -237,12 +238,12 @@ def expire(now: int) -> list[OutboxMail]:
             leased_until=None,
             last_error=fn.COALESCE(fn.NULLIF(OutboxMail.last_error, ""), "Not sent in 72 hours."),
         )
-        .where(old, OutboxMail.state << _WAITING)
+        .where(old, UNSENT, OutboxMail.state << _WAITING)
         .returning(OutboxMail)
         .execute()
     )
     newly_dead = list(died)
     OutboxMail.update(sealed_secret=None).where(
-        old, OutboxMail.state == MailState.DEAD, OutboxMail.sealed_secret.is_null(False)
+        old, UNSENT, OutboxMail.state == MailState.DEAD, OutboxMail.sealed_secret.is_null(False)
     ).execute()
     return newly_dead

@@ -38,7 +38,7 @@ from .panel import (
 )
 from .people import Group, Member, Tally, User, UserValue
 from .policies import Approval, GroupPolicy
-from .records import RARE, Alert, AuditEvent, AuditHead, OutboxMail
+from .records import RARE, UNSENT, Alert, AuditEvent, AuditHead, OutboxMail
 from .rows import Row, Setting
 from .schemas import CustomSchema
 from .streams import DeferredRequest, EventStream, StreamEvent
@@ -100,6 +100,7 @@ __all__ = [
     "ALL",
     "LIVE",
     "RARE",
+    "UNSENT",
     "Activation",
     "Alert",
     "Approval",

@@ -22,6 +22,7 @@ from ..mails import alert_mails, alerts
 from ..mails.outbox import MailState
 from ..models import (
     LIVE,
+    UNSENT,
     Activation,
     Alert,
     Connection,
@@ -76,7 +77,7 @@ def now() -> Attention:
         approvals=approvals.how_many_wait(),
         dead_mails=_some(
             OutboxMail.select(OutboxMail.id).where(
-                OutboxMail.state == MailState.DEAD, OutboxMail.due_at >= at - DEAD_SHOWN
+                UNSENT, OutboxMail.state == MailState.DEAD, OutboxMail.due_at >= at - DEAD_SHOWN
             )
         ),
         stuck_mail=_stuck(at),
@@ -137,7 +138,7 @@ def _stuck(at: int) -> OutboxMail | None:
     """A mail that has been tried in vain; the queue's head is the one that waits longest."""
     head = (
         OutboxMail.select()
-        .where(OutboxMail.state == MailState.QUEUED)
+        .where(UNSENT, OutboxMail.state == MailState.QUEUED)
         .order_by(OutboxMail.due_at)
         .first()
     )

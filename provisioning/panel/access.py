@@ -159,14 +159,15 @@ def end_account_sessions(account: PanelAccount, *, besides: Session | None = Non
     ).execute()
 
 
-def shut_out(user: User, actor: Actor) -> int:
+def shut_out(user: User, actor: Actor, *, account: bool) -> int:
     """End every session of a leaver, as part of the cascade; return how many.
 
-    Nearly nobody has a panel account: whose sessions end, too, and which is suspended.
+    `account`: this one has an account for the panel: whose sessions end, too, and which is
+    suspended.
     """
     now = now_ms()
     ended = _END_OF_USER.change((), (now, user.id))
-    if _ACCOUNTS_OF.rows((), (user.id,)):
+    if account:
         if not _only_owner_left(user):
             accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
             of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
@@ -377,9 +378,6 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-_ACCOUNTS_OF = Statements(
-    lambda: PanelAccount.select(PanelAccount.id).where(PanelAccount.user == parameter(0))
-)
 _END_OF_USER = Statements(
     lambda: Session.update(ended_at=parameter(0)).where(
         Session.user == parameter(1), Session.ended_at.is_null()

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Counting what is asked of the database."""
+"""What is asked of the database: how often, and which indexes answer."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def counted() -> Iterator[list[str]]:
         yield seen
     finally:
         del opened.execute_sql
+
+
+def plans(statements: list[str]) -> list[str]:
+    """How SQLite would answer each of the statements that `counted` has seen."""
+    asked = [each.rpartition(" [")[0] for each in statements]
+    return [
+        str(database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?")).fetchall())
+        for sql in asked
+    ]

@@ -587,8 +587,13 @@ class OutboxMail(Row):
     leased_until = BigIntegerField(null=True)
     sent_at = BigIntegerField(null=True)
 
-    class Meta:
-        indexes = ((("state", "due_at"), False),)
+
+OutboxMail.add_index(
+    OutboxMail.state,
+    OutboxMail.due_at,
+    where=SQL("state NOT IN ('sent', 'cancelled')"),
+    name="outbox_mail_unsent_due_at",
+)
 
 
 class Alert(Row):

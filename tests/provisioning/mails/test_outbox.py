@@ -12,13 +12,15 @@ import pytest
 
 from provisioning.clock import HOUR, MINUTE, SECOND, now_ms
 from provisioning.errors import InvalidValue, WrongState
-from provisioning.mails import outbox
+from provisioning.mails import alert_mails, outbox
 from provisioning.mails.mail import MailPermanent, MailTemporary, MailUnreachable, Template
 from provisioning.mails.outbox import MailState
 from provisioning.models import OutboxMail, SecurityKey, User
+from provisioning.pages import attention
 from provisioning.services import Services
 from provisioning.storage.db import database, transaction
 from provisioning.vault import SealBroken, Vault
+from tests.fakes.queries import counted, plans
 
 PIN = "491730"
 CONTEXT: dict[str, str | int | None] = {
@@ -451,3 +453,16 @@ def test_a_dead_notice_has_no_secret_to_lose_and_can_be_queued_again(
     outbox.failed(mail, NEVER)
     outbox.retry(mail)
     assert outbox.claim(clock.now) == mail
+
+
+@pytest.mark.sqlite
+def test_what_waits_or_is_dead_is_found_by_an_index() -> None:
+    with counted() as statements, transaction():
+        outbox.claim(now_ms())
+        outbox.expire(now_ms())
+        alert_mails._find()
+        attention.now()
+    asked = [each for each in statements if '"outbox_mail"' in each]
+    assert len(asked) == 6
+    for plan in plans(asked):
+        assert "outbox_mail_unsent_due_at" in plan

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 from provisioning import audit
@@ -13,9 +11,9 @@ from provisioning.models import PanelAccount, User
 from provisioning.pages import audit_list
 from provisioning.pages.audit_list import Wanted
 from provisioning.services import Services
-from provisioning.storage.db import database, transaction
+from provisioning.storage.db import transaction
 from tests.fakes.people import person
-from tests.fakes.queries import counted
+from tests.fakes.queries import counted, plans
 
 
 def note(actor: Actor, user: User | None = None, times: int = 1) -> None:
@@ -67,16 +65,7 @@ def test_lines_of_a_rare_kind_are_found_by_an_index(services: Services) -> None:
     with counted() as statements:
         for kind in ("station", "key"):
             audit_list.page(Wanted(kind=kind))
-    plans = [
-        str(
-            database.execute_sql(f"EXPLAIN QUERY PLAN {each.rpartition(' [')[0]}", given).fetchall()
-        )
-        for each, given in zip(statements, _values(statements), strict=True)
-    ]
-    assert "audit_event_of_rare_kind" in plans[0]
-    assert "audit_event_of_rare_kind" not in plans[1]
-    assert "INDEX audit_event_of_user" not in plans[1]
-
-
-def _values(statements: list[str]) -> list[list[object]]:
-    return [ast.literal_eval("[" + each.rpartition(" [")[2]) for each in statements]
+    rare, often = plans(statements)
+    assert "audit_event_of_rare_kind" in rare
+    assert "audit_event_of_rare_kind" not in often
+    assert "INDEX audit_event_of_user" not in often
