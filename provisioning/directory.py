@@ -151,13 +151,21 @@ def create_user(document: Document, *, connection: Connection | None, actor: Act
     return user
 
 
-def replace_user(user: User, document: Document, *, actor: Actor, whole: bool = False) -> bool:
+def replace_user(
+    user: User,
+    document: Document,
+    *,
+    actor: Actor,
+    whole: bool = False,
+    before: Document | None = None,
+) -> bool:
     """Store a new document. False and nothing touched when it equals the old one.
 
     `active` going to false runs the cascade; an e-mail that changes kills open links (T12).
-    `whole`: who asks gave all of it, and not only what changes.
+    `whole`: who asks gave all of it, and not only what changes. `before`: what `document_of`
+    returned, where it is at hand.
     """
-    before = orjson.loads(user.document)
+    before = document_of(user) if before is None else before
     if before == document:
         return False
     changed = sorted(n for n in {*before, *document} if before.get(n) != document.get(n))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 
 from peewee import EXCLUDED
 
@@ -34,10 +34,10 @@ class Caller:
     door: Door = field(compare=False)
     taken: list[Taken] = field(default_factory=list, compare=False)  # what something else holds
 
-    @cached_property
+    @property
     def actor(self) -> Actor:
         """Whom the audit log names."""
-        return Actor("connection", str(self.connection.id), self.connection.name)
+        return _actor(self.connection.id, self.connection.name)
 
     def check_may_write(self, type_: ResourceType) -> None:
         """Raise Forbidden unless the connection's scope lets it write this type."""
@@ -78,6 +78,11 @@ class Caller:
                 )
                 .execute()
             )
+
+
+@lru_cache(maxsize=64)
+def _actor(connection: int, name: str) -> Actor:
+    return Actor("connection", str(connection), name)
 
 
 def make_caller(connection: Connection, door: Door) -> Caller:

@@ -101,13 +101,20 @@ def _apply(caller: Caller, user: User, operations: Sequence[Operation]) -> Row:
     document = directory.document_of(user)
     patched = patching.apply(USER, document, operations, caller.dialect)
     check_patched(USER, document, patched.document)
-    return _store(caller, user, patched.document)
+    return _store(caller, user, patched.document, before=document)
 
 
-def _store(caller: Caller, user: User, document: Json, *, whole: bool = False) -> Row:
+def _store(
+    caller: Caller,
+    user: User,
+    document: Json,
+    *,
+    whole: bool = False,
+    before: Json | None = None,
+) -> Row:
     # Left out or null never reactivates anybody, nor does it end anybody's access (R8).
     document.setdefault("active", user.active)
-    directory.replace_user(user, _tidy(document), actor=caller.actor, whole=whole)
+    directory.replace_user(user, _tidy(document), actor=caller.actor, whole=whole, before=before)
     return rows.of_user(user)
 
 

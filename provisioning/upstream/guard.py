@@ -22,7 +22,7 @@ from ..errors import NotFound, WrongState
 from ..event_streams import events
 from ..lifecycle import KeyState, Reason
 from ..models import Connection, MassDeparture, SecurityKey, User
-from ..storage.statements import Statements, models, parameter
+from ..storage.statements import Statements, parameter
 from . import tally
 
 LEAST = 10
@@ -39,18 +39,19 @@ def watch(user: User, actor: Actor, *, leaves: bool) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
-    held = open_for(connection)
+    opened = _OPEN.rows((), (connection.id,))
+    held, began = opened[0] if opened else (None, 0)
     # It began with those of an hour: whoever leaves in the hour after it leaves with some of them.
-    if held is None or held.started_at < since - WINDOW:
+    if began < since - WINDOW:
         living = tally.living(User, connection.id)
         left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
         left += leaves
         if not would_hold(left, living + deleted):
             return
     if held is None:
-        held = MassDeparture.create(connection=connection, started_at=since)
+        held = MassDeparture.create(connection=connection, started_at=since).id
         audit.record(actor, Event.DEPARTURES_HELD, connection=connection.name, users=left)
-        _HOLD.change((), (held.id, connection.id, since))
+        _HOLD.change((), (held, connection.id, since))
     if user.left_at is not None and user.left_at >= since:
         user.departure = held
 
@@ -86,12 +87,13 @@ _HOLD = Statements(
 
 def open_for(connection: Connection) -> MassDeparture | None:
     """Return the undecided mass departure of a connection, or None."""
-    found = models(MassDeparture, _OPEN.rows((), (connection.id,)))
-    return found[0] if found else None
+    return MassDeparture.get_or_none(
+        MassDeparture.connection == connection, MassDeparture.decided_at.is_null()
+    )
 
 
 _OPEN = Statements(
-    lambda: MassDeparture.select().where(
+    lambda: MassDeparture.select(MassDeparture.id, MassDeparture.started_at).where(
         MassDeparture.connection == parameter(0), MassDeparture.decided_at.is_null()
     )
 )
