@@ -136,6 +136,13 @@ def activate(key: SecurityKey, actor: Actor) -> None:
     _refresh(key)
 
 
+def has_living(user: User) -> bool:
+    """Say whether a user has a key that works, waits or may work again."""
+    return bool(
+        SecurityKey.select().where(SecurityKey.user == user, SecurityKey.state.in_(LIVING)).exists()
+    )
+
+
 def is_registered(key: SecurityKey) -> bool:
     """Say whether a key has a credential."""
     return bool(Credential.select().where(Credential.key == key).exists())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioning import directory
+from provisioning.mails import notices
 from provisioning.models import User
 
 from . import patch as patching
@@ -114,7 +115,9 @@ def _store(
 ) -> Row:
     # Left out or null never reactivates anybody, nor does it end anybody's access (R8).
     document.setdefault("active", user.active)
+    old = user.email
     directory.replace_user(user, _tidy(document), actor=caller.actor, whole=whole, before=before)
+    notices.address_changed(user, old, caller.door.services)
     return rows.of_user(user)
 
 

@@ -134,6 +134,10 @@ def described() -> dict[Template, tuple[str, str]]:
             _("Link asked for again"),
             _("to admins, when somebody opens a link that no longer works"),
         ),
+        Template.ADDRESS_CHANGED: (
+            _("Address changed"),
+            _("to the old address of somebody who has a key, when mails go to another one"),
+        ),
         Template.ALERT: (
             _("Alert"),
             _("to officers and owners, when something needs a hand: see Overview"),

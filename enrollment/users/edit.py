@@ -13,6 +13,7 @@ from provisioning import directory, groups
 from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken
 from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
+from provisioning.mails import notices
 from provisioning.models import LIVE, Activation, Group, User
 from provisioning.pages import group_list
 from provisioning.panel import access
@@ -55,9 +56,11 @@ def details(user_id: str) -> ResponseReturnValue:
             before = directory.document_of(user)
             typed = {name: form[name].data or "" for name in user_document.fields_of(before)}
             document = user_document.apply(before, typed)
-            if directory.mail_address(document) != user.email:
+            old = user.email
+            if directory.mail_address(document) != old:
                 access.check_not_above(web.panel_account(), user)
             changed = directory.replace_user(user, document, actor=web.actor())
+            notices.address_changed(user, old, services())
     except Stale:
         return _details(form, user), 412
     except Forbidden as error:

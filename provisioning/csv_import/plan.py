@@ -19,9 +19,11 @@ from typing import Any
 from .. import directory, groups
 from ..audit import Actor
 from ..errors import InvalidValue
+from ..mails import notices
 from ..mails.addresses import check_address
 from ..models import Connection, Group, Member, User
 from ..naming import fold, look_up_key
+from ..services import Services
 from ..storage.statements import Statements, models, parameter
 from .columns import Content
 
@@ -123,14 +125,16 @@ def of_line(content: Content, told: Mapping[str, str], source: Connection) -> Pl
         )
 
 
-def apply(plan: Plan, source: Connection, actor: Actor) -> None:
+def apply(plan: Plan, source: Connection, actor: Actor, services: Services) -> None:
     """Do what the plan says, in the caller's transaction. Raises the core's errors."""
     person = plan.person
     if plan.document is not None:
         if person is None:
             person = directory.create_user(plan.document, connection=source, actor=actor)
         else:
+            old = person.email
             directory.replace_user(person, plan.document, actor=actor)
+            notices.address_changed(person, old, services)
     if person is not None:
         for name in plan.join:
             group = _local_group(name) or groups.create_group(

@@ -69,7 +69,7 @@ def _run_line(turn: Turn) -> str:
         raise Skip("It is so already.")
     if not plan.does_the_same_as(line.verb or "", orjson.loads(line.detail)):
         raise WrongState("Something changed since the check: import the file once more.")
-    import_plan.apply(plan, owner, actor)
+    import_plan.apply(plan, owner, actor, turn.services)
     return "created" if plan.verb is Verb.CREATE else "changed"
 
 

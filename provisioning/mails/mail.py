@@ -52,6 +52,7 @@ class Template(StrEnum):
     KEY_ADDED = "key_added"
     KEY_REVOKED = "key_revoked"
     LINK_REQUESTED = "link_requested"
+    ADDRESS_CHANGED = "address_changed"
     ALERT = "alert"
     TEST = "test"
 
@@ -65,6 +66,7 @@ _SOMETIMES = frozenset({"admin_name", "expires", "timezone", "kind", "code", "re
 _NEEDED = {
     Template.ACTIVATION_LINK: frozenset({"key_name", "expires"}),
     Template.ALERT: frozenset({"alert", "subject", "path"}),
+    Template.ADDRESS_CHANGED: frozenset[str](),
     Template.TEST: frozenset[str](),
 }
 _OF_A_KEY = frozenset({"key_name"})  # which most mails are about
@@ -98,13 +100,13 @@ def check_context(template: Template, context: Context, secret: str | None) -> N
     """Refuse what the template cannot say. Raises ValueError: the caller has to be mended.
 
     Always: `organisation`, `name` (of the key's holder, or of the admin who is told), `base_url`,
-    `contact`; `key_name` but for ALERT and TEST. If known: `admin_name` (who caused it; in
-    LINK_REQUESTED who is asked). ACTIVATION_LINK: `expires` (ms), and if known `kind`
+    `contact`; `key_name` but for ADDRESS_CHANGED, ALERT and TEST. If known: `admin_name` (who
+    caused it; in LINK_REQUESTED who is asked). ACTIVATION_LINK: `expires` (ms), and if known `kind`
     (lifecycle.KeyKind), `timezone` (IANA name, for `expires`) and `code` (true where the link asks
-    for one besides). KEY_REVOKED: if known `reason`
-    (lifecycle.Reason). LINK_REQUESTED: if known `user_id` (resource id). ALERT: `alert`
-    (alerts.Kind), `subject` (what it is about) and `path` (the page that helps). Other names are
-    refused, so that no card serial or link slips into a PIN mail (R19).
+    for one besides). KEY_REVOKED: if known `reason` (lifecycle.Reason). LINK_REQUESTED: if known
+    `user_id` (resource id). ALERT: `alert` (alerts.Kind), `subject` (what it is about) and `path`
+    (the page that helps). Other names are refused, so that no card serial or link slips into a PIN
+    mail (R19).
     """
     needed = _ALWAYS | _NEEDED.get(template, _OF_A_KEY)
     missing = needed - context.keys()

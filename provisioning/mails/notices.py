@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Mails that tell people of what became of their keys; they cannot be turned off (T1)."""
+"""Mails that tell people of what became of their keys; they cannot be turned off (T1, T12)."""
 
 from __future__ import annotations
 
+from .. import keys
 from ..audit import Actor
 from ..models import SecurityKey, User
+from ..naming import fold
 from ..services import Services
 from . import languages, outbox
 from .mail import Context, Template
@@ -38,6 +40,33 @@ def key_revoked(key: SecurityKey, actor: Actor, services: Services) -> None:
     if user is not None:
         context = context_of(key, user, services, actor) | {"reason": key.reason}
         _tell(Template.KEY_REVOKED, key, user, services, context)
+
+
+def address_changed(user: User, old: str | None, services: Services) -> None:
+    """Tell the address `old` if mails to somebody who has a key go to another one by now (T12).
+
+    Whoever lets a user's document be changed asks here afterwards. Who has no key yet gets no
+    mail: a company that moves to another domain would write to people who never heard of us.
+    """
+    if user.email == old or old is None or user.email_key == fold(old):
+        return
+    if not user.active or not keys.has_living(user):
+        return
+    settings = services.settings
+    outbox.queue(
+        Template.ADDRESS_CHANGED,
+        old,
+        vault=services.vault,
+        user=user,
+        context={
+            "organisation": settings.organisation,
+            "name": user.display_name,
+            "base_url": settings.base_url,
+            "contact": settings.contact,
+        },
+        secret=None,
+        locale=languages.of_user(user, settings),
+    )
 
 
 def _tell(

@@ -12,7 +12,7 @@ from flask import Flask
 
 from provisioning import directory as core
 from provisioning.lifecycle import KeyState
-from provisioning.models import AuditEvent, SecurityKey, User
+from provisioning.models import AuditEvent, OutboxMail, SecurityKey, User
 from provisioning.storage.db import transaction
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
@@ -351,3 +351,21 @@ def test_a_change_in_between_loses_nothing(directory: Directory) -> None:
         core.replace_user(row, {**core.document_of(row), "title": "Nurse"}, actor=core.audit.CLI)
     directory.patch(f"/Users/{user['id']}", {"op": "add", "path": "nickName", "value": "A"})
     assert get(directory, user)["title"] == "Nurse"
+
+
+@pytest.mark.req("T12")
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_the_old_address_of_a_key_holder_is_told_of_a_new_one(
+    directory: Directory, method: str
+) -> None:
+    user = directory.user("ann", emails=[{"value": "ann@example.org", "primary": True}])
+    key_of(user)
+    emails = [{"value": "mallory@example.org", "primary": True}]
+    if method == "PUT":
+        put(directory, user, userName="ann", emails=emails)
+    else:
+        operation = {"op": "replace", "path": "emails", "value": emails}
+        body = {"schemas": [PATCH_OP], "Operations": [operation]}
+        assert directory("PATCH", f"/Users/{user['id']}", body).status_code == 200
+    told = OutboxMail.get(OutboxMail.template == "address_changed")
+    assert told.recipient == "ann@example.org"

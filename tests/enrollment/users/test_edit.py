@@ -16,7 +16,16 @@ from enrollment.users import document as user_document
 from provisioning import audit, clock, directory, groups, nesting
 from provisioning.audit import CLI, Actor, Event
 from provisioning.issuing import activations
-from provisioning.models import Activation, AuditEvent, Connection, Group, Member, Session, User
+from provisioning.models import (
+    Activation,
+    AuditEvent,
+    Connection,
+    Group,
+    Member,
+    OutboxMail,
+    Session,
+    User,
+)
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -144,6 +153,14 @@ class TestDetails:
         panel.post(edit(ada), form(User.get(), email="new@example.org"))
         assert "it no longer works" in panel.see(f"/users/{ada.resource_id}")
         assert Activation.get().state == "cancelled"
+
+    @pytest.mark.req("T12")
+    def test_the_old_address_is_told_of_another_one(self, panel: Panel) -> None:
+        ada = person()
+        pending_key(ada)
+        panel.post(edit(ada), form(User.get(), email="new@example.org"))
+        told = OutboxMail.get(OutboxMail.template == "address_changed")
+        assert told.recipient == "ada@example.org"
 
     @pytest.mark.parametrize(
         ("change", "sentence"),

@@ -27,13 +27,14 @@ from provisioning.models import (
     ImportLine,
     MassDeparture,
     Member,
+    OutboxMail,
     SecurityKey,
     User,
 )
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.upstream import connections, tokens
-from tests.fakes.people import document, person
+from tests.fakes.people import document, pending_key, person
 
 GRACE = Actor("account", "1", "Grace Hopper")
 HEADINGS = "Login;E-Mail;Vorname;Nachname;Titel;Abteilung;Gruppen;Aktiv"
@@ -143,6 +144,14 @@ def test_an_address_that_changes_keeps_the_other_ones(services: Services) -> Non
         {"value": "new@example.org", "type": "work", "primary": True},
         {"value": "home@example.org", "type": "home"},
     ]
+
+
+@pytest.mark.req("T12")
+def test_the_old_address_of_a_key_holder_is_told_of_the_new_one(services: Services) -> None:
+    pending_key(person())
+    run(services, check(services, "userName,email\nada,new@example.org\n"))
+    told = OutboxMail.get(OutboxMail.template == "address_changed")
+    assert told.recipient == "ada@example.org"
 
 
 def test_people_of_a_directory_are_a_conflict_and_people_made_by_hand_are_not(

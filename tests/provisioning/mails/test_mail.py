@@ -83,7 +83,8 @@ def sink() -> Iterator[Sink]:
         yield sink
 
 
-OF_A_KEY = [one for one in Template if one not in (Template.ALERT, Template.TEST)]
+OF_NO_KEY = (Template.ADDRESS_CHANGED, Template.ALERT, Template.TEST)
+OF_A_KEY = [one for one in Template if one not in OF_NO_KEY]
 ALERT: Context = {"alert": "key_locked", "subject": "Card of Ada Lovelace", "path": "/users"}
 
 
