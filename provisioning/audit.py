@@ -4,8 +4,8 @@
 """The audit log: one row in the same transaction as what it tells, chained by a keyed hash.
 
 Each row's MAC covers the previous row's MAC and its own content (HMAC-SHA-256 under a key that
-is not in the database), and `AuditHead` holds the count and the last MAC under a MAC of its own:
-an edited, missing or reordered row or a cut tail is found by `verify` (R26).
+is not in the database), and `AuditHead` holds the count and the last MAC: an edited, missing or
+reordered row or a cut tail is found by `verify` (R26).
 """
 
 from __future__ import annotations

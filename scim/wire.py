@@ -84,20 +84,18 @@ class Request:
 
         Raises RequestEntityTooLarge, ClientDisconnected, InvalidSyntax and InvalidValue.
         """
-        length = self._length()
+        body, length = None, self._length()
         if length is None:
             # One byte more tells: of chunks the stream gives what fits, and no error.
             body = get_input_stream(self.environ, max_content_length=limit + 1).read()
             length = len(body)
-        elif length <= limit:
-            # Without werkzeug's stream, whose buffer of 64 KiB costs more than most bodies do.
-            body = self.environ["wsgi.input"].read(length)
-        else:
-            body = b""
         if length > limit:
             raise RequestEntityTooLarge
-        if len(body) < length:
-            raise ClientDisconnected
+        if body is None:
+            # Without werkzeug's stream, whose buffer of 64 KiB costs more than most bodies do.
+            body = self.environ["wsgi.input"].read(length)
+            if len(body) < length:
+                raise ClientDisconnected
         return json_body.parse(body)
 
     def _length(self) -> int | None:

@@ -18,12 +18,17 @@ def context_of(
     key: SecurityKey, user: User, services: Services, actor: Actor | None
 ) -> dict[str, str | int | None]:
     """Return what every mail about a key says: who, which key, whom to ask."""
+    return _always(user, services) | {
+        "key_name": key.name,
+        "admin_name": actor.name if actor is not None and actor.kind == "account" else None,
+    }
+
+
+def _always(user: User, services: Services) -> dict[str, str | int | None]:
     settings = services.settings
     return {
         "organisation": settings.organisation,
         "name": user.display_name,
-        "key_name": key.name,
-        "admin_name": actor.name if actor is not None and actor.kind == "account" else None,
         "base_url": settings.base_url,
         "contact": settings.contact,
     }
@@ -31,7 +36,8 @@ def context_of(
 
 def key_added(key: SecurityKey, user: User, services: Services) -> None:
     """Tell that a key is bound to this person; the PIN mail says it as well."""
-    _tell(Template.KEY_ADDED, key, user, services, context_of(key, user, services, None))
+    context = context_of(key, user, services, None)
+    _tell(Template.KEY_ADDED, user.email, user, services, context, key)
 
 
 def key_revoked(key: SecurityKey, actor: Actor, services: Services) -> None:
@@ -39,7 +45,7 @@ def key_revoked(key: SecurityKey, actor: Actor, services: Services) -> None:
     user = key.user
     if user is not None:
         context = context_of(key, user, services, actor) | {"reason": key.reason}
-        _tell(Template.KEY_REVOKED, key, user, services, context)
+        _tell(Template.KEY_REVOKED, user.email, user, services, context, key)
 
 
 def address_changed(user: User, old: str | None, services: Services) -> None:
@@ -52,30 +58,21 @@ def address_changed(user: User, old: str | None, services: Services) -> None:
         return
     if not user.active or not keys.has_living(user):
         return
-    settings = services.settings
-    outbox.queue(
-        Template.ADDRESS_CHANGED,
-        old,
-        vault=services.vault,
-        user=user,
-        context={
-            "organisation": settings.organisation,
-            "name": user.display_name,
-            "base_url": settings.base_url,
-            "contact": settings.contact,
-        },
-        secret=None,
-        locale=languages.of_user(user, settings),
-    )
+    _tell(Template.ADDRESS_CHANGED, old, user, services, _always(user, services))
 
 
 def _tell(
-    template: Template, key: SecurityKey, user: User, services: Services, context: Context
+    template: Template,
+    address: str | None,
+    user: User,
+    services: Services,
+    context: Context,
+    key: SecurityKey | None = None,
 ) -> None:
-    if user.email:
+    if address:
         outbox.queue(
             template,
-            user.email,
+            address,
             vault=services.vault,
             user=user,
             key=key,

@@ -107,12 +107,12 @@ class Postgresql(PostgresqlDatabase):
 
     def commit(self) -> None:
         """Commit; nothing to do where nothing was asked."""
-        if not self._is_unsaid():
+        if not self._take_unsaid():
             super().commit()
 
     def rollback(self) -> None:
         """Roll back; nothing to do where nothing was asked."""
-        if not self._is_unsaid():
+        if not self._take_unsaid():
             super().rollback()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
@@ -121,7 +121,7 @@ class Postgresql(PostgresqlDatabase):
         Never within a transaction: what came before is lost, and the caller must hear of it.
         Raises InvalidValue for a text with a NUL, which PostgreSQL cannot store or compare.
         """
-        begins = self._is_unsaid()
+        begins = self._take_unsaid()
         if not begins and not self.in_transaction():
             self._renew_if_lost()
         try:
@@ -145,8 +145,8 @@ class Postgresql(PostgresqlDatabase):
             with _AS_PEEWEE_HAS_IT:
                 raise
 
-    def _is_unsaid(self) -> bool:
-        """Say whether a transaction has begun of which the server has not heard, and note it."""
+    def _take_unsaid(self) -> bool:
+        """Say whether a transaction has begun of which the server had not heard; now it does."""
         begins, self._thread.begins = self._thread.begins, False
         return begins
 

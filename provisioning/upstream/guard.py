@@ -87,9 +87,8 @@ _HOLD = Statements(
 
 def open_for(connection: Connection) -> MassDeparture | None:
     """Return the undecided mass departure of a connection, or None."""
-    return MassDeparture.get_or_none(
-        MassDeparture.connection == connection, MassDeparture.decided_at.is_null()
-    )
+    found = _OPEN.rows((), (connection.id,))
+    return get(found[0][0]) if found else None
 
 
 _OPEN = Statements(

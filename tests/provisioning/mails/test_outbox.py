@@ -456,11 +456,11 @@ def test_a_dead_notice_has_no_secret_to_lose_and_can_be_queued_again(
 
 
 @pytest.mark.sqlite
-def test_what_waits_or_is_dead_is_found_by_an_index() -> None:
+def test_what_waits_or_is_dead_is_found_by_an_index(services: Services) -> None:
     with counted() as statements, transaction():
         outbox.claim(now_ms())
         outbox.expire(now_ms())
-        alert_mails._find()
+        alert_mails.tell(services)
         attention.now()
     asked = [each for each in statements if '"outbox_mail"' in each]
     assert len(asked) == 6
