@@ -101,7 +101,9 @@ class Request:
     def _length(self) -> int | None:
         """Return the body's length in bytes, or None where it comes in chunks."""
         told = self.environ.get("CONTENT_LENGTH", "")
-        if told.isdecimal() and told.isascii() and "HTTP_TRANSFER_ENCODING" not in self.environ:
+        # Nineteen digits are no length, and some thousand no number that Python reads.
+        plain = told.isascii() and told.isdecimal() and len(told) < 19
+        if plain and "HTTP_TRANSFER_ENCODING" not in self.environ:
             return int(told)  # what nearly everybody says costs no regular expression
         return get_content_length(self.environ)
 

@@ -61,6 +61,14 @@ def test_a_body_without_a_length_has_its_cap_too() -> None:
                 Request(environ).body(30)
 
 
+@pytest.mark.parametrize("length", ["9" * 5_000, "-7", "seven", "٧"])
+def test_a_length_that_is_none_is_no_fault_of_the_server(length: str) -> None:
+    environ = EnvironBuilder(method="POST", data=b'{"a":1}').get_environ()
+    environ["CONTENT_LENGTH"] = length
+    with pytest.raises((InvalidSyntax, RequestEntityTooLarge)):
+        Request(environ).body(100)
+
+
 @pytest.mark.req("R4")
 def test_a_body_that_breaks_off_is_none() -> None:
     environ = EnvironBuilder(method="POST", data=b'{"a":1}').get_environ()
