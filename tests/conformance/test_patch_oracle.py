@@ -328,5 +328,7 @@ def test_patching_agrees_with_an_independent_reading(services: Services, profile
 
     each_person()
     print(f"{seen.total()} sequences under the {profile.name} profile: {dict(seen)}")
-    assert seen["patched"] + seen["refused"] >= share
-    assert min(seen["patched"], seen["refused"]) > share // 20
+    assert seen.total() >= share
+    if share > 20 * EACH:  # of a few people each may be dull
+        assert seen["patched"] + seen["refused"] >= share
+        assert min(seen["patched"], seen["refused"]) > share // 20

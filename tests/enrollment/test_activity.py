@@ -43,9 +43,10 @@ class TestActivity:
             audit.record(GRACE, Event.GROUP_CREATED, display_name="Old")
             audit.record(GRACE, Event.GROUP_CREATED, display_name="New")
         day = 20_000 * DAY  # 2024-10-04
-        ids = [row.id for row in AuditEvent.select().where(AuditEvent.event == "group.created")]
-        AuditEvent.update(at=day - 1).where(AuditEvent.id <= ids[0]).execute()
-        AuditEvent.update(at=day + DAY - 1).where(AuditEvent.id == ids[1]).execute()
+        made = AuditEvent.select().where(AuditEvent.event == "group.created")
+        old, new = made.order_by(AuditEvent.id)
+        AuditEvent.update(at=day - 1).where(AuditEvent.id <= old.id).execute()
+        AuditEvent.update(at=day + DAY - 1).where(AuditEvent.id == new.id).execute()
         page = panel.see("/activity?from=2024-10-04&to=2024-10-04")
         assert "“New”" in page
         assert "“Old”" not in page

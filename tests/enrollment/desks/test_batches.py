@@ -128,7 +128,7 @@ def test_a_card_tapped_twice_has_a_sentence_of_its_own(
     url = started(panel, desk, three)
     tap(desk, services)
     ticket = desk.ticket()
-    again = {**KNOWS_ALL, "known": shown_ids(SecurityKey.get())}
+    again = {**KNOWS_ALL, "known": shown_ids(Credential.get().key)}
     assert desk.tell(ticket, "card", **again).json["reason"] == "tapped_twice"
     assert "given to somebody in this batch already" in panel.see(url)
     assert desk.poll("card").status_code == 204, "it has to leave the reader first"
