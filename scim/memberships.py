@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from peewee import SQL, ModelSelect, fn
+from peewee import SQL, CharField, ModelSelect, TextField, fn
 
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User
 from provisioning.nesting import MAX_NESTING
 
 from .resource_types import GROUP, SECURITY_KEY, USER
-from .statements import ListStatements
+from .rows import Row, select
+from .statements import ListStatements, Statements, parameter
 from .timestamps import iso
 
 Elements = dict[int, list[dict[str, object]]]
@@ -42,7 +43,26 @@ def groups_and_keys_of(
     users: Sequence[int], connection: Connection, base: str
 ) -> tuple[Elements, Elements]:
     """Return both by one statement: nearly every reader of a user wants them."""
-    rows = sorted(_BOTH.rows(users), key=itemgetter(0))  # the row ids of memberships and of keys
+    return _told_apart(users, _BOTH.rows(users), connection, base)
+
+
+def user_with_both(
+    wanted: str, connection: Connection, base: str
+) -> tuple[Row, Elements, Elements] | None:
+    """Return a living user by their id, and both, by one statement; None if there is none."""
+    found = _USER_WITH_BOTH.rows((), (connection.id, wanted))
+    own = [row[_END:] for row in found if row[0] is None]
+    if not own:
+        return None
+    user = Row._make(own[0])
+    others = [row[:_END] for row in found if row[0] is not None]
+    return user, *_told_apart([user.pk], others, connection, base)
+
+
+def _told_apart(
+    users: Sequence[int], rows: Iterable[tuple[Any, ...]], connection: Connection, base: str
+) -> tuple[Elements, Elements]:
+    rows = sorted(rows, key=itemgetter(0))  # the row ids of memberships and of keys
     direct = [row[1:_SPLIT] for row in rows if row[1] is not None]
     held = [row[_SPLIT:] for row in rows if row[1] is None]
     return _groups(users, direct, connection, base), _keys(held, base)
@@ -142,8 +162,14 @@ _KEY_COLUMNS = (
     SecurityKey.activated_at,
     SecurityKey.last_used_at,
 )
-_NULL = SQL("NULL")
 _SPLIT = 2 + len(_GROUP_COLUMNS)  # where the columns of keys begin, behind row id, user and group
+_END = _SPLIT + len(_KEY_COLUMNS)  # and where those of the user
+
+
+def _nothing(columns: Iterable[Any]) -> list[Any]:
+    """Return what stands for columns of others; PostgreSQL wants to know their types."""
+    kinds = ("TEXT" if isinstance(each, CharField | TextField) else "BIGINT" for each in columns)
+    return [SQL("NULL").cast(kind) for kind in kinds]
 
 
 def _above(child: Any, ids: list[Any], *columns: Any) -> ModelSelect[Any]:
@@ -160,10 +186,18 @@ def _groups_above(ids: list[Any], child: Any) -> ModelSelect[Any]:
     return _above(child, ids, child, *_GROUP_COLUMNS).order_by(Member.id)
 
 
-def _both(ids: list[Any], _: Any) -> Any:
-    groups = (Member.id, Member.user, *_GROUP_COLUMNS, *(_NULL for _ in _KEY_COLUMNS))
-    keys = (SecurityKey.id, _NULL, *(_NULL for _ in _GROUP_COLUMNS), *_KEY_COLUMNS)
+def _both(ids: list[Any], _: Any, *more: Any) -> Any:
+    groups = (Member.id, Member.user, *_GROUP_COLUMNS, *_nothing(_KEY_COLUMNS), *more)
+    keys = (SecurityKey.id, *_nothing((Member.user, *_GROUP_COLUMNS)), *_KEY_COLUMNS, *more)
     return _above(Member.user, ids, *groups).union_all(_held(ids, *keys))
+
+
+def _user_with_both() -> Any:
+    own = select(USER, parameter(0), User.resource_id == parameter(1))
+    user = own.selected_columns
+    others = _nothing((Member.id, Member.user, *_GROUP_COLUMNS, *_KEY_COLUMNS))
+    both = _both([own.columns(User.id)], None, *_nothing(user))
+    return both.union_all(own.columns(*others, *user))
 
 
 def _counts(ids: list[Any], _: Any) -> ModelSelect[Any]:
@@ -196,5 +230,6 @@ _DIRECT = ListStatements(lambda ids, _: _groups_above(ids, Member.user))
 _INDIRECT = ListStatements(lambda ids, _: _groups_above(ids, Member.subgroup))
 _KEYS = ListStatements(lambda ids, _: _held(ids, *_KEY_COLUMNS).order_by(SecurityKey.id))
 _BOTH = ListStatements(_both)
+_USER_WITH_BOTH = Statements(_user_with_both)
 _COUNTS = ListStatements(_counts)
 _MEMBERS = ListStatements(_members)

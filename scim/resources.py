@@ -19,10 +19,18 @@ import orjson
 
 from provisioning.models import Connection
 
-from .memberships import Elements, groups_and_keys_of, groups_of, keys_of, member_counts, members_of
+from .memberships import (
+    Elements,
+    groups_and_keys_of,
+    groups_of,
+    keys_of,
+    member_counts,
+    members_of,
+    user_with_both,
+)
 from .projection import Projection
 from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
-from .rows import Row
+from .rows import Row, by_id
 from .schema import ResourceType
 from .timestamps import iso
 
@@ -76,6 +84,23 @@ def render(
     return [_render(type_, row, derived, projection, base) for row in rows]
 
 
+def find(
+    type_: ResourceType, wanted: str, projection: Projection, connection: Connection, base: str
+) -> Resource | None:
+    """Return one resource by its id as it is sent, or None if this connection has none.
+
+    A whole user, as nearly everybody asks for one, is one statement.
+    """
+    if type_ is USER and all(_wanted(projection)):
+        found = user_with_both(wanted, connection, base)
+        if found is None:
+            return None
+        row, groups, keys = found
+        return _render(type_, row, Derived(groups, keys, {}), projection, base)
+    alone = by_id(type_, connection, wanted)
+    return render(type_, [alone], projection, connection, base)[0] if alone else None
+
+
 def unseen(type_: ResourceType, row: Row, connection: Connection, base: str) -> Resource:
     """Return a resource for an answer that does not show it: its address and version alone."""
     if type_ is not GROUP:
@@ -123,8 +148,7 @@ def derive(
     keys: Elements = {}
     members: Elements = {}
     if pks and type_ is USER:
-        wants_groups = projection.wants("groups")
-        wants_keys = projection.wants("securityKeys", KEYWRIGHT_USER)
+        wants_groups, wants_keys = _wanted(projection)
         if wants_groups and wants_keys:
             groups, keys = groups_and_keys_of(pks, connection, base)
         elif wants_groups:
@@ -134,6 +158,11 @@ def derive(
     if pks and type_ is GROUP and projection.wants("members"):
         members = members_of(pks, base)
     return Derived(groups, keys, members)
+
+
+def _wanted(projection: Projection) -> tuple[bool, bool]:
+    """Say whether a user's groups and keys will be returned."""
+    return projection.wants("groups"), projection.wants("securityKeys", KEYWRIGHT_USER)
 
 
 def as_dict(type_: ResourceType, row: Row, derived: Derived, base: str) -> dict[str, object]:

@@ -27,7 +27,7 @@ from provisioning.storage.recorder import Recorder
 from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
-from . import about, bulk, deferred, extensions, json_body, polling, rows, tracing
+from . import about, bulk, deferred, extensions, json_body, polling, tracing
 from .caller import Caller, make_caller
 from .door import Door, Waits, open_door
 from .errors import (
@@ -41,7 +41,7 @@ from .errors import (
 from .listing import Listing, answer, from_parameters, from_search, names
 from .projection import Projection, projection
 from .resource_types import ALL, GROUP
-from .resources import Resource, render, unseen
+from .resources import Resource, find, render, unseen
 from .schema import ResourceType
 from .security_events import issuer
 from .tracing import Left
@@ -200,10 +200,9 @@ def _root(request: Request, caller: Caller) -> Reply:
 
 def _get(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     shape = _projection(request, caller, type_)
-    row = rows.find(type_, caller.connection, resource_id)
-    if row is None:
+    resource = find(type_, resource_id, shape, caller.connection, caller.base)
+    if resource is None:
         raise NothingThere(f"There is no {type_.name} {resource_id}.")
-    resource = render(type_, [row], shape, caller.connection, caller.base)[0]
     _count_unknown(caller)
     seen = request.header("IF_NONE_MATCH")
     if seen is not None and _seen(seen, resource.version):

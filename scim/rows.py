@@ -107,7 +107,7 @@ def read(type_: ResourceType, rows: Iterable[tuple[Any, ...]]) -> list[Row]:
     return [_key_row(*row) for row in rows] if type_ is SECURITY_KEY else list(map(Row._make, rows))
 
 
-def find(type_: ResourceType, connection: Connection, wanted: str) -> Row | None:
+def by_id(type_: ResourceType, connection: Connection, wanted: str) -> Row | None:
     """Return one resource by its id, or None if this connection has none."""
     found = _BY_ID.rows((type_.name,), (connection.id, wanted))
     return next(iter(read(type_, found)), None)

@@ -427,7 +427,7 @@ def test_what_nobody_foresaw_names_nobody_in_the_log(
     def broken(*_: object, **__: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(scim.routes.rows, "find", broken)
+    monkeypatch.setattr(scim.routes, "find", broken)
     with structlog.testing.capture_logs() as logs:
         refused(directory("GET", "/Users/ann@example.org?filter=x"), 500)
     assert [(line["event"], line["path"]) for line in logs] == [("unexpected error", "/Users/…")]

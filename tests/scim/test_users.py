@@ -15,6 +15,7 @@ from provisioning.lifecycle import KeyState
 from provisioning.models import AuditEvent, OutboxMail, SecurityKey, User
 from provisioning.storage.db import transaction
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
+from tests.fakes.queries import counted
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
 from tests.scim.test_routes import refused
 
@@ -31,9 +32,11 @@ def put(directory: Directory, user: dict[str, Any], **attributes: Any) -> dict[s
     return dict(answer.get_json(force=True))
 
 
-def key_of(user: dict[str, Any], state: KeyState = KeyState.ACTIVE) -> SecurityKey:
+def key_of(
+    user: dict[str, Any], state: KeyState = KeyState.ACTIVE, key_id: str = "key-1"
+) -> SecurityKey:
     return SecurityKey.create(
-        resource_id="key-1",
+        resource_id=key_id,
         user=User.get(User.resource_id == user["id"]),
         kind="contactless_card",
         name="Card",
@@ -333,6 +336,38 @@ def test_keys_are_shown_and_cannot_be_written(directory: Directory) -> None:
     listed = directory("GET", '/SecurityKeys?filter=state eq "active"').get_json(force=True)
     assert listed["Resources"] == [key]
     assert "handle" not in str(key)
+
+
+@pytest.mark.req("S15")
+def test_a_user_is_the_same_alone_by_one_statement_and_on_a_page(
+    app: Flask, directory: Directory
+) -> None:
+    bare, ann, bob = (directory.user(name) for name in ("amy", "ann", "bob"))
+    for name, state, user in (
+        ("one", KeyState.REVOKED, ann),
+        ("two", KeyState.ACTIVE, ann),
+        ("draft", KeyState.DRAFT, ann),
+        ("his", KeyState.ACTIVE, bob),
+    ):
+        key_of(user, state, name)
+    ward = directory.group("Ward", ann["id"])
+    directory.group("Hospital", ward["id"], bob["id"])
+    directory.group("Choir", ann["id"])
+    page = directory("GET", "/Users?sortBy=userName").get_json(force=True)["Resources"]
+    with counted() as asked:
+        get(directory, bob)
+    assert len(asked) == 3, "the token, all of the user, and what their group lies in"
+    with counted() as asked:
+        get(directory, bare)
+    assert len(asked) == 2
+    alone = get(directory, ann)
+    assert [get(directory, bare), alone, get(directory, bob)] == page
+    assert [key["value"] for key in alone[KEYWRIGHT_USER]["securityKeys"]] == ["one", "two"]
+    groups = [(each["display"], each["type"]) for each in alone["groups"]]
+    assert groups == [("Ward", "direct"), ("Choir", "direct"), ("Hospital", "indirect")]
+    refused(connect(app, "Other")("GET", f"/Users/{ann['id']}"), 404)
+    assert directory("DELETE", f"/Users/{ann['id']}").status_code == 204
+    refused(directory("GET", f"/Users/{ann['id']}"), 404)
 
 
 def test_a_key_of_another_connections_user_is_not_shown(app: Flask, directory: Directory) -> None:
