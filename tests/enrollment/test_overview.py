@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -34,29 +32,15 @@ from provisioning.models import (
 from provisioning.pages import attention
 from provisioning.panel.access import Role
 from provisioning.services import Services
-from provisioning.storage.db import database, transaction
+from provisioning.storage.db import transaction
 from provisioning.upstream import tokens
 from tests.fakes import people
 from tests.fakes.panel import Panel, text_of
+from tests.fakes.queries import counted
 from tests.provisioning.upstream.test_guard import crowd as crowd
 from tests.provisioning.upstream.test_guard import leave
 
 HOME = "/overview"
-
-
-@contextlib.contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every statement of the block."""
-    asked: list[str] = []
-    original = type(database.obj).execute_sql
-
-    def noting(self: object, sql: str, *args: object, **kwargs: object) -> object:
-        asked.append(sql)
-        return original(self, sql, *args, **kwargs)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(type(database.obj), "execute_sql", noting)
-        yield asked
 
 
 def mail(services: Services, user: User, template: Template = Template.PIN) -> OutboxMail:
@@ -315,11 +299,9 @@ def test_counting_stops_at_a_hundred(panel: Panel, services: Services) -> None:
     assert "100+ cards need a reset" in panel.see(HOME)
 
 
-def test_the_page_costs_the_same_however_much_there_is(
-    panel: Panel, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_costs_the_same_however_much_there_is(panel: Panel, services: Services) -> None:
     panel.get(HOME)
-    with counted(monkeypatch) as before:
+    with counted() as before:
         panel.get(HOME)
     for number in range(25):
         ada = people.person(f"u{number}")
@@ -333,7 +315,7 @@ def test_the_page_costs_the_same_however_much_there_is(
             MassDeparture.create(connection=connection, started_at=1)
     Connection.update(last_seen_at=1).execute()
     OutboxMail.update(last_error="away", created_at=now_ms() - 11 * MINUTE).execute()
-    with counted(monkeypatch) as after:
+    with counted() as after:
         assert panel.get(HOME).status_code == 200
     # One more or less: a session is touched, the settings are looked at, now and then.
     assert len(after) <= len(before) + 2 <= 26

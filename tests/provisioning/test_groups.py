@@ -14,8 +14,9 @@ from provisioning.audit import CLI
 from provisioning.errors import InvalidValue, NotFound, Taken
 from provisioning.models import Connection, Group, Member
 from provisioning.services import Services
-from provisioning.storage.db import database, transaction
+from provisioning.storage.db import transaction
 from tests.fakes import people
+from tests.fakes.queries import counted
 
 
 def make(name: str, connection: Connection | None = None) -> Group:
@@ -85,20 +86,14 @@ def test_a_user_sees_direct_and_indirect_groups(services: Services) -> None:
 
 
 def test_a_page_of_users_asks_for_groups_in_a_bounded_number_of_queries(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+    services: Services,
 ) -> None:
     crowd = [people.person(f"u{n}") for n in range(12)]
     nurses = make("Nurses")
     with transaction():
         groups.add_members(nurses, [user.resource_id for user in crowd], actor=CLI)
-    asked: list[str] = []
-    run = type(database.obj).execute_sql
-    monkeypatch.setattr(
-        type(database.obj),
-        "execute_sql",
-        lambda self, sql, *more: asked.append(sql) or run(self, sql, *more),
-    )
-    found = nesting.groups_of_many(crowd)
+    with counted() as asked:
+        found = nesting.groups_of_many(crowd)
     assert all(len(found[user.id]) == 1 for user in crowd)
     assert len(asked) <= 3
 
