@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -110,6 +111,7 @@ class _Run:
         self._most_errors = most_errors
         self._errors = 0
         self._ids: dict[str, str] = {}  # bulkId to the id that was issued, or is held already
+        self._incomplete: list[Operation] = []  # created of a circle, without some of its names
         self._creators = {
             each.bulk_id: each
             for each in reversed(operations)
@@ -125,18 +127,19 @@ class _Run:
             return
         late = self._find_held()
         waiting = [each for each in self._operations if not any(each is one for one in late)]
-        incomplete: list[Operation] = []
         while waiting and not self._stopped():
             ready = next((each for each in waiting if not self._awaited(each)), None)
             circular = ready is None or ready.bulk_id in ready.names
             if ready is None:  # a circle: whatever creates goes first, without the names
                 ready = next((e for e in waiting if e.method == "POST"), waiting[0])
             if circular:
-                incomplete.append(ready)
+                self._incomplete.append(ready)
             waiting.remove(ready)
             self._carry_out(ready)
-        for operation in incomplete:
-            self._complete(operation)
+            for each in [each for each in self._incomplete if not self._awaited(each)]:
+                self._complete(each)
+        for each in list(self._incomplete):
+            self._complete(each)
         for operation in late:
             if not self._stopped():
                 self._carry_out(operation)
@@ -169,13 +172,16 @@ class _Run:
         return self._most_errors is not None and self._errors >= self._most_errors
 
     def _awaited(self, operation: Operation) -> bool:
-        """Say whether it names something that another operation has yet to create."""
+        """Say whether it names something that another operation has yet to create.
+
+        What changes something waits until that is whole: completed later, it would be set back.
+        """
+        creators = [self._creators[name] for name in operation.names if name in self._creators]
         return any(
-            name in self._creators
-            and name not in self._ids
-            and self._creators[name].outcome is None
-            and self._creators[name] is not operation
-            for name in operation.names
+            (each.outcome is None and each.bulk_id not in self._ids)
+            or (operation.method != "POST" and any(each is one for one in self._incomplete))
+            for each in creators
+            if each is not operation
         )
 
     def _carry_out(self, operation: Operation) -> None:
@@ -202,6 +208,7 @@ class _Run:
 
     def _complete(self, operation: Operation) -> None:
         """Give a resource from a circle the names that were left out when it was created."""
+        self._incomplete = [each for each in self._incomplete if each is not operation]
         outcome = operation.outcome or {}
         if operation.method != "POST" or outcome.get("status") != "201":
             return
@@ -221,7 +228,7 @@ class _Run:
         """Let nothing be left of a circle that cannot be completed: no half of what was asked."""
         type_, _ = self._target(operation)
         gone = operation.bulk_id or ""
-        with transaction():
+        with suppress(NotFound), transaction():  # another operation may have deleted it since
             _verbs(type_).delete(self._caller, self._ids.pop(gone), None)
         kept = {"method": operation.method, "bulkId": gone}
         operation.outcome = kept | self._failed(error)
@@ -332,7 +339,7 @@ def _operations(message: Mapping[str, object], caller: Caller) -> list[Operation
         if not isinstance(given, Mapping):
             raise InvalidSyntax("An operation is an object.")
         parts = {name.lower(): value for name, value in given.items()}
-        names = names_in([parts.get("path"), parts.get("data")])
+        names = names_in({"path": parts.get("path"), "data": parts.get("data")})
         operations.append(Operation(parts, names=names))
     return operations
 

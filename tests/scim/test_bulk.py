@@ -125,6 +125,69 @@ def test_a_circle_is_created_first_and_completed_then(directory: Directory) -> N
 
 
 @pytest.mark.req("P17")
+def test_what_changes_one_of_a_circle_comes_when_that_is_whole(directory: Directory) -> None:
+    def managed(by: str) -> dict[str, Any]:
+        return {ENTERPRISE_USER: {"manager": {"value": f"bulkId:{by}"}}}
+
+    def change(name: str) -> dict[str, Any]:
+        title = {"op": "add", "path": "title", "value": "Nurse"}
+        data = {"schemas": [PATCH_OP], "Operations": [title]}
+        return {"method": "PATCH", "path": f"/Users/bulkId:{name}", "data": data}
+
+    outcomes = send(
+        directory,
+        post("a", userName="ann", **managed("b")),
+        change("a"),
+        post("b", userName="bob", **managed("a")),
+        post("s", userName="sue", **managed("s")),
+        change("s"),
+    )
+    assert statuses(outcomes) == ["201", "200", "201", "201", "200"]
+    ann, _, bob, sue, _ = (at(directory, each) for each in outcomes)
+    assert [each.get("title") for each in (ann, bob, sue)] == ["Nurse", None, "Nurse"]
+    managers = [each[ENTERPRISE_USER]["manager"]["value"] for each in (ann, bob, sue)]
+    assert managers == [bob["id"], ann["id"], sue["id"]]
+
+
+@pytest.mark.req("P17")
+def test_one_of_a_circle_may_be_deleted_again(directory: Directory) -> None:
+    back = {ENTERPRISE_USER: {"manager": {"value": "bulkId:a"}}}
+    outcomes = send(
+        directory,
+        post("x", userName="xi"),
+        post("a", userName="ann", **{ENTERPRISE_USER: {"manager": {"value": "bulkId:b"}}}),
+        post("b", userName="bob", **back),
+        {"method": "DELETE", "path": "/Users/bulkId:a"},
+    )
+    assert statuses(outcomes) == ["201", "201", "201", "204"]
+    assert directory.find("userName pr") == ["xi", "bob"]
+
+
+@pytest.mark.req("P17")
+def test_a_circle_that_fails_after_one_was_deleted_takes_nothing_else_along(
+    directory: Directory,
+) -> None:
+    outcomes = send(
+        directory,
+        post("x", displayName="X"),
+        post("a", displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", displayName="B", members=[{"value": "bulkId:a"}]),
+        {"method": "DELETE", "path": "/Groups/bulkId:b"},
+    )
+    assert statuses(outcomes) == ["201", "400", "409", "409"]
+    assert directory.find("displayName pr", "/Groups") == ["X"]
+
+
+@pytest.mark.req("P17")
+def test_a_text_that_speaks_of_a_bulk_id_names_none(directory: Directory) -> None:
+    texts = {"nickName": "see [bulkId:z] here", "title": "/Users/bulkId:z"}
+    (outcome,) = send(directory, post("a", userName="ann", **texts))
+    assert outcome["status"] == "201"
+    shown = at(directory, outcome)
+    assert {name: shown[name] for name in texts} == texts
+
+
+@pytest.mark.req("P17")
 def test_of_a_circle_that_cannot_be_nothing_is_left(directory: Directory) -> None:
     outcomes = send(
         directory,
@@ -312,7 +375,7 @@ def test_names_are_found_wherever_they_stand() -> None:
         "note": "see bulkId:none of these",
         "x": {"manager": "bulkId:e"},
     }
-    assert names_in([data, "/Users/bulkId:f"]) == {"a", "c", "d", "e", "f"}
+    assert names_in({"path": "/Users/bulkId:f", "data": data}) == {"a", "c", "d", "e", "f"}
     assert resolved(data, {"a": "1", "c": "3", "e": "5"}) == {
         "members": [{"value": "1"}, {"value": "b"}],
         "Operations": [{"path": 'members[value eq "3" or value eq "bulkId:d"]'}],
@@ -333,5 +396,5 @@ def test_a_name_may_be_the_beginning_of_another() -> None:
 def test_a_name_that_stands_there_often_costs_no_more() -> None:
     text = "[" + "bulkId:x " * 100_000  # a name at a time that was a quarter of an hour
     started = time.perf_counter()
-    assert resolved({"title": text}, {"x": "1"}) == {"title": text.replace("bulkId:x", "1")}
+    assert resolved({"path": text}, {"x": "1"}) == {"path": text.replace("bulkId:x", "1")}
     assert time.perf_counter() - started < 5

@@ -290,7 +290,7 @@ def test_who_is_there_is_never_undone_with_a_circle(connector: Directory) -> Non
         post("b", userName="bob", **managed("n")),
         post("f", externalId="8", userName="dee", **managed("n")),
     )
-    assert statuses(outcomes) == ["201", "409", "409", "200"]
+    assert statuses(outcomes) == ["201", "409", "409", "409"]
     assert connector.find('userName eq "dee"') == ["dee"]
 
 
