@@ -39,8 +39,8 @@ def watch(user: User, actor: Actor, *, leaves: bool) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
-    opened = _OPEN.rows((), (connection.id,))
-    held, began = opened[0] if opened else (None, 0)
+    held, began, decided = _latest(connection)
+    since = max(since, decided + 1)  # about those before it somebody has decided
     # It began with those of an hour: whoever leaves in the hour after it leaves with some of them.
     if began < since - WINDOW:
         living = tally.living(User, connection.id)
@@ -87,13 +87,26 @@ _HOLD = Statements(
 
 def open_for(connection: Connection) -> MassDeparture | None:
     """Return the undecided mass departure of a connection, or None."""
-    found = _OPEN.rows((), (connection.id,))
-    return get(found[0][0]) if found else None
+    held, _began, _decided = _latest(connection)
+    return get(held) if held is not None else None
 
 
-_OPEN = Statements(
-    lambda: MassDeparture.select(MassDeparture.id, MassDeparture.started_at).where(
-        MassDeparture.connection == parameter(0), MassDeparture.decided_at.is_null()
+def _latest(connection: Connection) -> tuple[int | None, int, int]:
+    """Return the number and start of the undecided one, and when the last one was decided.
+
+    Nobody and 0 where there is none; only the newest can be undecided.
+    """
+    found = _NEWEST.rows((), (connection.id,))
+    number, began, decided = found[0] if found else (None, 0, 0)
+    return (number, began, 0) if decided is None else (None, 0, decided)
+
+
+_NEWEST = Statements(
+    lambda: (
+        MassDeparture.select(MassDeparture.id, MassDeparture.started_at, MassDeparture.decided_at)
+        .where(MassDeparture.connection == parameter(0))
+        .order_by(MassDeparture.id.desc())
+        .limit(1)
     )
 )
 

@@ -7,6 +7,7 @@ import pytest
 
 from provisioning import directory, groups, nesting
 from provisioning.audit import CLI, Actor
+from provisioning.clock import now_ms
 from provisioning.errors import WrongState
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.models import Connection, Group, MassDeparture, SecurityKey, User
@@ -137,6 +138,22 @@ def test_approving_lets_the_grace_time_go_on(crowd: list[User]) -> None:
     assert finish() == 20
     with pytest.raises(WrongState, match="approved already"):
         guard.get(held.id)
+
+
+def test_who_was_decided_about_is_not_held_with_the_next_ones(crowd: list[User]) -> None:
+    leave(crowd[:15])
+    with transaction():
+        assert guard.approve(guard.undecided()[0], CLI) == 15
+    MassDeparture.update(decided_at=now_ms() - 2).execute()
+    User.update(left_at=now_ms() - 3).where(User.left_at.is_null(False)).execute()
+    leave(crowd[15:25])
+    assert guard.undecided() == [], "ten leave, as on any day"
+    leave(crowd[25:26])
+    (held,) = guard.undecided()
+    assert User.select().where(User.departure == held).count() == 11
+    assert finish() == 15
+    with transaction():
+        assert guard.reject(held, CLI) == 11
 
 
 def test_a_key_that_was_suspended_for_another_reason_stays_so(crowd: list[User]) -> None:
