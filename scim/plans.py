@@ -65,7 +65,10 @@ class Plan:
         return self.condition.exact
 
     def page(self, path: AttributePath | None, descending: bool, offset: int, limit: int) -> Found:
-        """Return rows in order; without a path in the order of their making."""
+        """Return rows in order; without a path in the order of their making.
+
+        Behind each row's own columns comes the one that it was sorted by, if there is one.
+        """
         walked = path is not None and self._is_walked(path, limit + offset)
         return self._run("page", limit, offset, path, descending, offset > 0, walked)
 
@@ -74,7 +77,7 @@ class Plan:
         return self._run("batch", limit, last)
 
     def after(self, path: AttributePath, descending: bool, edge: Edge, limit: int) -> Found:
-        """Return the rows behind an edge in the order of a column, by keyset."""
+        """The same behind an edge in the order of a column, by keyset."""
         missing, value = edge.key if edge.key is not None else (True, "")
         what = "after missing" if missing else "after"
         walked = self._is_walked(path, limit)
@@ -201,8 +204,11 @@ def _query(
         # OFFSET goes over the index alone, so that a page deep in the list reads few documents.
         ids = query.select(pk).order_by(*order).limit(limit).offset(second)
         query = select(type_, connection, pk.in_(ids))
-        return query.order_by(*order)
-    return query.order_by(*order).limit(limit)
+    else:
+        query = query.limit(limit)
+    if column is not None:
+        query = query.select_extend(column)
+    return query.order_by(*order)
 
 
 def _statement(

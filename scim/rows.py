@@ -120,12 +120,6 @@ def fetch(type_: ResourceType, connection: Connection, pks: list[int]) -> list[R
     return [rows[pk] for pk in pks if pk in rows]
 
 
-def value_of(column: Any, pk: int) -> Any:
-    """Return what one column holds in one row."""
-    found = _VALUE.rows((column.model.__name__, column.name), (pk,))
-    return found[0][0] if found else None
-
-
 def lock(type_: ResourceType, wanted: str) -> None:
     """Keep others from writing a resource until the transaction ends.
 
@@ -182,12 +176,6 @@ def _by_pk(ids: list[Any], connection: Any, name: str) -> ModelSelect[Any]:
     return select(type_, connection, primary_key(type_).in_(ids))
 
 
-def _value(table_name: str, column: str) -> ModelSelect[Any]:
-    table: Any = next(each for each in _TABLES.values() if each.__name__ == table_name)
-    query: ModelSelect[Any] = table.select(getattr(table, column))
-    return query.where(table.id == parameter(0))
-
-
 def _by_external_id(locked: bool) -> ModelSelect[Any]:
     query: ModelSelect[Any] = User.select(User.resource_id).where(
         User.connection == parameter(0),
@@ -199,7 +187,6 @@ def _by_external_id(locked: bool) -> ModelSelect[Any]:
 
 _BY_ID = Statements(_by_id)
 _BY_EXTERNAL_ID = Statements(_by_external_id)
-_VALUE = Statements(_value)
 _BY_PK = ListStatements(_by_pk)
 
 

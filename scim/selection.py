@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import total_ordering
 from itertools import islice
 from typing import Any
@@ -25,11 +25,11 @@ from .errors import TooMany
 from .expressions import Expression, attributes_of, instant
 from .lookups import sort_column
 from .matching import key, matches, values
-from .plans import Plan, plan
+from .plans import Found, Plan, plan
 from .projection import projection
 from .resource_types import KEYWRIGHT_USER_SCHEMA
 from .resources import as_dict, derive
-from .rows import Row, fetch, read, value_of
+from .rows import Row, fetch, read
 from .schema import AttributePath, ResourceType, Type
 
 MAX_SCANNED = 100_000
@@ -54,6 +54,8 @@ class Selection:
     base: str
     filter: Expression | None = None
     sort: Sort | None = None
+    # By row id, as it was when the row was read: who moves meanwhile takes no page's end along.
+    _sorted_by: dict[int, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def slice(self, offset: int, limit: int) -> tuple[int, list[Row]]:
         """Return how many there are, and those on the page. Raises TooMany, InvalidFilter."""
@@ -64,9 +66,7 @@ class Selection:
             wanted = [pk for _, pk in found[offset : offset + limit]]
             return len(found), self.fetch(wanted)
         path = self.sort.path if self.sort is not None else None
-        rows = (
-            read(self.type, plan_.page(path, self._descending, offset, limit + 1)) if limit else []
-        )
+        rows = self._read(plan_.page(path, self._descending, offset, limit + 1)) if limit else []
         if 0 < len(rows) <= limit or (limit and not offset and not rows):
             return offset + len(rows), rows
         return plan_.count(), rows[:limit]
@@ -82,9 +82,9 @@ class Selection:
             start = bisect_right(found, self._rank(edge), key=self._rank) if edge else 0
             return self._first([each.pk for each in found[start:]], limit)
         if path is not None and edge is None:
-            return read(self.type, plan_.page(path, self._descending, 0, limit))
+            return self._read(plan_.page(path, self._descending, 0, limit))
         if path is not None and edge is not None:
-            return read(self.type, plan_.after(path, self._descending, edge, limit))
+            return self._read(plan_.after(path, self._descending, edge, limit))
         last = edge.pk if edge is not None else 0
         if plan_.exact:
             return read(self.type, plan_.batch(last, limit))
@@ -99,8 +99,8 @@ class Selection:
         """Return the edge that a row makes when a page ends with it."""
         if self.sort is None:
             return Edge(None, row.pk)
-        if self._column is not None and self._plan().exact:
-            value = value_of(self._column, row.pk)
+        if row.pk in self._sorted_by:
+            value = self._sorted_by[row.pk]
             return Edge((value is None, value if value is not None else ""), row.pk)
         derived = derive(self.type, [row], self._needed(), self.connection, self.base)
         document = as_dict(self.type, row, derived, self.base)
@@ -142,6 +142,14 @@ class Selection:
             if len(rows) >= limit:
                 break
         return rows[:limit]
+
+    def _read(self, found: Found) -> list[Row]:
+        """Read a page, and remember what it was sorted by."""
+        if self._column is None:
+            return read(self.type, found)
+        rows = list(found)
+        self._sorted_by.update((row[0], row[-1]) for row in rows)
+        return read(self.type, [row[:-1] for row in rows])
 
     def _rank(self, edge: Edge) -> Rank:
         return rank(edge, descending=self._descending)

@@ -350,3 +350,21 @@ def test_a_page_costs_the_same_number_of_queries_as_one_row(
         counts.append(len(asked))
     assert counts[1] <= counts[0] + 3  # one for each level of nesting, none for each row
     assert 3 <= counts[1] < 10
+
+
+@pytest.mark.req("RFC9865")
+@pytest.mark.parametrize("by", ["userName", "meta.lastModified", "externalId", "active"])
+def test_who_moves_after_a_page_was_read_takes_nobody_along(
+    connection: Connection, by: str
+) -> None:
+    for descending in (False, True):
+        selection = Selection(USER, connection, BASE, None, Sort(USER.resolve(by), descending))
+        order = [row.pk for row in selection.after(None, 100)]
+        page = selection.after(None, 3)
+        with transaction():
+            last = User.get_by_id(page[-1].pk)
+            moved = {**directory.document_of(last), "userName": f"zz{descending}", "active": False}
+            directory.replace_user(last, moved, actor=audit.CLI)
+            User.update(external_id=f"~{descending}").where(User.id == last).execute()
+        rest = selection.after(selection.edge(page[-1]), 100)
+        assert set(order[3:]) <= {row.pk for row in rest}
