@@ -10,6 +10,7 @@ rebinding) changes nothing. No redirect is followed; 5 seconds and 64 KiB are al
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import queue
@@ -100,15 +101,22 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, local: bool = Fal
     address = _resolved(host, port, until, trial=local and host in _LOCAL_NAMES)
     connection = _Pinned(host, port, address, secure=parts.scheme == "https", until=until)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # Whoever sends a byte now and then is never late for one of them.
+    end = threading.Timer(max(0.0, until - time.monotonic()), connection.cut)
+    end.daemon = True
+    end.start()
     try:
         connection.request("POST", path, body, dict(headers))
         response = connection.getresponse()
-        return Answer(
-            response.status, _read(response, connection, until), response.getheader("Retry-After")
-        )
+        answer = response.read(MAX_ANSWER + 1)
+        connection.left()  # what was cut off may look whole
+        if len(answer) > MAX_ANSWER:
+            raise http.client.HTTPException("more than 64 KiB")
+        return Answer(response.status, answer, response.getheader("Retry-After"))
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{host} does not answer ({type(error).__name__}).") from None
     finally:
+        end.cancel()
         connection.close()
 
 
@@ -131,7 +139,17 @@ class _Pinned(http.client.HTTPConnection):
         self.sock.connect((address, self.port))
         if self._secure:
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
+
+    def cut(self) -> None:
+        """End what another thread waits for; without a word of TLS, which might wait as well."""
+        sock = self.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def left(self) -> float:
         """Return how many seconds are left. Raises TimeoutError."""
@@ -139,21 +157,6 @@ class _Pinned(http.client.HTTPConnection):
         if left <= 0:
             raise TimeoutError
         return left
-
-
-def _read(response: http.client.HTTPResponse, connection: _Pinned, until: float) -> bytes:
-    """Read what fits; one that trickles is cut off with the rest."""
-    body = b""
-    while len(body) <= MAX_ANSWER:
-        if connection.sock is not None:
-            connection.sock.settimeout(connection.left())
-        elif time.monotonic() > until:
-            raise TimeoutError
-        part = response.read1(MAX_ANSWER + 1 - len(body))
-        if not part:
-            return body
-        body += part
-    raise http.client.HTTPException("more than 64 KiB")
 
 
 def _resolved(host: str, port: int, until: float, *, trial: bool) -> tuple[int, str]:

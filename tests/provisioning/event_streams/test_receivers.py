@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -197,6 +198,33 @@ def test_a_slow_receiver_is_not_waited_for(
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1 does not answer"):
         post(there.url, b"", {}, local=True)
     assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.req("R29")
+@pytest.mark.parametrize("again", [b"X-A: a\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_receiver_that_goes_on_and_on_is_cut_off(
+    again: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receivers, "TIMEOUT", 0.3)
+    over = threading.Event()
+
+    def trickle(listening: socket.socket) -> None:
+        heard, _ = listening.accept()
+        with heard, contextlib.suppress(OSError):
+            if not again.startswith(b"HTTP"):
+                heard.sendall(b"HTTP/1.1 202 Accepted\r\n")
+            while not over.wait(0.1):
+                heard.sendall(again)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=(listening,), daemon=True)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(Unreachable):
+            post(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"", {}, local=True)
+        assert time.monotonic() - started < 2
+        over.set()
+        thread.join()
 
 
 @pytest.mark.req("R29")
