@@ -91,7 +91,7 @@ def open_for(connection: Connection) -> MassDeparture | None:
     return get(held) if held is not None else None
 
 
-def _latest(connection: Connection) -> tuple[int | None, int, int]:
+def _latest(connection: Connection) -> tuple[Any, int, int]:
     """Return the number and start of the undecided one, and when the last one was decided.
 
     Nobody and 0 where there is none; only the newest can be undecided.
