@@ -27,6 +27,7 @@ from .issuing import activations
 from .lifecycle import LinkState, Reason
 from .mails import outbox
 from .mails.addresses import check_address
+from .mails.mail import NOTICES, Template
 from .models import Challenge, Connection, User, UserValue
 from .naming import fold, look_up_key
 from .panel import access
@@ -36,6 +37,7 @@ from .upstream import guard, tally
 
 Document = Mapping[str, object]
 
+_ENDING = tuple(each for each in Template if each not in NOTICES)  # mails that end with a leaver
 MAX_NAME = 256
 MAX_DOCUMENT = 1024 * 1024  # bytes; a page holds two hundred
 # Long, or nobody looks for people by them: a filter of these reads the documents, as it does of
@@ -61,7 +63,7 @@ def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] 
     links = activations.end_for_leaver(user)
     challenges = _END_CHALLENGES.change((), (user.id,)) if rare.challenge else 0
     running = jobs.cancel_for_user(user, actor) if rare.job else 0
-    mails = outbox.cancel(user=user)
+    mails = outbox.cancel(user=user, templates=_ENDING)
     suspended = keys.suspend_all(user, reason, actor)
     dropped = keys.drop_drafts(user, actor) if rare.draft else 0
     user.status = keys.status_of(user)

@@ -84,8 +84,8 @@ def note(
 
 
 def note_keys(user: User | None) -> None:
-    """Note that a person's keys have changed."""
-    if user is not None:
+    """Note that a person's keys have changed; of who was deleted nobody hears again."""
+    if user is not None and user.deleted_at is None:
         note(Kind.CHANGED, user, also=(KEYS,))
 
 
@@ -161,7 +161,8 @@ def _rows(
         kinds = [kind for kind in kinds if kind is not Kind.CHANGED]
         kinds = [k for k in kinds if k is not Kind.REPLACED or Kind.CREATED not in kinds]
     attributes = list(dict.fromkeys(name for change in changes for name in change.attributes))
-    row = changes[-1].row
+    # Several instances of one row may have been at work, and one of them is behind.
+    row = max((change.row for change in changes), key=lambda each: each.version)
     for stream, detail in streams:
         content: dict[str, object] = {"attributes": attributes}
         if detail == "full" and Kind.DELETED not in kinds:

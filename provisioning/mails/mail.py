@@ -58,6 +58,8 @@ class Template(StrEnum):
 
 
 WITH_SECRET = frozenset({Template.ACTIVATION_LINK, Template.PIN})
+# What has happened is told even to who has left since: a warning that goes with them warns nobody.
+NOTICES = frozenset({Template.KEY_ADDED, Template.KEY_REVOKED, Template.ADDRESS_CHANGED})
 
 OUR_ACCENT = "#3d50d0"  # of the stylesheet, where an organisation has chosen no colour
 

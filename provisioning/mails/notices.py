@@ -56,7 +56,7 @@ def address_changed(user: User, old: str | None, services: Services) -> None:
     """
     if user.email == old or old is None or user.email_key == fold(old):
         return
-    if not user.active or not keys.has_living(user):
+    if not keys.has_living(user):  # suspended ones count: who has left may come back with them
         return
     _tell(Template.ADDRESS_CHANGED, old, user, services, _always(user, services))
 

@@ -111,6 +111,14 @@ _NEWEST = Statements(
 )
 
 
+def takes_back(connection: Connection) -> bool:
+    """Say whether people of a connection are still held by a departure that was decided."""
+    mine = MassDeparture.select(MassDeparture.id).where(
+        MassDeparture.connection == connection, MassDeparture.decided_at.is_null(False)
+    )
+    return bool(User.select().where(User.departure.in_(mine)).exists())
+
+
 def undecided() -> list[MassDeparture]:
     """Return all that waits for a decision, the oldest first."""
     waiting = MassDeparture.select().where(MassDeparture.decided_at.is_null())

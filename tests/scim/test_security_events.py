@@ -20,11 +20,12 @@ from provisioning import audit, keys
 from provisioning import directory as people
 from provisioning.cli import main
 from provisioning.commands import streams as cli_streams
+from provisioning.desks import jobs, orders
 from provisioning.errors import InvalidValue, NotFound, WrongState
 from provisioning.event_streams import deliveries, events, streams
 from provisioning.event_streams.events import Kind
 from provisioning.event_streams.streams import Detail, EventState, Method, StreamState
-from provisioning.lifecycle import KeyKind, Reason
+from provisioning.lifecycle import JobState, KeyKind, Reason
 from provisioning.models import AuditEvent, Conflict, EventStream, MassDeparture, StreamEvent, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -35,6 +36,7 @@ from scim.caller import make_caller
 from scim.door import Waits, open_door
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from scim.security_events import event_uris
+from tests.fakes.people import active_key, pending_key, station
 from tests.fakes.receiver import Receiver, receiver
 from tests.scim.pushing import USER as CORE_USER
 from tests.scim.pushing import Directory, connect
@@ -174,6 +176,41 @@ def test_a_full_stream_has_the_document_and_the_external_id(
     now = directory("GET", f"/Users/{user['id']}").get_json(force=True)
     assert what(patched) == {"prov:patch:full": {"data": _without_version(now)}}
     assert "secret" not in json.dumps([created, patched])
+
+
+def test_of_who_was_deleted_nobody_hears_again(services: Services, directory: Directory) -> None:
+    user = directory.user("ann")
+    active_key(User.get())
+    stream = make(directory, services, detail=Detail.FULL)
+    assert directory("DELETE", f"/Users/{user['id']}").status_code == 204
+    assert [list(each["events"]) for each in told(directory, stream)] == [[f"{PROV}delete"]]
+    with transaction():
+        assert people.finish_leavers(-1) == 1
+    assert told(directory, stream) == []
+
+
+def test_a_full_event_shows_what_the_transaction_has_left(
+    services: Services, directory: Directory
+) -> None:
+    emails = [{"value": "ann@example.org", "primary": True}]
+    user = directory.user("ann", emails=emails)
+    with transaction():
+        job = orders.queue_enrolment(
+            station(services), pending_key(User.get()), services, audit.CLI
+        )
+        job.state = JobState.RUNNING
+        jobs.tell(job, pin_setting=True)  # so that its end changes the key, which has its own user
+    stream = make(directory, services, detail=Detail.FULL)
+    change = {"op": "replace", "path": "active", "value": False}
+    assert directory.patch(f"/Users/{user['id']}", change).status_code == 200
+    shown = [
+        event["data"]["active"]
+        for claims in told(directory, stream)
+        for event in claims["events"].values()
+        if "data" in event
+    ]
+    assert shown
+    assert not any(shown)
 
 
 def _without_version(resource: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from provisioning.audit import CLI
 from provisioning.lifecycle import Reason
 from provisioning.mails import mail, notices
 from provisioning.mails.mail import Template
+from provisioning.mails.outbox import MailState
 from provisioning.models import OutboxMail, SecurityKey, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -55,15 +56,27 @@ def test_the_same_address_in_other_letters_is_no_other_one(
     assert moves(user, services, address, title="Countess") == []
 
 
-def test_who_has_no_key_or_is_gone_is_not_written_to(services: Services) -> None:
+def test_who_has_no_key_that_may_work_again_is_not_written_to(services: Services) -> None:
     user = people.person()
     assert moves(user, services, "new@example.org") == []
     people.pending_key(user)
     with transaction():
         keys.revoke(SecurityKey.get(), Reason.LOST, CLI)
     assert moves(user, services, "newer@example.org") == []
-    people.pending_key(user, "Second card")
-    assert moves(user, services, "newest@example.org", active=False) == []
+
+
+@pytest.mark.req("T12")
+def test_who_is_suspended_for_a_while_is_warned_all_the_same(services: Services) -> None:
+    user = people.person()
+    people.active_key(user)
+    (told,) = moves(user, services, "new@example.org")
+    with transaction():
+        directory.suspend(user, CLI)
+    assert people.again(told).state == MailState.QUEUED, "it does not go with its person"
+    assert [each.recipient for each in moves(user, services, "newer@example.org")] == [
+        "ada@example.org",
+        "new@example.org",
+    ]
 
 
 def test_the_mail_says_whom_to_ask_and_names_no_address(services: Services, app: Flask) -> None:

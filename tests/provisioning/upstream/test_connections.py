@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from provisioning import audit, directory, groups
-from provisioning.audit import CLI, Event
+from provisioning import audit, directory, groups, tasks
+from provisioning.audit import CLI, Actor, Event
 from provisioning.clock import now_ms
 from provisioning.errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from provisioning.event_streams import streams
@@ -17,7 +17,7 @@ from provisioning.event_streams.streams import Method, StreamState
 from provisioning.models import AuditEvent, Connection, Group, MassDeparture, User
 from provisioning.services import Services
 from provisioning.storage.db import transaction
-from provisioning.upstream import connections, guard, tally, tokens
+from provisioning.upstream import connections, departures, guard, tally, tokens
 from scim.quirks import PROFILES
 from tests.fakes import people
 
@@ -141,6 +141,25 @@ def test_a_retired_directory_is_out_and_its_people_stay(entra: Connection) -> No
     assert tokens.verify(f"Bearer {text}").connection == entra
     with pytest.raises(WrongState), transaction():
         connections.resume(entra, CLI)
+
+
+def test_a_directory_is_not_deleted_while_its_departure_is_taken_back(
+    services: Services, entra: Connection
+) -> None:
+    leavers = [pushed(entra, f"u{number}") for number in range(20)]
+    for user in leavers:
+        with transaction():
+            directory.delete_user(user, Actor("connection", str(entra.id), entra.name))
+    (held,) = guard.undecided()
+    with transaction():
+        connections.retire(entra, CLI)
+        task = departures.take_back(held, CLI)
+    with pytest.raises(WrongState, match="taken back"), transaction():
+        connections.delete(entra, CLI)
+    tasks.finish(task, services)
+    assert User.select().where(User.deleted_at.is_null(), User.active).count() == 20
+    with transaction():
+        connections.delete(entra, CLI)
 
 
 def test_a_deleted_directory_leaves_its_people_and_groups_to_the_panel(entra: Connection) -> None:
