@@ -196,6 +196,8 @@ def replace_user(
     events.note(kind, user, before, document)
     if changed != ["active"]:
         audit.record(actor, Event.USER_CHANGED, user=user, attributes=changed)
+    if "display_name" in other:
+        groups.show_renamed(user)
     if "email_key" in other:
         activations.end_for_user(user, LinkState.CANCELLED)
     if was_active and not active:

@@ -67,7 +67,7 @@ def replace_group(group: Group, document: Document, *, actor: Actor, whole: bool
     before = orjson.loads(group.document)
     if before == document:
         return False
-    name = group.display_name_key
+    shown, name = group.display_name, group.display_name_key
     _derive(group, document)
     if group.display_name_key != name:
         _check_free(group)
@@ -76,6 +76,8 @@ def replace_group(group: Group, document: Document, *, actor: Actor, whole: bool
         update(group)
     except IntegrityError as error:
         raise _taken(group) from error
+    if group.display_name != shown:
+        _touch_those_with(Member.subgroup == group)
     kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
     events.note(kind, group, before, document)
     audit.record(
@@ -86,6 +88,7 @@ def replace_group(group: Group, document: Document, *, actor: Actor, whole: bool
 
 def delete_group(group: Group, actor: Actor) -> None:
     """Empty the group and leave a tombstone; its name is free again."""
+    _touch_those_with(Member.subgroup == group)
     Member.delete().where((Member.group == group) | (Member.subgroup == group)).execute()
     _touch(group)
     group.deleted_at = group.updated_at
@@ -148,7 +151,15 @@ def remove_all_members(group: Group, *, actor: Actor) -> int:
 
 def leave_all(user: User) -> list[int]:
     """Take a user out of every group by one statement; return the row ids of those groups."""
-    return [group for (group,) in _LEAVE.rows((), (user.id,))]
+    left = [group for (group,) in _LEAVE.rows((), (user.id,))]
+    if left:
+        _touch_all(left)
+    return left
+
+
+def show_renamed(user: User) -> None:
+    """Note that groups show a member's new name: who asks "changed since?" hears of it."""
+    _touch_those_with(Member.user == user)
 
 
 def rejoin(user: User, ids: Sequence[int], actor: Actor) -> None:
@@ -225,6 +236,16 @@ def _taken(group: Group) -> Taken:
 def _touch(group: Group) -> None:
     group.version += 1
     group.updated_at = now_ms()
+
+
+def _touch_those_with(member: Any) -> None:
+    _touch_all(Member.select(Member.group).where(member))
+
+
+def _touch_all(groups: Any) -> None:
+    """Give groups a new version by one statement; `groups` are row ids, or a query for them."""
+    touched = Group.update(version=Group.version + 1, updated_at=now_ms())
+    touched.where(Group.id.in_(groups)).execute()
 
 
 def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:

@@ -183,7 +183,9 @@ def delete(connection: Connection, actor: Actor) -> Holdings:
     if guard.open_for(connection) is not None:
         raise WrongState("A mass departure of this directory waits for a decision: decide first.")
     if guard.takes_back(connection):
-        raise WrongState("A mass departure of this directory is being taken back: wait for its end.")
+        raise WrongState(
+            "A mass departure of this directory is being taken back: wait for its end."
+        )
     before = holdings(connection)
     renamed = _rename_clashing(connection)
     mine: dict[str, Any] = {"connection": None}

@@ -213,3 +213,35 @@ def test_a_member_must_be_the_connections_own_and_alive(
     body = {"schemas": [GROUP], "displayName": "Staff", "members": [{"value": people[0]}]}
     refused(directory("POST", "/Groups", body), 400, "invalidValue")
     assert Group.select().count() == 0
+
+
+@pytest.mark.req("P18")
+@pytest.mark.req("S14")
+def test_whoever_asks_whether_a_group_has_changed_hears_of_its_members(
+    directory: Directory,
+) -> None:
+    ann, bob = directory.user("ann"), directory.user("bob")
+    ward = directory.group("Ward", ann["id"])
+    group = directory.group("Staff", ann["id"], bob["id"], ward["id"])
+    other = directory.group("Other", bob["id"])
+
+    def renamed(path: str) -> None:
+        change = {"op": "replace", "path": "displayName", "value": f"New {path[:4]}"}
+        assert directory.patch(path, change).status_code in (200, 204)
+
+    steps = (
+        (lambda: renamed(f"/Users/{ann['id']}"), 3),
+        (lambda: renamed(f"/Groups/{ward['id']}"), 3),
+        (lambda: directory("DELETE", f"/Users/{ann['id']}"), 2),
+        (lambda: directory("DELETE", f"/Groups/{ward['id']}"), 1),
+    )
+    for step, left in steps:
+        tag = directory("GET", f"/Groups/{group['id']}").headers["ETag"]
+        assert directory("GET", f"/Groups/{group['id']}", If_None_Match=tag).status_code == 304
+        step()
+        answer = directory("GET", f"/Groups/{group['id']}", If_None_Match=tag)
+        assert answer.status_code == 200
+        shown = answer.get_json(force=True)
+        assert len(shown["members"]) == left
+        assert shown["meta"]["version"] != tag
+    assert directory("GET", f"/Groups/{other['id']}").get_json(force=True) == other
