@@ -19,7 +19,8 @@ from .caller import Caller, check_version
 from .matching import element_matches
 from .members import Change, MemberChange, joined, member_ids
 from .operations import parse_operations
-from .resource_types import GROUP
+from .resource_types import GROUP, USER
+from .resources import location
 from .rows import Row
 from .users import check_id
 from .values import Json, check_patched, clean_document, keep_immutable
@@ -94,21 +95,29 @@ def _change(caller: Caller, group: Group, changes: Sequence[MemberChange]) -> No
             case Change.REMOVE:
                 groups.remove_members(group, change.ids, actor=caller.actor)
             case Change.REMOVE_MATCHING:
-                groups.remove_members(group, _matching(group, change), actor=caller.actor)
+                found = _matching(group, change, caller.base)
+                groups.remove_members(group, found, actor=caller.actor)
             case Change.REPLACE if change.ids:
                 groups.replace_members(group, change.ids, actor=caller.actor)
             case Change.REPLACE:
                 groups.remove_all_members(group, actor=caller.actor)
 
 
-def _matching(group: Group, change: MemberChange) -> list[str]:
+def _matching(group: Group, change: MemberChange, base: str) -> list[str]:
     """Return who a filter other than `value eq` selects; no directory is known to send one."""
     where = change.where
+    types = {type_.name: type_ for type_ in (USER, GROUP)}
     return [
         member.resource_id
         for member in groups.members(group)
         if where is not None
         and element_matches(
-            where, {"value": member.resource_id, "type": member.type, "display": member.display}
+            where,
+            {
+                "value": member.resource_id,
+                "$ref": location(types[member.type], member.resource_id, base),
+                "type": member.type,
+                "display": member.display,
+            },
         )
     ]

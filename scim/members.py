@@ -61,11 +61,11 @@ def member_ids(value: object, dialect: Dialect) -> tuple[str, ...]:
 def member_change(operation: Operation, dialect: Dialect) -> MemberChange:
     """Return what an operation on `members` does to the rows."""
     target = operation.target
-    if target.sub is not None and (target.sub.name != "value" or operation.op is Op.REMOVE):
-        # Taken for `members`, a removal of `members.value` would empty the group.
-        raise Immutable(f"{target} is immutable: remove the member.")
+    if target.sub is not None:
+        # Taken for `members`, a change of `members.value` would exchange or empty the group.
+        raise Immutable(f"{target} is immutable: add members, or remove them.")
     if target.where is not None:
-        if operation.op is not Op.REMOVE or target.sub is not None:
+        if operation.op is not Op.REMOVE:
             raise Immutable(f"{target} is immutable: remove the member and add another.")
         ids = _named_by(target.where)
         if ids is not None:

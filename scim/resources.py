@@ -79,6 +79,8 @@ def render(
     """
     if new and type_ is USER:
         derived = _NOTHING
+    elif type_ is USER:  # the entity tag covers groups and keys, whatever is shown
+        derived = derive(type_, rows, Projection(type_), connection, base)
     else:
         rows, derived = _loaded(type_, rows, projection, connection, base)
     return [_render(type_, row, derived, projection, base) for row in rows]
@@ -89,9 +91,9 @@ def find(
 ) -> Resource | None:
     """Return one resource by its id as it is sent, or None if this connection has none.
 
-    A whole user, as nearly everybody asks for one, is one statement.
+    A user is one statement, with groups and keys: the entity tag covers them in any case.
     """
-    if type_ is USER and all(_wanted(projection)):
+    if type_ is USER:
         found = user_with_both(wanted, connection, base)
         if found is None:
             return None
@@ -161,7 +163,9 @@ def derive(
 
 
 def _wanted(projection: Projection) -> tuple[bool, bool]:
-    """Say whether a user's groups and keys will be returned."""
+    """Say whether a user's groups and keys are needed; `meta.version` covers both."""
+    if projection.wants("meta"):
+        return True, True
     return projection.wants("groups"), projection.wants("securityKeys", KEYWRIGHT_USER)
 
 

@@ -245,3 +245,22 @@ def test_whoever_asks_whether_a_group_has_changed_hears_of_its_members(
         assert len(shown["members"]) == left
         assert shown["meta"]["version"] != tag
     assert directory("GET", f"/Groups/{other['id']}").get_json(force=True) == other
+
+
+@pytest.mark.req("P4")
+def test_members_are_found_by_their_address_too(directory: Directory) -> None:
+    ann, bob, cy = (directory.user(name) for name in ("ann", "bob", "cy"))
+    group = directory.group("Staff", ann["id"], bob["id"], cy["id"])
+
+    def left(filter_: str) -> list[str]:
+        path = f"/Groups/{group['id']}"
+        change = {"op": "remove", "path": f"members[{filter_}]"}
+        assert directory.patch(path, change).status_code in (200, 204)
+        shown = directory("GET", path).get_json(force=True).get("members", [])
+        return [each["display"] for each in shown]
+
+    bobs = bob["meta"]["location"]
+    assert left(f'$ref eq "{bobs}x"') == ["ann", "bob", "cy"]
+    assert left(f'$ref eq "{bobs}"') == ["ann", "cy"]
+    assert left(f'not ($ref eq "{ann["meta"]["location"]}")') == ["ann"]
+    assert left("$ref pr") == []

@@ -364,6 +364,9 @@ def test_an_odd_filter_on_members_is_kept_for_reading_them() -> None:
         op("remove", 'members[value eq "a"].value'),
         op("remove", "members.value"),
         op("remove", "members.value", "a"),
+        op("replace", "members.value", "a"),
+        op("replace", "members.value", {"value": "a"}),
+        op("add", "members.value", "a"),
     ],
 )
 def test_a_member_is_never_rewritten(operation: dict[str, Any]) -> None:

@@ -305,6 +305,30 @@ def test_a_tag_covers_keys_and_groups_that_the_version_does_not(directory: Direc
     refused(directory.patch(path, change, If_Match=tags[0]), 412)
 
 
+@pytest.mark.req("P18")
+@pytest.mark.req("S14")
+@pytest.mark.parametrize(
+    "shape", ["attributes=meta.version", "attributes=userName,meta", "excludedAttributes=groups"]
+)
+def test_a_tag_is_the_same_whatever_is_shown(directory: Directory, shape: str) -> None:
+    user = directory.user("ann")
+    key_of(user)
+    directory.group("Staff", user["id"])
+    whole = get(directory, user)
+    tag = whole["meta"]["version"]
+    assert tag != user["meta"]["version"]
+    answer = directory("GET", f"/Users/{user['id']}?{shape}")
+    assert answer.headers["ETag"] == tag
+    shown = answer.get_json(force=True)
+    assert shown["meta"]["version"] == tag
+    assert "groups" not in shown
+    page = directory("GET", f"/Users?{shape}").get_json(force=True)
+    assert page["Resources"] == [shown]
+    change = {"op": "add", "path": "title", "value": "Nurse"}
+    changed = directory.patch(f"/Users/{user['id']}?attributes=userName", change)
+    assert changed.headers["ETag"] == get(directory, user)["meta"]["version"]
+
+
 @pytest.mark.req("S4")
 def test_keys_are_shown_and_cannot_be_written(directory: Directory) -> None:
     user = directory.user("ann")
