@@ -141,6 +141,7 @@ _SECTION = {
     "directory_trial": "directories",
     "directory_conflicts": "directories",
     "directory_settings": "directories",
+    "streams": "directories",
     "departures": "overview",
     "mails": "overview",
     "settings_models": "settings",

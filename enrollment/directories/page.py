@@ -36,7 +36,7 @@ from .words import profile_words, quirk_words, scope_words
 
 SILENT_AFTER = 3 * DAY
 SOON = 14 * DAY
-DAYS = 180
+DAYS = 180  # where no token has been made before
 
 blueprint = Blueprint("directory_page", __name__, url_prefix="/directories")
 
@@ -75,6 +75,13 @@ def requests(connection_id: int) -> ResponseReturnValue:
     )
 
 
+@blueprint.get("/<int:connection_id>/tokens", endpoint="tokens")
+@panel_page()
+def tokens_page(connection_id: int) -> ResponseReturnValue:
+    """A token is shown once, at this address; whoever comes back to it sees the directory."""
+    return redirect(url_for(".page", connection_id=connection_id))
+
+
 @blueprint.post("/<int:connection_id>/tokens")
 @panel_page(Role.OWNER)
 def new_token(connection_id: int) -> ResponseReturnValue:
@@ -85,7 +92,7 @@ def new_token(connection_id: int) -> ResponseReturnValue:
         return first
     try:
         with transaction():
-            _row, text = tokens.create(connection, DAYS, web.actor())
+            _row, text = tokens.create(connection, _lifetime(connection), web.actor())
     except WrongState as error:
         flash(str(error), "error")
         return redirect(url_for(".page", connection_id=connection_id))
@@ -182,6 +189,7 @@ def page_of(connection: Connection, shown_token: str | None = None) -> ResponseR
         ends_soon_at=_ends_soon(connection),
         departure_url=_departure(connection),
         guide_url=url_for("directory_guide.guide", connection_id=connection.id),
+        new_token_days=_lifetime(connection),
         new_token_url=make_url if owner and connection.retired_at is None else None,
         hours=[vars(hour) for hour in day],
         most=max((hour.requests for hour in day), default=0),
@@ -192,6 +200,12 @@ def page_of(connection: Connection, shown_token: str | None = None) -> ResponseR
         quirks=[_quirk(row) for row in traces.quirks(connection)],
         unknown=list(tuples(unknown.order_by(UnknownAttribute.seen.desc()).limit(50))),
     )
+
+
+def _lifetime(connection: Connection) -> int:
+    """Return for how many days a new token is to live: as long as the one before it."""
+    made = Token.select().where(Token.connection == connection).order_by(Token.id.desc()).first()
+    return DAYS if made is None else max(1, round((made.expires_at - made.created_at) / DAY))
 
 
 def _ends_soon(connection: Connection) -> int | None:

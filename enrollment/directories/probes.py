@@ -23,6 +23,7 @@ from provisioning.pages import figures
 from provisioning.upstream.rehearsal import Exchange, Stage
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:"
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,27 @@ def _entra_groups(stage: Stage) -> Verdict:
     return _nobody(stage.ask("GET", f"/Groups?excludedAttributes=members&filter={filter_}"))
 
 
+def _entra_leaver(stage: Stage) -> Verdict:
+    # It says false as a text, unless its address is given a flag.
+    made = _made(stage)
+    if made.status != 201:
+        return _not_written(made)
+    path = f"/Users/{made.answer['id']}"
+    change = {"op": "Replace", "path": "active", "value": "False"}
+    left = stage.ask("PATCH", path, {"schemas": [PATCH], "Operations": [change]})
+    if left.status == 400:
+        return Verdict(
+            "warn",
+            _("Refused with 400: the profile of this connection does not take a text for true or false."),
+            _("If Entra ID is to be connected, choose its profile in the settings, or tolerant."),
+            "settings",
+        )
+    found = stage.ask("GET", path)
+    if left.status not in (200, 204) or found.answer.get("active") is not False:
+        return _unexpected(left)
+    return Verdict("ok", _("Somebody who leaves is suspended, with every key, by this request."))
+
+
 def _okta(stage: Stage) -> Verdict:
     filter_ = quote(f'userName eq "{_name()}"')
     return _nobody(stage.ask("GET", f"/Users?filter={filter_}&startIndex=1&count=100"))
@@ -117,25 +139,14 @@ def _sailpoint(stage: Stage) -> Verdict:
 
 def _jumpcloud(stage: Stage) -> Verdict:
     # Its Test Connection makes a user and a group and deletes both.
-    name = _name()
-    made = stage.ask(
-        "POST",
-        "/Users",
-        {
-            "schemas": [CORE + "User"],
-            "userName": name,
-            "name": {"givenName": "Test", "familyName": "Connection"},
-            "emails": [{"value": name, "type": "work", "primary": True}],
-            "active": True,
-        },
-    )
+    made = _made(stage)
     if made.status != 201:
         return _not_written(made)
     gone = stage.ask("DELETE", f"/Users/{made.answer['id']}")
     if gone.status != 204:
         return _unexpected(gone)
     made = stage.ask(
-        "POST", "/Groups", {"schemas": [CORE + "Group"], "displayName": name, "members": []}
+        "POST", "/Groups", {"schemas": [CORE + "Group"], "displayName": _name(), "members": []}
     )
     if made.status != 201:
         return _not_written(made)
@@ -154,6 +165,21 @@ def _wrong_token(stage: Stage) -> Verdict:
     return Verdict(
         "ok",
         _("Refused with 401. If the directory reports this answer, its token is the reason."),
+    )
+
+
+def _made(stage: Stage) -> Exchange:
+    name = _name()
+    return stage.ask(
+        "POST",
+        "/Users",
+        {
+            "schemas": [CORE + "User"],
+            "userName": name,
+            "name": {"givenName": "Test", "familyName": "Connection"},
+            "emails": [{"value": name, "type": "work", "primary": True}],
+            "active": True,
+        },
     )
 
 
@@ -203,6 +229,7 @@ def _unexpected(found: Exchange) -> Verdict:
 PROBES = (
     Probe("Microsoft Entra ID", _l("Test connection: look for nobody"), _entra),
     Probe("Microsoft Entra ID", _l("Look for a group before it is made"), _entra_groups),
+    Probe("Microsoft Entra ID", _l("Let somebody go: active becomes “False”"), _entra_leaver),
     Probe("Okta", _l("Look for a user before it is made"), _okta),
     Probe("Ping", _l("Look for an e-mail address"), _ping),
     Probe("Google Workspace", _l("Ask for one user"), _google),

@@ -60,12 +60,7 @@ def settings(connection_id: int) -> ResponseReturnValue:
         except WrongState as error:
             form.unique_group_names.errors = [str(error)]
         else:
-            flash(
-                _("Saved. It holds from the directory's next request on.")
-                if changed
-                else _("Nothing was changed."),
-                "success",
-            )
+            flash(_saved(changed), "success")
             return redirect(url_for(".settings", connection_id=connection_id))
     return render_template(
         "panel/directory/settings.html",
@@ -76,6 +71,15 @@ def settings(connection_id: int) -> ResponseReturnValue:
         retired_at=connection.retired_at,
         actions=_endings(connection),
     ), 412 if saved and request.method == "POST" else 200
+
+
+def _saved(changed: list[str]) -> str:
+    if not changed:
+        return str(_("Nothing was changed."))
+    told = str(_("Saved. It holds from the directory's next request on."))
+    if "profile" in changed:
+        told += " " + _("Under Test you see whether it is understood as before.")
+    return told
 
 
 def _mark(terms: Terms) -> str:

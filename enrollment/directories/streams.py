@@ -54,7 +54,7 @@ def add(connection_id: int) -> ResponseReturnValue:
         kept.keep()
         return first
     if not form.validate_on_submit():
-        return _page(connection, form)
+        return _again(connection, form)
     push = form.method.data == Method.PUSH
     try:
         with transaction():
@@ -71,12 +71,20 @@ def add(connection_id: int) -> ResponseReturnValue:
             )
     except InvalidValue as error:
         form.blame(error, "endpoint")
-        return _page(connection, form)
+        return _again(connection, form)
     except WrongState as error:
         flash(str(error), "error")
     else:
         flash(_("The stream is made. It tells what happens from now on."), "success")
     return redirect(url_for(".streams", connection_id=connection_id))
+
+
+def _again(connection: Connection, form: StreamForm) -> ResponseReturnValue:
+    """Show a form with its faults; a secret is on no page, so it is lost, and that is said."""
+    if form.receiver_token.data:
+        lost = _("Please type it again: what is secret is not shown once more.")
+        form.receiver_token.errors = [*form.receiver_token.errors, lost]
+    return _page(connection, form)
 
 
 @blueprint.post("/streams/<stream_id>/<any(stop, start):wanted>")

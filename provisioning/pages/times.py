@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Flask
-from flask_babel import format_datetime, format_timedelta
+from flask_babel import format_date, format_timedelta, get_locale
 
 from ..clock import now_ms
 
@@ -25,7 +25,10 @@ def iso(ms: int) -> str:
 
 def exact(ms: int) -> str:
     """Return `23 November 2026, 14:02:00 UTC` in the reader's language."""
-    return f"{format_datetime(utc(ms), 'd MMMM y, HH:mm:ss', rebase=False)} UTC"
+    locale = get_locale()
+    # CLDR has no word for our English, which is neither the American nor the British one.
+    day = "d MMMM y" if locale is None or locale.language == "en" else "long"
+    return f"{format_date(utc(ms), day, rebase=False)}, {utc(ms):%H:%M:%S} UTC"
 
 
 def clock_time(ms: int) -> str:

@@ -35,7 +35,7 @@ GUIDE = Guide(
     ),
     group_mappings=(Mapping("User groups", "displayName, members"),),
     arrives=(
-        _l("The test makes a user and a group and deletes both again: two lines in the log here."),
+        _l("The test makes a user and a group and deletes both again; the log here tells of it."),
         _l("Members are removed by naming them in the value; nobody else loses the group."),
     ),
     tests=(

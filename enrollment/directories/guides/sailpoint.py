@@ -36,7 +36,7 @@ GUIDE = Guide(
     arrives=(
         _l("It demands all five discovery addresses, and learns the attributes from them."),
         _l("Aggregation reads every person and group that this connection made, page by page."),
-        _l("It slows down when rate limits say so; this server tells none to directories."),
+        _l("It slows down when it is answered with 429 and Retry-After, as beyond the set rate."),
     ),
     tests=(
         _l("Test Connection; then Discover Schema lists the attributes of the guide's table."),

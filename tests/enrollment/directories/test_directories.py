@@ -64,6 +64,15 @@ def test_a_directory_is_connected_and_its_token_shown_once(panel: Panel) -> None
         tokens.verify(f"Bearer {token[0]}")
 
 
+def test_a_new_token_lives_as_long_as_the_last_one(panel: Panel, entra: Directory) -> None:
+    Token.update(expires_at=Token.created_at + 30 * DAY).execute()
+    assert "It works for 30 days, as the last one." in panel.see(address(entra))
+    panel.post(address(entra, "/tokens"))
+    newest = Token.select().order_by(Token.id.desc()).first()
+    assert newest.expires_at - newest.created_at == 30 * DAY
+    assert panel.get(address(entra, "/tokens")).location == address(entra), "it is shown once"
+
+
 @pytest.mark.req("R2")
 def test_a_second_token_for_the_change_over(panel: Panel, entra: Directory) -> None:
     page = panel.post(address(entra, "/tokens")).text

@@ -56,7 +56,7 @@ def test_every_probe_holds_and_nothing_is_left(panel: Panel, app: Flask, entra: 
     panel.get("/directories")
     before = rows()
     page = text_of(panel.post(address(entra)))
-    assert "8 of 8 good" in page
+    assert "9 of 9 good" in page
     assert "200 and an empty list, which is what it wants to hear." in page
     assert "It sees one user, which it made itself." in page
     assert "A user and a group were made and deleted." in page
@@ -74,14 +74,21 @@ def test_requests_and_answers_are_shown_without_a_token(
     assert "kw_" not in page
 
 
-@pytest.mark.parametrize(("scope", "refused_at"), [("read", "POST"), ("users", "POST")])
+@pytest.mark.parametrize(("scope", "good"), [("read", 7), ("users", 8)])
 def test_rights_that_are_too_few_are_said_with_what_to_do(
-    panel: Panel, app: Flask, scope: str, refused_at: str
+    panel: Panel, app: Flask, scope: str, good: int
 ) -> None:
     page = text_of(panel.post(address(connect(app, "Okta", scope))))
-    assert "7 of 8 good" in page
+    assert f"{good} of 9 good" in page
     assert "Refused with 403: the rights of this connection do not let it write that." in page
     assert "change Rights in the settings. Go there" in page
+
+
+def test_a_profile_that_would_let_a_leaver_stay_is_said(panel: Panel, app: Flask) -> None:
+    page = text_of(panel.post(address(connect(app, "Entra ID", profile="strict"))))
+    assert "8 of 9 good" in page
+    assert "does not take a text for true or false" in page
+    assert "choose its profile in the settings, or tolerant. Go there" in page
 
 
 def test_a_fault_of_the_server_is_said_to_be_one(
