@@ -86,7 +86,10 @@ def _entra_leaver(stage: Stage) -> Verdict:
     if left.status == 400:
         return Verdict(
             "warn",
-            _("Refused with 400: the profile of this connection does not take a text for true or false."),
+            _(
+                "Refused with 400: the profile of this connection does not take a text for true "
+                "or false."
+            ),
             _("If Entra ID is to be connected, choose its profile in the settings, or tolerant."),
             "settings",
         )
