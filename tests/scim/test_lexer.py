@@ -117,10 +117,13 @@ def test_what_no_token_matches_is_refused(text: str) -> None:
     ],
 )
 def test_a_filter_over_a_cap_is_refused_at_once(text: str) -> None:
-    started = time.thread_time()
-    with pytest.raises(InvalidFilter):
-        tokenise(text)
-    assert time.thread_time() - started < 0.05
+    times = []
+    for _ in range(3):  # garbage of other tests may be collected in the midst of one
+        started = time.thread_time()
+        with pytest.raises(InvalidFilter):
+            tokenise(text)
+        times.append(time.thread_time() - started)
+    assert min(times) < 0.05
 
 
 @pytest.mark.req("R5")

@@ -193,11 +193,11 @@ def test_a_slow_receiver_is_not_waited_for(
     there: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receivers, "TIMEOUT", 0.2)
-    there.delay = 1.0
+    there.delay = 5.0
     started = time.monotonic()
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1 does not answer"):
         post(there.url, b"", {}, local=True)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 2
 
 
 @pytest.mark.req("R29")
