@@ -77,7 +77,7 @@ def _entra_groups(stage: Stage) -> Verdict:
 
 def _entra_leaver(stage: Stage) -> Verdict:
     # It says false as a text, unless its address is given a flag.
-    made = _made(stage)
+    made = _make_user(stage)
     if made.status != 201:
         return _not_written(made)
     path = f"/Users/{made.answer['id']}"
@@ -142,7 +142,7 @@ def _sailpoint(stage: Stage) -> Verdict:
 
 def _jumpcloud(stage: Stage) -> Verdict:
     # Its Test Connection makes a user and a group and deletes both.
-    made = _made(stage)
+    made = _make_user(stage)
     if made.status != 201:
         return _not_written(made)
     gone = stage.ask("DELETE", f"/Users/{made.answer['id']}")
@@ -171,7 +171,7 @@ def _wrong_token(stage: Stage) -> Verdict:
     )
 
 
-def _made(stage: Stage) -> Exchange:
+def _make_user(stage: Stage) -> Exchange:
     name = _name()
     return stage.ask(
         "POST",

@@ -26,7 +26,7 @@ def iso(ms: int) -> str:
 def exact(ms: int) -> str:
     """Return `23 November 2026, 14:02:00 UTC` in the reader's language."""
     locale = get_locale()
-    # CLDR has no word for our English, which is neither the American nor the British one.
+    # The day first in English, too, as nobody mistakes it; CLDR has that for Britain only.
     day = "d MMMM y" if locale is None or locale.language == "en" else "long"
     return f"{format_date(utc(ms), day, rebase=False)}, {utc(ms):%H:%M:%S} UTC"
 
