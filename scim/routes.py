@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ from .errors import (
 )
 from .listing import Listing, answer, from_parameters, from_search, names
 from .projection import Projection, projection
-from .resource_types import ALL, GROUP
+from .resource_types import ALL, GROUP, USER
 from .resources import Resource, find, render, unseen
 from .schema import ResourceType
 from .security_events import issuer
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/scim/v2"
+_BRIEF = 64 * 1024  # bytes
 _OTHER_VERSION = re.compile(r"/scim/v\d", re.ASCII)
 
 log = structlog.get_logger()
@@ -220,11 +222,20 @@ def _seen(header: str, version: str) -> bool:
 # --- writing ---------------------------------------------------------------------------------
 
 
+def _writing(request: Request, type_: ResourceType) -> AbstractContextManager[None]:
+    """Return the transaction of a request, which shares its commit if it is brief.
+
+    A group may come, or go, with all its members at once: nobody else is to wait for that.
+    """
+    brief = type_ is USER or (request.method == "PATCH" and request.is_within(_BRIEF))
+    return transaction(share_commit=brief)
+
+
 def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
-    with transaction():
+    with _writing(request, type_):
         row = verbs.create(caller, body)
         caller.note_unknown()
         resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
@@ -237,7 +248,7 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
     quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
-    with transaction():
+    with _writing(request, type_):
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
         if quiet:
@@ -261,7 +272,7 @@ def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
-    with transaction():
+    with _writing(request, type_):
         verbs.delete(caller, resource_id, request.header("IF_MATCH"))
     return Reply(204)
 

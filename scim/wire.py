@@ -98,6 +98,11 @@ class Request:
                 raise ClientDisconnected
         return json_body.parse(body)
 
+    def is_within(self, size: int) -> bool:
+        """Say whether its body has at most so many bytes, and says so."""
+        length = self._length()
+        return length is not None and length <= size
+
     def _length(self) -> int | None:
         """Return the body's length in bytes, or None where it comes in chunks."""
         told = self.environ.get("CONTENT_LENGTH", "")

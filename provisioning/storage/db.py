@@ -26,6 +26,7 @@ from peewee import (
 )
 
 from ..errors import ConfigurationError
+from .shared_commit import NotCommitted
 from .sqlite import Sqlite
 
 RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
@@ -144,21 +145,25 @@ class _Unit(threading.local):
 _unit = _Unit()
 
 
-def transaction() -> AbstractContextManager[None]:
+def transaction(*, share_commit: bool = False) -> AbstractContextManager[None]:
     """One write transaction, opened at the edge (a view, a command, the worker's loop).
 
     All or nothing; one at a time in the whole installation, so that what it reads stays true
     until it commits. May be nested: the inner one is a savepoint, the outermost one commits.
+
+    `share_commit`: SQLite may commit it together with others that wait for their turn, on which
+    this one then waits, and they on this one. For what is always brief, and comes in crowds.
     """
-    return _Savepoint() if _unit.depth else _Outermost()
+    return _Savepoint() if _unit.depth else _Outermost(share_commit)
 
 
 class _Outermost(AbstractContextManager[None]):
     """No generator, as its neighbours are: every write passes here."""
 
-    def __init__(self) -> None:
-        self._opened: Any = database.obj
-        self._commits: AbstractContextManager[Any] = self._opened.writing()
+    def __init__(self, share_commit: bool) -> None:
+        opened: Any = database.obj
+        self._opened = opened
+        self._commits: AbstractContextManager[Any] = opened.writing(share_commit=share_commit)
 
     def __enter__(self) -> None:
         self._commits.__enter__()
@@ -226,7 +231,7 @@ def will_pass(error: Exception) -> bool:
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     if is_sqlite():
-        return "locked" in str(error)
+        return isinstance(error, NotCommitted) or "locked" in str(error)
     # SQLSTATE classes: connection, rolled back for another's sake, out of resources, shut down.
     state = getattr(error.args[0], "sqlstate", None) if error.args else None
     return state is None or state[:2] in ("08", "40", "53", "57") or state == "55P03"

@@ -83,8 +83,8 @@ class Postgresql(PostgresqlDatabase):
         super().__init__(*args, **kwargs)
         self._thread = _Thread()
 
-    def writing(self) -> contextlib.AbstractContextManager[Any]:
-        """Return one write transaction."""
+    def writing(self, *, share_commit: bool) -> contextlib.AbstractContextManager[Any]:
+        """Return one write transaction, which commits for itself."""
         opened: contextlib.AbstractContextManager[Any] = self.atomic()
         return opened
 

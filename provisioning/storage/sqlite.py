@@ -8,19 +8,23 @@ IMMEDIATE — because busy-waiting writers starve each other (p99 287 ms against
 transactions lose updates to "database is locked" (R27). As only one writes at a time, one
 connection does for all: SQLite drops what a connection remembers of the file whenever another one
 commits, so that with one for each thread every commit would begin with cold pages.
+
+A commit waits for the disk, and the rest of the queue with it. So brief transactions of one
+process that wait for each other share one: the first leaves it open to the next, the last commits
+for all, and none of them goes on, or answers anybody, before that is on the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from peewee import EXCEPTIONS, ExceptionWrapper, SqliteDatabase  # type: ignore[attr-defined]
+
+from .shared_commit import SharedCommit
+from .write_queue import WriteQueue
 
 _PRAGMAS = {
     "journal_mode": "wal",
@@ -53,8 +57,9 @@ class Sqlite(SqliteDatabase):
             cached_statements=_KEPT_STATEMENTS,
             check_same_thread=False,  # the writers' lock keeps them apart
         )
-        self._queue = _WriteQueue(path + ".lock")
+        self._queue = WriteQueue(path + ".lock")
         self._writer: sqlite3.Connection | None = None
+        self._left_open: SharedCommit | None = None  # whoever has the turn next goes on, or commits
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -69,9 +74,9 @@ class Sqlite(SqliteDatabase):
         """Surround what a transaction writes last; here each statement is as near as the other."""
         return _NOTHING
 
-    def writing(self) -> _Writing:
+    def writing(self, *, share_commit: bool) -> _Writing:
         """Return one write transaction, which waits for its turn."""
-        return _Writing(self)
+        return _Writing(self, share_commit)
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement: what peewee does, by the driver's short way."""
@@ -90,14 +95,20 @@ class Sqlite(SqliteDatabase):
         Neither may cross a fork.
         """
         closed = super().close()
-        with self._queue.alone():
+        with self._queue.closing():
+            self._settle()
             self._forget_writer()
         return closed
 
-    def _take_turn(self) -> sqlite3.Connection | None:
-        """Wait, and return this thread's own connection, which it gets back at the end."""
-        self._queue.enter()
+    def _take_turn(self, *, goes_on: bool = False) -> sqlite3.Connection | None:
+        """Wait, and return this thread's own connection, which it gets back at the end.
+
+        `goes_on`: with the transaction that is left open, if one is; else it is committed.
+        """
+        self._queue.enter(takes_over=goes_on)
         try:
+            if not goes_on:
+                self._settle()
             state = self._state
             own: sqlite3.Connection | None = state.conn
             if self._writer is None:
@@ -109,14 +120,31 @@ class Sqlite(SqliteDatabase):
             raise
         return own
 
-    def _end_turn(self, own: sqlite3.Connection | None) -> None:
+    def _end_turn(
+        self, own: sqlite3.Connection | None, *, left_open: SharedCommit | None = None
+    ) -> None:
         try:
+            self._left_open = left_open
             self._state.conn, self._state.closed = own, own is None
             writer = self._writer
-            if writer is not None and writer is not own and writer.in_transaction:
+            lost = writer is not None and writer is not own and writer.in_transaction
+            if lost and left_open is None:
                 self._forget_writer()  # it could not even roll back
         finally:
-            self._queue.leave()
+            self._queue.leave(hand_on=left_open is not None)
+
+    def _settle(self) -> None:
+        """Commit what is left open, for those who wait for it; how it went is theirs to tell."""
+        shared, self._left_open = self._left_open, None
+        if shared is None or self._writer is None:
+            return
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error:
+            self._forget_writer()
+            shared.end(committed=False)
+        else:
+            shared.end(committed=True)
 
     def _forget_writer(self) -> None:
         if self._writer is not None:
@@ -127,82 +155,93 @@ class Sqlite(SqliteDatabase):
 class _Writing(contextlib.AbstractContextManager[None]):
     """BEGIN IMMEDIATE and COMMIT, in a turn; a savepoint where whoever has the turn began one."""
 
-    def __init__(self, opened: Sqlite) -> None:
+    def __init__(self, opened: Sqlite, share_commit: bool) -> None:
         self._opened = opened
+        self._shares = share_commit
+        self._shared: SharedCommit | None = None  # with those before this one
         self._own: sqlite3.Connection | None = None
         self._inner: contextlib.AbstractContextManager[Any] | None = None
 
     def __enter__(self) -> None:
         opened = self._opened
-        self._own = opened._take_turn()
+        self._own = opened._take_turn(goes_on=self._shares)
         try:
             if opened.in_transaction():
                 self._inner = opened.savepoint()
                 self._inner.__enter__()
             else:
-                opened.execute_sql("BEGIN IMMEDIATE")
+                self._begin()
                 opened.push_transaction(self)
         except BaseException:
             opened._end_turn(self._own)
             raise
 
     def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        opened = self._opened
-        try:
-            if self._inner is not None:
-                self._inner.__exit__(kind, *rest)
-                return
-            opened.pop_transaction()  # type: ignore[no-untyped-call]
+        if self._inner is not None:
             try:
-                if kind is None:
-                    opened.execute_sql("COMMIT")
+                self._inner.__exit__(kind, *rest)
             finally:
-                if opened._state.conn.in_transaction:
-                    opened.execute_sql("ROLLBACK")
-        finally:
-            opened._end_turn(self._own)
+                self._opened._end_turn(self._own)
+            return
+        left_open = self._conclude(failed=kind is not None)
+        if left_open is not None:  # whoever failed waits as well: what it found may yet be undone
+            left_open.wait(self._opened.turn)
 
-
-class _WriteQueue:
-    """Lets one writer in at a time, in this process and among processes of this machine."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        self._depth = 0
-        self._file = -1
-        self._owner = -1
-
-    def enter(self) -> None:
-        self._lock.acquire()
+    def _begin(self) -> None:
+        opened = self._opened
+        self._shared, opened._left_open = opened._left_open, None
+        if self._shared is None:
+            opened.execute_sql("BEGIN IMMEDIATE")
+            return
+        self._shared.size += 1
         try:
-            if self._depth == 0:
-                fcntl.flock(self._opened(), fcntl.LOCK_EX)
-            self._depth += 1
+            opened.execute_sql("SAVEPOINT shared")
         except BaseException:
-            self._lock.release()
+            self._fail()
             raise
 
-    def leave(self) -> None:
-        self._depth -= 1
+    def _conclude(self, *, failed: bool) -> SharedCommit | None:
+        """Commit, roll back, or leave it open to the next one; return what is left open."""
+        opened, left_open = self._opened, None
         try:
-            if self._depth == 0:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            opened.pop_transaction()  # type: ignore[no-untyped-call]
+            if failed and not self._go_back():
+                self._fail()
+            elif self._is_handed_on():
+                left_open = self._shared or SharedCommit()
+            else:
+                self._commit()
+        except BaseException:
+            self._fail()
+            raise
         finally:
-            self._lock.release()
+            opened._end_turn(self._own, left_open=left_open)
+        return left_open
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep this process's writers out, and let go of the file."""
-        with self._lock:
-            if self._owner == os.getpid():
-                os.close(self._file)
-            self._owner = -1
-            yield
+    def _go_back(self) -> bool:
+        """Undo what this one did; say whether what others did before is still there."""
+        if self._shared is None or not self._opened._state.conn.in_transaction:
+            return False
+        self._opened.execute_sql("ROLLBACK TO SAVEPOINT shared")
+        return True
 
-    def _opened(self) -> int:
-        """Return this process's own file: one that a fork inherits shares its parent's lock."""
-        if self._owner != os.getpid():
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._file, self._owner = os.open(self._path, flags, 0o600), os.getpid()
-        return self._file
+    def _is_handed_on(self) -> bool:
+        if self._shared is not None:
+            self._opened.execute_sql("RELEASE SAVEPOINT shared")
+            if not self._shared.has_room():
+                return False
+        return self._shares and self._opened._queue.has_heirs()
+
+    def _commit(self) -> None:
+        self._opened.execute_sql("COMMIT")
+        if self._shared is not None:
+            self._shared.end(committed=True)
+
+    def _fail(self) -> None:
+        """Undo all of it, what others did included, and tell them."""
+        try:
+            if self._opened._state.conn.in_transaction:
+                self._opened.execute_sql("ROLLBACK")
+        finally:
+            if self._shared is not None:
+                self._shared.end(committed=False)

@@ -27,22 +27,31 @@ def test_sqlite_is_wal_full_with_foreign_keys(services: Services) -> None:
     assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
 
 
-def _count_up(url: str, times: int) -> None:
+def _count_up(url: str, times: int, share_commit: bool) -> None:
     open_database(url)
-    for _ in range(times):
-        with transaction():
-            row = Setting.get(Setting.name == "counter")
-            row.value = str(int(row.value) + 1)
-            row.save()
+
+    def count_up(_thread: int) -> None:
+        for _ in range(times):
+            with transaction(share_commit=share_commit):
+                row = Setting.get(Setting.name == "counter")
+                row.value = str(int(row.value) + 1)
+                row.save()
+        database.close()
+
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(count_up, range(5)))
 
 
 @pytest.mark.req("R27")
-def test_processes_that_read_and_write_the_same_row_lose_no_update(services: Services) -> None:
+@pytest.mark.parametrize("share_commit", [False, True])
+def test_processes_and_threads_that_read_and_write_the_same_row_lose_no_update(
+    services: Services, share_commit: bool
+) -> None:
     Setting.create(name="counter", value="0")
     database.close()  # a SQLite connection must not cross a fork
     forked = multiprocessing.get_context("fork")
     writers = [
-        forked.Process(target=_count_up, args=(services.settings.database_url, 25))
+        forked.Process(target=_count_up, args=(services.settings.database_url, 5, share_commit))
         for _ in range(3)
     ]
     for writer in writers:
