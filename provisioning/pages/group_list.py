@@ -143,12 +143,16 @@ def candidates(group: Group, search: str, size: int = 20) -> list[MemberLine]:
 
 def _inside(group: Group, ids: list[str]) -> set[str]:
     """Return those of these resource ids that are members of the group."""
-    inner = Group.alias()
-    users = Member.select(User.resource_id).join(User, on=(Member.user == User.id))
-    groups = Member.select(inner.resource_id).join(inner, on=(Member.subgroup == inner.id))
-    found = tuples(users.where(Member.group == group, User.resource_id.in_(ids)))
-    nested = tuples(groups.where(Member.group == group, inner.resource_id.in_(ids)))
-    return {row[0] for row in (*found, *nested)} if ids else set()
+    mine = Member.group == group
+    # Not joined, as SQLite would begin with all members of the group.
+    people = dict(tuples(User.select(User.id, User.resource_id).where(User.resource_id.in_(ids))))
+    others = dict(
+        tuples(Group.select(Group.id, Group.resource_id).where(Group.resource_id.in_(ids)))
+    )
+    users = Member.select(Member.user).where(mine, Member.user.in_(list(people)))
+    nested = Member.select(Member.subgroup).where(mine, Member.subgroup.in_(list(others)))
+    inside = {people[pk] for (pk,) in tuples(users)}
+    return inside | {others[pk] for (pk,) in tuples(nested)}
 
 
 def lines_of(ids: Sequence[str]) -> list[MemberLine]:
