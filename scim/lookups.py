@@ -18,6 +18,7 @@ from provisioning.directory import UNSEARCHED
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User, UserValue
 from provisioning.nesting import MAX_NESTING
+from provisioning.storage.db import is_sqlite
 
 from .columns import (
     ALWAYS,
@@ -38,6 +39,7 @@ from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
+MAX_NAMED = 500  # people whom a range of an index may hold to be named one by one
 
 _VERSION = re.compile(r'W/"([1-9][0-9]{0,8})"')  # as it is sent
 
@@ -89,6 +91,9 @@ def leaf_for(type_: ResourceType, connection: Connection, base: str) -> Callable
         return lambda leaf: _group(leaf, base)
     return _key
 
+
+_RANGED = frozenset({"userName", "meta.lastModified"})  # of users, and each has an index
+_RANGES = frozenset({Operator.SW, Operator.GT, Operator.GE, Operator.LT, Operator.LE})
 
 # No column answers these, so a kept statement is the same whatever text they are compared with.
 UNASKED = frozenset(f"{name}.type" for name in _IN_VALUES)
@@ -145,16 +150,15 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
     name = leaf.path.attribute.name
     if name == "displayName" and isinstance(leaf, Comparison):
         # The column holds what is shown, made from other names where there is no displayName.
-        return Condition(
-            text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value), exact=False
-        )
+        shown = text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value)
+        return _narrowed(leaf, Condition(shown, exact=False))
     if name in _IN_VALUES and leaf.path.extension is None:
         return _in_values(leaf)
     if name == "groups":
         return _in_groups(leaf, connection)
     if leaf.path.extension == KEYWRIGHT_USER:
         return _in_keys(leaf)
-    return _term(
+    condition = _term(
         leaf,
         _OF_USERS,
         frozenset(
@@ -172,6 +176,22 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
             }
         ),
     )
+    return _narrowed(leaf, condition) if str(leaf.path) in _RANGED else condition
+
+
+def _narrowed(leaf: Leaf, condition: Condition) -> Condition:
+    """Name the people whom a range of an index holds, if they are few.
+
+    "What changed since?" has a short answer, for which SQLite would read all that the connection
+    has: it knows nothing of what is in a table. PostgreSQL does.
+    """
+    if not is_sqlite() or not isinstance(leaf, Comparison) or leaf.op not in _RANGES:
+        return condition
+    found = User.select(User.id).where(User.deleted_at.is_null(), condition.sql)
+    named = [pk for (pk,) in _tuples(found.limit(MAX_NAMED + 1))]
+    if len(named) > MAX_NAMED:
+        return condition
+    return Condition(User.id.in_(named), condition.exact)
 
 
 def _in_values(leaf: Leaf) -> Condition:
@@ -345,6 +365,8 @@ def _member(leaf: Leaf) -> Condition:
 
 def _key(leaf: Leaf) -> Condition:
     key = SecurityKey
+    if str(leaf.path) == "externalId":  # the common attribute; a key is provisioned by nobody
+        return NEVER
     return _term(
         leaf,
         {

@@ -11,7 +11,9 @@ from urllib.parse import quote
 import pytest
 
 import scim.resources
+from scim import lookups
 from scim.listing import MAX_COUNT
+from tests.fakes.queries import counted, plans
 from tests.scim.pushing import Directory
 from tests.scim.test_routes import refused
 
@@ -234,3 +236,54 @@ def test_of_two_filters_none_is_passed_over(directory: Directory, people: list[A
         refused(directory("GET", f"/Users?{query}"), 400, "invalidValue")
     both = directory("GET", f"/Users/{people[0]['id']}?attributes=userName&attributes=active")
     assert {"userName", "active"} <= set(both.get_json(force=True))
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("most", [0, 2, 500])
+def test_a_range_finds_the_same_whether_its_people_are_named_or_not(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(lookups, "MAX_NAMED", most)
+    for name in ("ada", "adam", "bob", "carl"):
+        directory.user(name, displayName=name.title())
+    gone = directory.user("adele")["id"]
+    directory("DELETE", f"/Users/{gone}")
+    since = directory("GET", "/Users?filter=userName%20eq%20%22carl%22").get_json(force=True)
+    changed = since["Resources"][0]["meta"]["lastModified"]
+    assert directory.find('userName sw "ad"') == ["ada", "adam"]
+    assert directory.find('userName sw "ad" and displayName co "m"') == ["adam"]
+    assert directory.find('not (userName sw "ad")') == ["bob", "carl"]
+    assert directory.find('userName gt "bob"') == ["carl"]
+    assert directory.find('displayName sw "ADA"') == ["ada", "adam"]
+    assert directory.find('userName sw "nobody"') == []
+    assert "carl" in directory.find(f'meta.lastModified ge "{changed}"')
+    assert directory.find('meta.lastModified gt "2100-01-01T00:00:00Z"') == []
+
+
+@pytest.mark.sqlite
+def test_what_changed_since_reads_nobody_else(directory: Directory) -> None:
+    for n in range(20):
+        directory.user(f"p{n}")
+    with counted() as statements:
+        assert directory.find('meta.lastModified gt "2100-01-01T00:00:00Z"') == []
+    asked = [each for each in statements if 'FROM "user"' in each]
+    assert "user_updated_at_index (updated_at>?)" in plans(asked)[0]
+    assert all("0 = 1" in each for each in asked[1:])
+
+
+@pytest.mark.sqlite
+def test_a_walk_through_keys_goes_by_their_own_ids(directory: Directory) -> None:
+    """Not by all of a connection's people, for each batch anew."""
+    with counted() as statements:
+        assert directory.find('displayName eq "Card"', "/SecurityKeys") == []
+    (plan,) = plans([each for each in statements if 'FROM "security_key"' in each])
+    assert "SEARCH t1 USING INTEGER PRIMARY KEY (rowid>?)" in plan
+
+
+def test_no_key_has_an_external_id(directory: Directory) -> None:
+    with counted() as statements:
+        assert directory.find('externalId eq "x"', "/SecurityKeys") == []
+        assert directory.find("externalId pr", "/SecurityKeys") == []
+    asked = [each for each in statements if 'FROM "security_key"' in each]
+    assert asked
+    assert all("1 = 0" in each for each in asked)
