@@ -30,6 +30,12 @@ _GROWING: tuple[tuple[str, int, float], ...] = (
     ("list, 100 per page, by cursor", 600, 1.3),
     (POST.name, 600, 1.5),
     ("PATCH active=false, the cascade", 150, 1.5),
+    ("what has changed since", 600, 1.3),
+    ("POST /Groups, 100 members", 300, 1.5),
+)
+_ALSO = (
+    Operation("what has changed since", 200, operations.changed_since, None, None, 0, 0),
+    Operation("POST /Groups, 100 members", 201, operations.groups, None, None, 0, 0),
 )
 _MEMBERSHIP = 1.3
 _TO_SMALL = 1.5  # time of a 100,000-member group beside one of 10
@@ -55,7 +61,7 @@ class _Curve:
 def run(most: int) -> list[Line]:
     """Fill a store step by step and measure at each; print the curves."""
     sizes = [size for size in SIZES if size <= most]
-    by_name = {each.name: each for each in operations.OPERATIONS}
+    by_name = {each.name: each for each in (*operations.OPERATIONS, *_ALSO)}
     curves = [_Curve(name, most, []) for name, _, most in _GROWING]
     with sqlite(sizes[0], with_peer=False) as stage:
         web = processes.web(stage.running.pid)

@@ -14,6 +14,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import orjson
@@ -160,6 +161,21 @@ def _by_index(target: Target) -> list[bytes]:
         # At a quarter of a second for a page, a peer is asked for some from all over the list.
         random.Random(2026).shuffle(starts)
     return [target.request("GET", f"/Users?startIndex={start}&count={PAGE}") for start in starts]
+
+
+def changed_since(target: Target) -> Iterator[bytes]:
+    """Ask what has changed just now, as clients do that poll: next to nothing."""
+    wanted = quote(f'meta.lastModified gt "{datetime.now(UTC).isoformat()}"')
+    return itertools.repeat(target.request("GET", f"/Users?filter={wanted}"))
+
+
+def groups(target: Target) -> Iterator[bytes]:
+    """Create groups with a hundred members each."""
+    for number in target.numbers:
+        first = number * PAGE % (len(target.users) - PAGE)
+        members = [{"value": each} for each in target.users[first : first + PAGE]]
+        body = {"schemas": [people.GROUP], "displayName": f"Of {number}", "members": members}
+        yield target.request("POST", "/Groups", body)
 
 
 def post(target: Target) -> Iterator[bytes]:
