@@ -205,11 +205,14 @@ def decide(held: MassDeparture, decision: str, users: int, actor: Actor) -> None
 
 def _is_taken(user: User) -> bool:
     """Say whether somebody else has by now what only one person may: a directory made them anew."""
-    same = User.user_name_key == user.user_name_key
-    if user.external_id is not None and user.connection_id is not None:
-        mine = User.connection == user.connection_id, User.external_id == user.external_id
-        same |= mine[0] & mine[1]
-    return User.select().where(same, User.deleted_at.is_null()).exists()
+    living = User.select().where(User.deleted_at.is_null())
+    # One after the other: for an OR of both SQLite reads everybody.
+    if living.where(User.user_name_key == user.user_name_key).exists():
+        return True
+    if user.external_id is None or user.connection_id is None:
+        return False
+    mine = User.connection == user.connection_id, User.external_id == user.external_id
+    return living.where(*mine).exists()
 
 
 def _active_again(document: str) -> str:

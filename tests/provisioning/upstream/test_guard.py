@@ -15,6 +15,7 @@ from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.upstream import guard
 from tests.fakes import people
+from tests.fakes.queries import counted, plans
 
 pytestmark = pytest.mark.req("R17")
 
@@ -226,6 +227,21 @@ def test_an_external_id_that_somebody_else_has_by_now_stays_with_them(crowd: lis
     with transaction():
         assert guard.reject(guard.undecided()[0], CLI) == 19
     assert people.again(crowd[0]).deleted_at is not None  # type: ignore[attr-defined]
+
+
+@pytest.mark.sqlite
+def test_whether_a_place_is_taken_is_read_from_indexes(services: Services) -> None:
+    """For each of a mass departure's thousands, so not by reading everybody."""
+    with transaction():
+        entra = Connection.create(name="Entra")
+        given = people.document(externalId="e-1")
+        gone = directory.create_user(given, connection=entra, actor=DIRECTORY)
+        directory.delete_user(gone, DIRECTORY)
+    with counted() as statements:
+        assert not guard._is_taken(gone)
+    by_name, by_external_id = plans(statements)
+    assert "SEARCH t1 USING INDEX user_living_user_name_key (user_name_key=?)" in by_name
+    assert "user_living_external_id (connection_id=? AND external_id=?)" in by_external_id
 
 
 def test_who_came_back_and_left_by_themselves_is_not_brought_back_with_the_others(
