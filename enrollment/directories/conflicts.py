@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -14,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from provisioning.errors import WrongState
-from provisioning.models import Connection, User
+from provisioning.models import Connection, Group, User
 from provisioning.pages import figures
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
@@ -170,7 +171,7 @@ def _row(connection: Connection, line: Line) -> dict[str, object]:
         "first_seen_at": conflict.first_seen_at,
         "last_seen_at": conflict.last_seen_at,
         "held": line.held,
-        "text": _words(line),
+        "text": _words(connection, line),
         "person": person.display_name if person is not None else None,
         "person_url": url_for("users.user", user_id=person.resource_id)
         if person is not None
@@ -179,20 +180,36 @@ def _row(connection: Connection, line: Line) -> dict[str, object]:
     }
 
 
-def _words(line: Line) -> str:
+def _words(connection: Connection, line: Line) -> str:
     holder = line.holder
     if line.held is Held.FREE or holder is None:
         return str(_("Nobody holds it any more: the directory's next attempt will do."))
-    if line.held is Held.OWN:
+    if isinstance(holder, Group):  # a directory's group names clash with its own alone
         return str(
             _(
-                "This directory made the holder itself and did not recognise it. Look at the "
-                "attribute by which it matches: it should be the one named here."
+                "This directory made a group of this name itself. It should look groups up by "
+                "displayName before it posts them. If it has two of one name, switch off under "
+                "Settings: %(name)s.",
+                name=_("Each group name only once"),
             )
         )
+    if line.held is Held.OWN:
+        return " ".join(map(str, _own_words(connection)))
     if holder.connection is not None:
         return str(_("Held by somebody whom %(source)s sends.", source=holder.connection.name))
     return str(_("Held by somebody who was made here by hand."))
+
+
+def _own_words(connection: Connection) -> Iterator[object]:
+    yield _(
+        "This directory made the holder itself and did not recognise it. Look at the "
+        "attribute by which it matches: it should be the one named here."
+    )
+    if not connection.merges_bulk:  # HR connectors look nobody up
+        yield _(
+            "If it posts everybody anew each time, by Bulk, switch on under Settings: %(name)s.",
+            name=_("A Bulk POST of somebody who is there changes them"),
+        )
 
 
 def _actions(connection: Connection, line: Line) -> list[Action]:

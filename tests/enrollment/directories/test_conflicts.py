@@ -10,13 +10,13 @@ from flask import Flask
 
 from provisioning import directory
 from provisioning.audit import CLI
-from provisioning.models import AuditEvent, Conflict, User
+from provisioning.models import AuditEvent, Conflict, Connection, User
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 from provisioning.storage.recorder import EXTENSION
 from tests.fakes import people
 from tests.fakes.panel import Panel, text_of
-from tests.scim.pushing import USER, Directory, connect
+from tests.scim.pushing import GROUP, USER, Directory, connect
 
 
 @pytest.fixture
@@ -45,6 +45,32 @@ def test_a_conflict_says_who_holds_the_name_and_what_follows(
     assert "When it says that Ada Lovelace has left, one working key stops at once." in page
     assert "Conflicts 1" in panel.see(f"/directories/{entra.connection.id}")
     assert "1 conflict" in panel.see("/directories")
+
+
+def test_what_a_directory_posts_again_is_told_what_to_change(
+    panel: Panel, app: Flask, entra: Directory
+) -> None:
+    entra.user("ada")
+    page = panel.see(wants(app, entra))
+    assert "This directory made the holder itself and did not recognise it." in page
+    merges = "switch on under Settings: A Bulk POST of somebody who is there changes them."
+    assert merges in page
+    with transaction():
+        Connection.update(merges_bulk=True).execute()
+    assert merges not in panel.see(f"/directories/{entra.connection.id}/conflicts")
+
+
+def test_a_group_that_is_posted_again_is_not_taken_for_a_person(
+    panel: Panel, app: Flask, entra: Directory
+) -> None:
+    entra.group("Staff")
+    answer = entra("POST", "/Groups", {"schemas": [GROUP], "displayName": "Staff"})
+    assert answer.status_code == 409
+    app.extensions[EXTENSION].flush()
+    page = panel.see(f"/directories/{entra.connection.id}/conflicts")
+    assert "This directory made a group of this name itself." in page
+    assert "switch off under Settings: Each group name only once." in page
+    assert "holder" not in page
 
 
 def test_a_person_is_handed_over(panel: Panel, app: Flask, entra: Directory) -> None:
