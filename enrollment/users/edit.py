@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from provisioning import directory, groups
-from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken
+from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken, WrongState
 from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
 from provisioning.mails import notices
@@ -190,7 +190,7 @@ def _editable(group_id: str) -> Group:
 def _mine(user_id: str) -> User:
     user = directory.get_user(user_id)
     if user.connection is not None:
-        raise Forbidden(
+        raise WrongState(
             _("%(source)s owns this person: change them there.", source=user.connection.name)
         )
     return user

@@ -49,8 +49,8 @@ def check_address(value: str) -> str:
             globally_deliverable=False,
             check_deliverability=False,
         )
-    except EmailNotValidError as fault:
-        raise _refused(str(fault)) from None
+    except EmailNotValidError:
+        raise _refused(_why_not(value)) from None
     if checked.ascii_email is None or len(checked.ascii_email) > MAX_LENGTH:
         raise _refused("Its international form is too long.")
     return checked.ascii_email
@@ -62,6 +62,20 @@ _PLAIN = re.compile(
     r"[A-Za-z0-9_]++(?:[.+-][A-Za-z0-9_]++)*+@"
     r"(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)++[A-Za-z]++"
 )
+
+
+def _why_not(value: str) -> str:
+    """Say what is wrong in a sentence of ours, which is translated; the library's are not."""
+    name, at, domain = value.partition("@")
+    if not at or "@" in domain or not name or not domain:
+        return "It needs one @, with a name before it and a domain behind it."
+    if " " in value:
+        return "It must not contain a space."
+    if not name.isascii():
+        return "Before the @, mail servers take plain letters only, without accents."
+    if len(name) > 64:
+        return "Before the @ there may be 64 characters at most."
+    return "Look for a sign or a dot that does not belong there."
 
 
 def _is_plain(value: str) -> bool:

@@ -64,6 +64,24 @@ def test_an_address_that_could_reach_somebody_else_is_refused(address: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("ada.example.com", "It needs one @, with a name before it and a domain behind it."),
+        ("ada@example.com@example.net", "It needs one @"),
+        ("@example.com", "It needs one @"),
+        ("ada lovelace@example.com", "It must not contain a space."),
+        ("adä@example.com", "without accents."),
+        ("a" * 65 + "@example.com", "64 characters at most."),
+        ("ada@example..com", "Look for a sign or a dot that does not belong there."),
+    ],
+)
+def test_the_sentence_says_what_to_look_for(address: str, why: str) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        check_address(address)
+    assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize(
     ("address", "envelope"),
     [
         ("ada@example.com", "ada@example.com"),
