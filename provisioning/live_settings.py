@@ -146,7 +146,10 @@ def checked(changes: Mapping[str, object], services: Services) -> Settings:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         field = str(fault["loc"][0]) if fault["loc"] else next(iter(changes))
-        raise InvalidValue(fault["msg"].removeprefix("Value error, "), field) from None
+        what = fault["msg"].removeprefix("Value error, ")
+        if what.startswith("must "):  # as it stands behind a variable's name
+            raise InvalidValue(f"It {what}.", field) from None
+        raise InvalidValue(what, field) from None
 
 
 def choose_logo(media_type: str, content: bytes, digest: str, actor: Actor) -> None:

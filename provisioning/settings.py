@@ -215,8 +215,8 @@ class Settings(BaseSettings):
         reached = colours.contrast(colours.WHITE, value)
         if reached < colours.READABLE:
             raise ValueError(
-                f"white words on {value} have a contrast of {reached:.1f}, and {colours.READABLE} "
-                f"is needed: {colours.darkened(value)} is the nearest that works"
+                f"must be darker: white words on {value} have a contrast of {reached:.1f}, and "
+                f"{colours.READABLE} is needed; {colours.darkened(value)} is the nearest that works"
             )
         return value.lower()
 

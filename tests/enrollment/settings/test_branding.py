@@ -98,7 +98,16 @@ def test_no_other_colour_can_be_asked_for(app: Flask, panel: Panel, colour: str)
 
 def test_a_colour_that_cannot_be_read_comes_back_with_one_that_can(panel: Panel) -> None:
     page = save(panel, "/settings/branding", accent_colour="#ffee00")
-    assert re.search(r"contrast of 1\.\d, and 4\.5 is needed: #\w{6} is the nearest", page)
+    assert "It must be darker: white words on #ffee00" in page
+    assert re.search(r"contrast of 1\.\d, and 4\.5 is needed; #\w{6} is the nearest", page)
+
+
+def test_what_is_no_colour_is_told_in_a_sentence(panel: Panel) -> None:
+    page = save(panel, "/settings/branding", accent_colour="blue")
+    assert "It must be # and six digits from 0 to f, or empty." in page
+    panel.post("/account/language", {"language": "de"})
+    page = save(panel, "/settings/branding", accent_colour="blue")
+    assert "Es müssen # und sechs Ziffern von 0 bis f sein, oder leer." in page
 
 
 def test_the_name_is_on_pages_and_what_stands_in_it_stays_words(app: Flask, panel: Panel) -> None:

@@ -169,7 +169,7 @@ class TestDetails:
             ({"user_name": ""}, "A user name is needed."),
             ({"user_name": "GRACE"}, "GRACE is taken."),
             ({"user_name": "x" * 257}, "Field cannot be longer than 256 characters."),
-            ({"email": "nobody"}, "email"),
+            ({"email": "nobody"}, "It needs one @"),
             ({"email": "a@example.org\nBcc: b@example.org"}, "on one line"),
             ({"email": "a@example.org, b@example.org"}, "ddress"),
             ({"title": "x" * 10_000}, "Field cannot be longer than"),

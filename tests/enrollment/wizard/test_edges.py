@@ -453,7 +453,7 @@ HOSTILE = [
     ("email", "ada@example.org\r\nBcc: all@example.org", "on one line"),
     ("email", "<evil@example.org> ada@example.org", "ddress"),
     ("email", "a@example.org, b@example.org", "ddress"),
-    ("email", "ada", "email"),
+    ("email", "ada", "It needs one @"),
     ("phone", "1" * 65, "Field cannot be longer than 64 characters."),
     ("employee_number", "x" * 65, "Field cannot be longer than 64 characters."),
 ]
