@@ -188,8 +188,8 @@ def _words(connection: Connection, line: Line) -> str:
         return str(
             _(
                 "This directory made a group of this name itself. It should look groups up by "
-                "displayName before it posts them. If it has two of one name, switch off under "
-                "Settings: %(name)s.",
+                "displayName before it posts them. If it has two of one name, switch “%(name)s” off "
+                "under Settings.",
                 name=_("Each group name only once"),
             )
         )
@@ -207,7 +207,7 @@ def _own_words(connection: Connection) -> Iterator[object]:
     )
     if not connection.merges_bulk:  # HR connectors look nobody up
         yield _(
-            "If it posts everybody anew each time, by Bulk, switch on under Settings: %(name)s.",
+            "If it posts everybody anew each time, by Bulk, switch “%(name)s” on under Settings.",
             name=_("A Bulk POST of somebody who is there changes them"),
         )
 

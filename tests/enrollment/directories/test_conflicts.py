@@ -53,7 +53,7 @@ def test_what_a_directory_posts_again_is_told_what_to_change(
     entra.user("ada")
     page = panel.see(wants(app, entra))
     assert "This directory made the holder itself and did not recognise it." in page
-    merges = "switch on under Settings: A Bulk POST of somebody who is there changes them."
+    merges = "switch “A Bulk POST of somebody who is there changes them” on under Settings."
     assert merges in page
     with transaction():
         Connection.update(merges_bulk=True).execute()
@@ -69,7 +69,7 @@ def test_a_group_that_is_posted_again_is_not_taken_for_a_person(
     app.extensions[EXTENSION].flush()
     page = panel.see(f"/directories/{entra.connection.id}/conflicts")
     assert "This directory made a group of this name itself." in page
-    assert "switch off under Settings: Each group name only once." in page
+    assert "switch “Each group name only once” off under Settings." in page
     assert "holder" not in page
 
 
