@@ -188,8 +188,8 @@ def _words(connection: Connection, line: Line) -> str:
         return str(
             _(
                 "This directory made a group of this name itself. It should look groups up by "
-                "displayName before it posts them. If it has two of one name, switch “%(name)s” off "
-                "under Settings.",
+                "displayName before it posts them. If it has two of one name, switch “%(name)s” "
+                "off under Settings.",
                 name=_("Each group name only once"),
             )
         )
