@@ -29,7 +29,7 @@ Elements = dict[int, list[dict[str, object]]]
 def groups_of(users: Sequence[int], connection: Connection, base: str) -> Elements:
     """Return `groups` of users by row id: direct ones first, then those through nesting.
 
-    Only groups that this connection may see.
+    Only groups that this connection may see; who is in none at all is left out.
     """
     return _groups(users, _DIRECT.rows(users), connection, base)
 
@@ -100,6 +100,7 @@ def _groups(
             if pk in names
         ]
         for user, groups in found.items()
+        if groups
     }
 
 
