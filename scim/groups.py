@@ -68,7 +68,6 @@ def delete(caller: Caller, resource_id: str, if_match: str | None) -> None:
 
 
 def _open(caller: Caller, resource_id: str, if_match: str | None) -> Group:
-    rows.lock(GROUP, resource_id)
     group = groups.get_group(resource_id, caller.connection)
     check_version(if_match, group.version)
     return group

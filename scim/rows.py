@@ -17,7 +17,6 @@ from peewee import ModelSelect
 
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, SecurityKey, User
-from provisioning.storage.db import database
 
 from .resource_types import ALL, GROUP, SECURITY_KEY, USER
 from .schema import ResourceType
@@ -120,24 +119,9 @@ def fetch(type_: ResourceType, connection: Connection, pks: list[int]) -> list[R
     return [rows[pk] for pk in pks if pk in rows]
 
 
-def lock(type_: ResourceType, wanted: str) -> None:
-    """Keep others from writing a resource until the transaction ends.
-
-    SQLite lets one writer in at a time anyway; PostgreSQL would lose one of two updates.
-    """
-    if getattr(database, "for_update", False):
-        table = _TABLES[type_.name]
-        query = table.select(table.id).where(table.resource_id == wanted).for_update()
-        query.tuples().first()
-
-
 def holder(connection: Connection, external_id: str) -> str | None:
-    """Return the id of the living user of a connection with this externalId, locked as above.
-
-    PostgreSQL reads the row again once it has the lock: who is returned has the externalId still.
-    """
-    locked = bool(getattr(database, "for_update", False))
-    found = _BY_EXTERNAL_ID.rows((locked,), (connection.id, external_id))
+    """Return the id of the living user of a connection with this externalId."""
+    found = _BY_EXTERNAL_ID.rows((), (connection.id, external_id))
     return str(found[0][0]) if found else None
 
 
@@ -176,17 +160,14 @@ def _by_pk(ids: list[Any], connection: Any, name: str) -> ModelSelect[Any]:
     return select(type_, connection, primary_key(type_).in_(ids))
 
 
-def _by_external_id(locked: bool) -> ModelSelect[Any]:
-    query: ModelSelect[Any] = User.select(User.resource_id).where(
+_BY_ID = Statements(_by_id)
+_BY_EXTERNAL_ID = Statements(
+    lambda: User.select(User.resource_id).where(
         User.connection == parameter(0),
         User.external_id == parameter(1),
         User.deleted_at.is_null(),
     )
-    return query.for_update() if locked else query
-
-
-_BY_ID = Statements(_by_id)
-_BY_EXTERNAL_ID = Statements(_by_external_id)
+)
 _BY_PK = ListStatements(_by_pk)
 
 

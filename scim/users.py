@@ -92,7 +92,6 @@ def check_id(body: Body, resource_id: str) -> None:
 
 
 def _open(caller: Caller, resource_id: str, if_match: str | None) -> User:
-    rows.lock(USER, resource_id)
     user = directory.get_user(resource_id, caller.connection)
     check_version(if_match, user.version)
     return user
