@@ -138,13 +138,14 @@ class Sqlite(SqliteDatabase):
         shared, self._left_open = self._left_open, None
         if shared is None or self._writer is None:
             return
+        committed = False
         try:
             self._writer.execute("COMMIT")
+            committed = True
         except sqlite3.Error:
             self._forget_writer()
-            shared.end(committed=False)
-        else:
-            shared.end(committed=True)
+        finally:
+            shared.end(committed=committed)
 
     def _forget_writer(self) -> None:
         if self._writer is not None:
@@ -226,6 +227,8 @@ class _Writing(contextlib.AbstractContextManager[None]):
         return True
 
     def _is_handed_on(self) -> bool:
+        if not self._opened._state.conn.in_transaction:
+            return False  # undone by the database, and nobody noticed: the COMMIT tells
         if self._shared is not None:
             self._opened.execute_sql("RELEASE SAVEPOINT shared")
             if not self._shared.has_room():

@@ -66,6 +66,8 @@ class WriteQueue:
                 yield
             finally:
                 if self._owner == os.getpid():
+                    # Said, as a child that was forked meanwhile would keep what is only closed.
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
                     os.close(self._file)
                 self._owner, self._inherited = -1, False
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import random
 import sqlite3
 import time
@@ -15,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
-from peewee import IntegrityError
+from peewee import IntegrityError, OperationalError
 
 from provisioning.models import Preference, Setting
 from provisioning.services import Services
@@ -158,6 +160,26 @@ def test_who_shares_a_commit_that_the_database_undoes_hears_of_it(services: Serv
     assert _stored(services) == set(names[3:])  # who came after the third began anew
 
 
+def test_a_transaction_that_is_gone_is_left_to_nobody(services: Services) -> None:
+    """Whoever swallowed the error that undid it hears of it at the end, and nobody else does."""
+    places = itertools.count()
+
+    def first_is_undone(name: str) -> Work:
+        def work() -> None:
+            _store(name)()
+            if next(places) == 0:
+                database.execute_sql("ROLLBACK")
+                undone.append(name)
+
+        return work
+
+    undone: list[str] = []
+    names = [f"{place}" for place in range(4)]
+    with _crowd(*map(first_is_undone, names)) as futures:
+        assert _errors(futures) == [OperationalError]
+    assert _stored(services) == {*names} - {*undone}
+
+
 def _owe() -> None:
     """Write what the COMMIT refuses, and no statement before it."""
     database.execute_sql("PRAGMA defer_foreign_keys = ON")
@@ -216,6 +238,20 @@ def test_a_connection_that_is_closed_leaves_nothing_open(services: Services) -> 
         writing.result()
         database.obj._queue._heirs -= 1
         thread.submit(database.close).result()
+
+
+def test_a_file_that_is_closed_is_free_whoever_else_has_it_open(services: Services) -> None:
+    with transaction():
+        _store("kept")()
+    queue = database.obj._queue
+    inherited = os.dup(queue._file)  # as a child has it that was forked right now
+    try:
+        fcntl.flock(queue._file, fcntl.LOCK_EX)
+        database.close()
+        with open(queue._path) as another:
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(inherited)
 
 
 def test_a_turn_within_a_turn_hands_nothing_on(
