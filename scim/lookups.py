@@ -191,7 +191,8 @@ def _narrowed(leaf: Leaf, condition: Condition) -> Condition:
     named = [pk for (pk,) in _tuples(found.limit(MAX_NAMED + 1))]
     if len(named) > MAX_NAMED:
         return condition
-    return Condition(User.id.in_(named), condition.exact)
+    # Asked once more, as whoever was named may have changed before the page is read.
+    return Condition(User.id.in_(named) & condition.sql, condition.exact)
 
 
 def _in_values(leaf: Leaf) -> Condition:

@@ -36,7 +36,7 @@ from .expressions import (
 )
 from .lookups import UNASKED, leaf_for, slots, sort_column
 from .matching import sought
-from .resource_types import ALL, GROUP, USER
+from .resource_types import ALL, GROUP, SECURITY_KEY, USER
 from .rows import primary_key, select
 from .schema import AttributePath, ResourceType
 from .statements import Parameter, Statements, parameter
@@ -69,12 +69,12 @@ class Plan:
 
         Behind each row's own columns comes the one that it was sorted by, if there is one.
         """
-        walked = path is not None and self._is_walked(path, limit + offset)
+        walked = self._is_walked(path, limit + offset)
         return self._run("page", limit, offset, path, descending, offset > 0, walked)
 
     def batch(self, last: int, limit: int) -> Found:
         """Return the rows after the row id `last`."""
-        return self._run("batch", limit, last)
+        return self._run("batch", limit, last, walked=self._is_walked(None, limit))
 
     def after(self, path: AttributePath, descending: bool, edge: Edge, limit: int) -> Found:
         """The same behind an edge in the order of a column, by keyset."""
@@ -89,18 +89,22 @@ class Plan:
             return tally.living(_TALLIED[self.type.name], self.connection.id)
         return int(next(iter(self._run("count", 0, 0)))[0])
 
-    def _is_walked(self, path: AttributePath, limit: int) -> bool:
+    def _is_walked(self, path: AttributePath | None, limit: int) -> bool:
         """Say whether the index of what is sorted by is the short way to a page.
 
-        SQLite sorts all of a connection's people instead. The index holds everybody's, so that
-        it is the long way for a small directory beside a large one.
+        SQLite sorts all of a connection's people, or keys, instead. The index holds everybody's,
+        so that it is the long way for a small directory beside a large one.
         """
-        if self.shape is not None or self.texts != () or str(path) not in _WALKED:
-            return False
-        if self.type is not USER or not is_sqlite():
+        if not is_sqlite() or not self._could_be_walked(path):
             return False
         own = tally.living(User, self.connection.id)
         return own * own > limit * tally.of_all(User)
+
+    def _could_be_walked(self, path: AttributePath | None) -> bool:
+        if self.type is SECURITY_KEY:  # whose they are is in another table, so by row id alone
+            return path is None
+        whole = self.shape is None and self.texts == ()
+        return self.type is USER and whole and str(path) in _WALKED
 
     def _run(
         self,

@@ -86,7 +86,7 @@ def select(
                 key.last_used_at,
             )
             .join(User)
-            .where(*_own(User, connection, walked=True), key.state != KeyState.DRAFT)
+            .where(*_own(User, connection, walked), key.state != KeyState.DRAFT)
         )
     return query.where(*conditions) if conditions else query
 

@@ -130,7 +130,8 @@ def candidates(group: Group, search: str, size: int = 20) -> list[MemberLine]:
     others = others.order_by(Group.display_name_key, Group.id)
     key = fold(search)
     if key:
-        users = users.where(people.are_found(User.id, search))
+        # A sum, so that SQLite walks the index of names instead of sorting all whom it finds.
+        users = users.where(people.are_found(User.id + 0, search))
         others = others.where(Group.display_name_key.contains(key))
     found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users.limit(_LOOKED_AT))]
     found += [MemberLine(*row, "", "") for row in _with_kind(others.limit(_LOOKED_AT // 2))]

@@ -146,15 +146,16 @@ def matching(wanted: Wanted) -> ModelSelect[User]:
     return query.where(_matches(key)) if key else query
 
 
-def are_found(column: Field[Any], search: str) -> Expression:
-    """Return the condition that `column`, a user's row id, is among those that a search finds."""
+def are_found(column: Any, search: str) -> Expression:
+    """Return the condition that a user's row id, a column or a term, is one that a search finds."""
     key = fold(search[:MAX_SEARCH])
     other = User.alias()
     name: Any = other.display_name_key
     words = other.select(other.id).where(
         _is_living(other), name.startswith(key) | name.contains(" " + key)
     )
-    return _begins(column, key) | column.in_(words)
+    found: Expression = _begins(column, key) | column.in_(words)
+    return found
 
 
 def _is_living(table: Any) -> Expression:
@@ -173,7 +174,7 @@ def _matches(key: str) -> Expression:
     return _begins(User.id, key) | word
 
 
-def _begins(column: Field[Any], key: str) -> Expression:
+def _begins(column: Any, key: str) -> Expression:
     # Ranges instead of LIKE, which no index of a folded key serves; U+10FFFF is in no name.
     end = key + "\U0010ffff"
     other = User.alias()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import scim.resources
+from provisioning.upstream import tally
 from scim import lookups
 from scim.listing import MAX_COUNT
 from tests.fakes.queries import counted, plans
@@ -272,12 +273,40 @@ def test_what_changed_since_reads_nobody_else(directory: Directory) -> None:
 
 
 @pytest.mark.sqlite
-def test_a_walk_through_keys_goes_by_their_own_ids(directory: Directory) -> None:
-    """Not by all of a connection's people, for each batch anew."""
+@pytest.mark.parametrize(
+    ("own", "plan"),
+    [
+        (90_000, "SEARCH t1 USING INTEGER PRIMARY KEY (rowid>?)"),
+        (20, "SEARCH t2 USING INDEX user_connection_living_id"),
+    ],
+)
+def test_a_large_directorys_keys_are_walked_and_a_small_ones_are_picked(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, own: int, plan: str
+) -> None:
+    """All people of a large one would be read for each batch anew, else everybody's keys."""
+    monkeypatch.setattr(tally, "living", lambda *_: own)
+    monkeypatch.setattr(tally, "of_all", lambda *_: 100_000)
     with counted() as statements:
         assert directory.find('displayName eq "Card"', "/SecurityKeys") == []
-    (plan,) = plans([each for each in statements if 'FROM "security_key"' in each])
-    assert "SEARCH t1 USING INTEGER PRIMARY KEY (rowid>?)" in plan
+    (found,) = plans([each for each in statements if 'FROM "security_key"' in each])
+    assert plan in found
+
+
+@pytest.mark.sqlite
+def test_whoever_changes_while_a_range_is_read_is_not_in_it(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = directory.user("ada")["id"]
+    named = lookups._narrowed
+
+    def and_then_renamed(*given: Any) -> Any:
+        found = named(*given)
+        rename = {"op": "replace", "path": "userName", "value": "grace"}
+        assert directory.patch(f"/Users/{ada}", rename).status_code == 200
+        return found
+
+    monkeypatch.setattr(lookups, "_narrowed", and_then_renamed)
+    assert directory.find('userName sw "ad"') == []
 
 
 def test_no_key_has_an_external_id(directory: Directory) -> None:

@@ -182,7 +182,7 @@ User.add_index(User.email_key, name="user_email_key_index")
 
 User.add_index(User.last_activity_at, User.id, User.deleted_at, name="user_last_activity_id")
 
-User.add_index(User.updated_at, name="user_updated_at_index")
+User.add_index(User.updated_at, where=User.deleted_at.is_null(), name="user_updated_at_index")
 
 User.add_index(User.departure, where=User.departure.is_null(False), name="user_departure_held")
 
