@@ -133,8 +133,7 @@ def _filtered(wanted: Wanted) -> ModelSelect[User]:
     )
     if wanted.status is not None:
         query = query.where(User.status == wanted.status)
-    key = fold(wanted.search[:MAX_SEARCH])
-    return query.where(_matches(key)) if key else query
+    return query.where(_sought(wanted)) if fold(wanted.search) else query
 
 
 def matching(wanted: Wanted) -> ModelSelect[User]:
@@ -166,6 +165,14 @@ def _is_living(table: Any) -> Expression:
     """
     living: Expression = (table.deleted_at + 0).is_null()
     return living
+
+
+def _sought(wanted: Wanted) -> Expression:
+    if wanted.sort is Sort.NAME:
+        return _matches(fold(wanted.search[:MAX_SEARCH]))
+    # The index of another order has no names in it: those found are known before the walk. A sum,
+    # or SQLite would sort all of them instead.
+    return are_found(User.id + 0, wanted.search)
 
 
 def _matches(key: str) -> Expression:

@@ -73,6 +73,7 @@ def run(most: int) -> list[Line]:
                     leavers = count + _WARM // 10
                     loading.add_leavers(stage.ours, stage.services, stage.connection, leavers)
                 curve.microseconds.append(_cost(stage, web, operation, count))
+            loading.drop_groups()  # whose members' pages would cost more at the next size
         print(f"\nProcessor time of a request, in microseconds\n{'users':34}" + _cells(sizes))
         for curve in curves:
             print(curve.told())

@@ -22,7 +22,7 @@ from provisioning.clock import DAY, now_ms
 from provisioning.installation import KEYS, open_services
 from provisioning.issuing import activations
 from provisioning.lifecycle import KeyKind
-from provisioning.models import Activation, Connection, OutboxMail, SecurityKey, Session
+from provisioning.models import Activation, Connection, Group, OutboxMail, SecurityKey, Session
 from provisioning.panel import access
 from provisioning.panel.access import SessionKind
 from provisioning.services import Services
@@ -74,6 +74,13 @@ def add_users(target: Target, connection: Connection, until: int) -> None:
                 ).resource_id
                 for number in range(start, min(start + _BATCH, until))
             ]
+
+
+def drop_groups() -> None:
+    """Delete all groups."""
+    with transaction():
+        for group in list(Group.select().where(Group.deleted_at.is_null())):
+            groups.delete_group(group, CLI)
 
 
 def add_leavers(target: Target, services: Services, connection: Connection, count: int) -> None:

@@ -45,6 +45,7 @@ def lists() -> list[str]:
         "/users?status=active&q=g",
         "/users?sort=email",
         "/users?sort=activity&dir=desc",
+        "/users?q=zz&sort=activity",
         f"/users?after={middle.resource_id}",
         "/groups?q=group+09",
         f"/groups?after={group.resource_id}",

@@ -10,7 +10,7 @@ import pytest
 from provisioning import directory, groups
 from provisioning.audit import CLI
 from provisioning.pages import group_list, people
-from provisioning.pages.people import Wanted
+from provisioning.pages.people import Sort, Wanted
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.upstream import tokens
@@ -58,6 +58,22 @@ def test_a_word_of_a_name_is_looked_for_in_an_index_alone(services: Services) ->
     (plan,) = plans([each for each in statements if "LIKE" in each])
     assert "COVERING INDEX user_name_id" in plan
     assert "SCAN t3 USING INDEX" not in plan
+
+
+@pytest.mark.parametrize("sort", [Sort.EMAIL, Sort.ACTIVITY])
+def test_a_search_in_another_order_walks_that_order(services: Services, sort: Sort) -> None:
+    """And reads nobody's row who is not found, nor sorts all who are."""
+    for name in ("ada", "adam", "bob"):
+        person(name, displayName=f"{name.title()} Lovelace")
+    by_name = people.page(Wanted(search="ad")).lines
+    with counted() as statements:
+        found = people.page(Wanted(search="ad", sort=sort)).lines
+    assert {line.user_name for line in found} == {line.user_name for line in by_name}
+    assert {line.user_name for line in found} == {"ada", "adam"}
+    plan = plans(statements)[0]
+    assert "SCAN t1 USING INDEX user_" in plan
+    assert "COVERING INDEX user_name_id" in plan
+    assert "FOR ORDER BY" not in plan
 
 
 def test_who_is_in_a_group_is_asked_for_those_alone_who_are_shown(services: Services) -> None:
