@@ -18,7 +18,6 @@ from provisioning.directory import UNSEARCHED
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User, UserValue
 from provisioning.nesting import MAX_NESTING
-from provisioning.storage.db import is_sqlite
 
 from .columns import (
     ALWAYS,
@@ -35,11 +34,11 @@ from .columns import (
 from .errors import InvalidFilter
 from .expressions import Comparison, Element, Operator, Present
 from .matching import matches
+from .ranges import narrowed
 from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
-MAX_NAMED = 500  # people whom a range of an index may hold to be named one by one
 
 _VERSION = re.compile(r'W/"([1-9][0-9]{0,8})"')  # as it is sent
 
@@ -61,6 +60,7 @@ _OF_USERS: dict[str, Any] = {
     "meta.created": User.created_at,
     "meta.lastModified": User.updated_at,
 }
+_RANGED = frozenset({"userName", "meta.lastModified"})  # of users: each has an index
 _OF_GROUPS: dict[str, Any] = {
     "id": Group.resource_id,
     "externalId": Group.external_id,
@@ -91,9 +91,6 @@ def leaf_for(type_: ResourceType, connection: Connection, base: str) -> Callable
         return lambda leaf: _group(leaf, base)
     return _key
 
-
-_RANGED = frozenset({"userName", "meta.lastModified"})  # of users, and each has an index
-_RANGES = frozenset({Operator.SW, Operator.GT, Operator.GE, Operator.LT, Operator.LE})
 
 # No column answers these, so a kept statement is the same whatever text they are compared with.
 UNASKED = frozenset(f"{name}.type" for name in _IN_VALUES)
@@ -151,7 +148,7 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
     if name == "displayName" and isinstance(leaf, Comparison):
         # The column holds what is shown, made from other names where there is no displayName.
         shown = text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value)
-        return _narrowed(leaf, Condition(shown, exact=False))
+        return narrowed(leaf, Condition(shown, exact=False))
     if name in _IN_VALUES and leaf.path.extension is None:
         return _in_values(leaf)
     if name == "groups":
@@ -176,23 +173,7 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
             }
         ),
     )
-    return _narrowed(leaf, condition) if str(leaf.path) in _RANGED else condition
-
-
-def _narrowed(leaf: Leaf, condition: Condition) -> Condition:
-    """Name the people whom a range of an index holds, if they are few.
-
-    "What changed since?" has a short answer, for which SQLite would read all that the connection
-    has: it knows nothing of what is in a table. PostgreSQL does.
-    """
-    if not is_sqlite() or not isinstance(leaf, Comparison) or leaf.op not in _RANGES:
-        return condition
-    found = User.select(User.id).where(User.deleted_at.is_null(), condition.sql)
-    named = [pk for (pk,) in _tuples(found.limit(MAX_NAMED + 1))]
-    if len(named) > MAX_NAMED:
-        return condition
-    # Asked once more, as whoever was named may have changed before the page is read.
-    return Condition(User.id.in_(named) & condition.sql, condition.exact)
+    return narrowed(leaf, condition) if str(leaf.path) in _RANGED else condition
 
 
 def _in_values(leaf: Leaf) -> Condition:

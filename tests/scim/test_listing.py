@@ -12,7 +12,7 @@ import pytest
 
 import scim.resources
 from provisioning.upstream import tally
-from scim import lookups
+from scim import lookups, ranges
 from scim.listing import MAX_COUNT
 from tests.fakes.queries import counted, plans
 from tests.scim.pushing import Directory
@@ -244,7 +244,7 @@ def test_of_two_filters_none_is_passed_over(directory: Directory, people: list[A
 def test_a_range_finds_the_same_whether_its_people_are_named_or_not(
     directory: Directory, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(lookups, "MAX_NAMED", most)
+    monkeypatch.setattr(ranges, "MAX_NAMED", most)
     for name in ("ada", "adam", "bob", "carl"):
         directory.user(name, displayName=name.title())
     gone = directory.user("adele")["id"]
@@ -297,7 +297,7 @@ def test_whoever_changes_while_a_range_is_read_is_not_in_it(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = directory.user("ada")["id"]
-    named = lookups._narrowed
+    named = lookups.narrowed
 
     def and_then_renamed(*given: Any) -> Any:
         found = named(*given)
@@ -305,7 +305,7 @@ def test_whoever_changes_while_a_range_is_read_is_not_in_it(
         assert directory.patch(f"/Users/{ada}", rename).status_code == 200
         return found
 
-    monkeypatch.setattr(lookups, "_narrowed", and_then_renamed)
+    monkeypatch.setattr(lookups, "narrowed", and_then_renamed)
     assert directory.find('userName sw "ad"') == []
 
 
