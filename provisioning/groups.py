@@ -24,6 +24,7 @@ from .ids import new_id
 from .models import Connection, Group, Member, User
 from .naming import look_up_key
 from .storage.db import tuples
+from .storage.indexes import unindexed
 from .storage.statements import ListStatements, Statements, insert, models, parameter, update
 from .upstream import tally
 
@@ -302,8 +303,8 @@ def _by_resource_id(
     query = table.select(table.resource_id, table.id).where(
         table.resource_id.in_(ids), table.deleted_at.is_null()
     )
-    # No index answers for a sum: SQLite would rather walk all that the connection has.
-    return query.where(table.connection + 0 == connection) if owned else query
+    # SQLite would rather walk all that the connection has.
+    return query.where(unindexed(table.connection) == connection) if owned else query
 
 
 def _added(size: int) -> Any:

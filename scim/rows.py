@@ -17,6 +17,7 @@ from peewee import ModelSelect
 
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, SecurityKey, User
+from provisioning.storage.indexes import unindexed
 
 from .resource_types import ALL, GROUP, SECURITY_KEY, USER
 from .schema import ResourceType
@@ -145,8 +146,7 @@ def of_group(group: Group) -> Row:
 
 
 def _own(table: type[User] | type[Group], connection: Any, walked: bool = False) -> tuple[Any, Any]:
-    # No index answers for a sum.
-    owner = table.connection + 0 if walked else table.connection
+    owner = unindexed(table.connection) if walked else table.connection
     return owner == connection, table.deleted_at.is_null()
 
 

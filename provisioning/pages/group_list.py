@@ -13,6 +13,7 @@ from peewee import ModelSelect, Tuple, fn
 from ..models import Connection, Group, Member, User
 from ..naming import fold
 from ..storage.db import tuples
+from ..storage.indexes import unindexed
 from . import people
 
 PAGE = 50
@@ -130,8 +131,8 @@ def candidates(group: Group, search: str, size: int = 20) -> list[MemberLine]:
     others = others.order_by(Group.display_name_key, Group.id)
     key = fold(search)
     if key:
-        # A sum, so that SQLite walks the index of names instead of sorting all whom it finds.
-        users = users.where(people.are_found(User.id + 0, search))
+        # By the index of names: SQLite would sort all whom it finds.
+        users = users.where(people.are_found(unindexed(User.id), search))
         others = others.where(Group.display_name_key.contains(key))
     found = [MemberLine(row[0], True, *row[1:]) for row in tuples(users.limit(_LOOKED_AT))]
     found += [MemberLine(*row, "", "") for row in _with_kind(others.limit(_LOOKED_AT // 2))]

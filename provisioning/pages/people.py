@@ -21,6 +21,7 @@ from ..lifecycle import KeyState, UserStatus
 from ..models import Connection, SecurityKey, User
 from ..naming import fold
 from ..storage.db import tuples
+from ..storage.indexes import unindexed
 
 PAGE = 50
 MAX_SEARCH = 100
@@ -160,19 +161,18 @@ def are_found(column: Any, search: str) -> Expression:
 def _is_living(table: Any) -> Expression:
     """Return the condition for a walk through everybody, which the index of names covers.
 
-    A sum, which none of the indexes of the living alone answers: of those SQLite takes one, and
-    reads each row's page besides.
+    SQLite would take an index of the living alone, and read each row's page besides.
     """
-    living: Expression = (table.deleted_at + 0).is_null()
+    living: Expression = unindexed(table.deleted_at).is_null()
     return living
 
 
 def _sought(wanted: Wanted) -> Expression:
     if wanted.sort is Sort.NAME:
         return _matches(fold(wanted.search[:MAX_SEARCH]))
-    # The index of another order has no names in it: those found are known before the walk. A sum,
-    # or SQLite would sort all of them instead.
-    return are_found(User.id + 0, wanted.search)
+    # The index of another order has no names in it: those found are known before the walk, in
+    # place of which SQLite would sort all of them.
+    return are_found(unindexed(User.id), wanted.search)
 
 
 def _matches(key: str) -> Expression:

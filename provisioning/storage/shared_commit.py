@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One commit of several transactions, for which all but the last one wait."""
+"""One commit of several transactions, for which all but the last one wait: a group commit."""
 
 from __future__ import annotations
 
