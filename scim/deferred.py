@@ -31,7 +31,7 @@ from .door import open_door
 from .errors import Busy, describe
 from .resource_types import ALL
 from .security_events import issuer, token_of
-from .tracing import clashes_of
+from .tracing import clashes
 
 MOST_WAITING = 20  # of one connection
 KEPT = DAY  # how long outcomes can be fetched
@@ -104,7 +104,7 @@ def _carry_out(turn: Turn) -> str:
     body = turn.services.vault.unseal(bytes(row.sealed_body), bound_to=_bound(row.txn))
     done = bulk.carry_out(caller, json_body.parse(body))
     caller.note_unknown()
-    conflicts.note(clashes_of(caller, now_ms()))
+    conflicts.note(clashes(caller.connection.id, caller.taken, now_ms()))
     _finish(row, [_outcome(each) for each in done])
     failed = sum(each.failed for each in done)
     return f"{len(done)} operations, {failed} refused"

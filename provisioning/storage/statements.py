@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ MAX_KEPT = 1_000  # shapes; a client that invents new ones makes the rest start 
 
 Rows = list[tuple[Any, ...]]
 R = TypeVar("R", bound=Row)
+# Its text; its terms; at which of them which value goes; whether the values are just what it takes.
+_Statement = tuple[str, list[Any], list[tuple[int, int]], bool]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Statements:
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self._build = build
-        self._kept: dict[Hashable, tuple[str, list[Any], bool]] = {}
+        self._kept: dict[Hashable, _Statement] = {}
 
     def rows(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Rows:
         """Run the statement that `build(*shape)` makes, and return its rows."""
@@ -59,18 +62,24 @@ class Statements:
         kept = self._kept.get((opened.__class__, shape))
         if kept is None:
             kept = self._keep(opened, shape)
-        sql, terms, in_order = kept
-        if in_order and len(values) == len(terms):
+        sql, constants, places, in_order = kept
+        if in_order and len(values) == len(constants):
             return opened.execute_sql(sql, values)
-        given = [values[term.index] if isinstance(term, Parameter) else term for term in terms]
+        given = constants.copy()
+        for place, index in places:
+            given[place] = values[index]
         return opened.execute_sql(sql, given)
 
-    def _keep(self, opened: Database, shape: tuple[Hashable, ...]) -> tuple[str, list[Any], bool]:
+    def _keep(self, opened: Database, shape: tuple[Hashable, ...]) -> _Statement:
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
         sql, terms = self._build(*shape).sql()
-        in_order = terms == [Parameter(place) for place in range(len(terms))]
-        kept = self._kept[opened.__class__, shape] = sql, terms, in_order
+        # A driver takes a member of an enumeration for a type of somebody's own, and looks for
+        # whoever could adapt it.
+        constants = [term.value if isinstance(term, Enum) else term for term in terms]
+        places = [(place, t.index) for place, t in enumerate(terms) if isinstance(t, Parameter)]
+        in_order = places == [(place, place) for place in range(len(terms))]
+        kept = self._kept[opened.__class__, shape] = sql, constants, places, in_order
         return kept
 
 

@@ -10,36 +10,38 @@ and kept for a bounded while: so many requests of each connection, and none olde
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from peewee import EXCLUDED, chunked, fn
 
 from ..clock import DAY, HOUR, now_ms
 from ..models import Connection, QuirkUse, RequestHour, RequestTrace, Token
 from ..storage.db import tuples
+from ..storage.statements import Statements, rows_of
 
 KEPT = 1_000  # requests of one connection
 AGE = 7 * DAY
 BURST = 200  # requests of one connection that one batch writes; refused ones first
 _CHUNK = 50
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Trace:
-    """One request. `path` holds no personal data; `connection` is None where only the name of a
-    token is known, which let nobody in."""
+class Trace(NamedTuple):
+    """One request. `connection` is None where only the name of a token is known, which let nobody
+    in. `path` tells an address without personal data; of a burst few are asked."""
 
     at: int  # ms since the epoch
     connection: int | None
     token: str | None
     method: str
-    path: str
+    path: Callable[[], str]
     status: int
     scim_type: str | None
     micros: int
-    quirks: Mapping[str, int] = field(default_factory=dict)
+    quirks: Mapping[str, int] = _NONE
 
     @property
     def refused(self) -> bool:
@@ -228,22 +230,11 @@ def _note_quirks(connection: int, traces: Sequence[Trace]) -> None:
 def _add(connection: int, traces: Sequence[Trace]) -> None:
     """Write the requests themselves, in order, and let the oldest go."""
     for part in chunked(_chosen(traces), _CHUNK):
-        RequestTrace.insert_many(
-            [
-                {
-                    "connection": connection,
-                    "at": trace.at,
-                    "token": trace.token,
-                    "method": trace.method,
-                    "path": trace.path,
-                    "status": trace.status,
-                    "scim_type": trace.scim_type,
-                    "quirks": " ".join(trace.quirks),
-                    "micros": trace.micros,
-                }
-                for trace in part
-            ]
-        ).execute()
+        values: list[object] = []
+        for at, _, token, method, path, status, scim_type, micros, quirks in part:
+            told = (path(), status, scim_type, micros, " ".join(quirks))
+            values += [connection, at, token, method, *told]
+        _ADD.change((len(part),), values)
     other = RequestTrace.alias()
     eldest = (
         other.select(other.id)
@@ -269,3 +260,17 @@ def _chosen(traces: Sequence[Trace]) -> list[Trace]:
             break
         kept.add(place)
     return [traces[place] for place in sorted(kept)]
+
+
+_COLUMNS = (
+    "connection",
+    "at",
+    "token",
+    "method",
+    "path",
+    "status",
+    "scim_type",
+    "micros",
+    "quirks",
+)
+_ADD = Statements(lambda count: rows_of(RequestTrace, _COLUMNS, count))

@@ -76,12 +76,12 @@ def test_terms_are_set_and_logged(folder: Path) -> None:
 
 def test_requests_are_printed_the_newest_first(folder: Path) -> None:
     assert said(folder, "requests", "Okta") == "It has asked nothing so far.\n"
-    mine = Connection.get().id
+    mine, users = Connection.get().id, "/Users".__str__
     with transaction():
         traces.write(
             [
-                Trace(1_000, mine, None, "GET", "/Users", 200, None, 1_250, {"bare_values": 1}),
-                Trace(2_000, mine, None, "POST", "/Users", 409, "uniqueness", 900),
+                Trace(1_000, mine, None, "GET", users, 200, None, 1_250, {"bare_values": 1}),
+                Trace(2_000, mine, None, "POST", users, 409, "uniqueness", 900),
             ]
         )
     assert said(folder, "requests", "Okta").splitlines() == [

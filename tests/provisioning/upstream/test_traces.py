@@ -29,7 +29,10 @@ def entra(services: Services) -> Connection:
 
 
 def trace(connection: Connection, number: int = 0, status: int = 200, at: int = 0) -> Trace:
-    return Trace(at or now_ms(), connection.id, None, "GET", f"/{number}", status, None, 1_500)
+    def path() -> str:
+        return f"/{number}"
+
+    return Trace(at or now_ms(), connection.id, None, "GET", path, status, None, 1_500)
 
 
 def write(*batch: Trace) -> None:
