@@ -18,7 +18,7 @@ import orjson
 import structlog
 from werkzeug.exceptions import HTTPException, NotFound, SecurityError
 
-from provisioning.errors import KeywrightError, Taken, Unauthenticated
+from provisioning.errors import KeywrightError, Taken
 from provisioning.errors import NotFound as NothingThere
 from provisioning.event_streams import events
 from provisioning.processes.logs import kind_and_place
@@ -29,7 +29,8 @@ from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
 from . import about, bulk, deferred, extensions, json_body, polling, tracing
-from .caller import Caller, make_caller
+from .admission import admit, prove
+from .caller import Caller
 from .door import Door, Waits, open_door
 from .errors import (
     Fault,
@@ -99,10 +100,13 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         if request.path in _OPEN:
             request.allow("GET")
             return _OPEN[request.path](door)
-        caller = request.caller = _authenticate(request, door)
-        door.pace.check(caller.connection.id)
-        extensions.look()
-        return _view(request.path.removeprefix(PREFIX))(request, caller)
+        caller = request.caller = admit(request, door)
+        try:
+            door.pace.check(caller.connection.id)
+            extensions.look()
+            return _view(request.path.removeprefix(PREFIX))(request, caller)
+        finally:
+            prove(request, caller)  # what was refused before there was a transaction
     except KeywrightError as error:
         if isinstance(error, Taken) and request.caller is not None:
             request.caller.taken.append(error)
@@ -113,17 +117,6 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         return _refusal(describe_http(error), {n: v for n, v in error.get_headers() if n in kept})
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprise(error, request)
-
-
-def _authenticate(request: Request, door: Door) -> Caller:
-    authorization = request.header("AUTHORIZATION")
-    try:
-        token = tokens.verify(authorization)
-    except Unauthenticated:
-        request.token = tokens.public_id(authorization)
-        raise
-    request.token = token.public_id
-    return make_caller(token.connection, door)
 
 
 def _view(path: str) -> View:
@@ -233,9 +226,10 @@ def _writing(request: Request, type_: ResourceType) -> AbstractContextManager[No
 
 def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     verbs = WRITABLE[type_.name]
-    caller.check_may_write(type_)
-    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
+    body = request.body(verbs.body_limit)
     with _writing(request, type_):
+        caller = _may_write(request, caller, type_)
+        shape = _projection(request, caller, type_)
         row = verbs.create(caller, body)
         caller.note_unknown()
         resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
@@ -244,11 +238,12 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
 
 def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
-    caller.check_may_write(type_)
-    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
+    body = request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
-    quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
     with _writing(request, type_):
+        caller = _may_write(request, caller, type_)
+        shape = _projection(request, caller, type_)
+        quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
         if quiet:
@@ -258,6 +253,13 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     if quiet:
         return Reply(204, headers={"ETag": resource.version, "Content-Location": resource.location})
     return _resource(resource)
+
+
+def _may_write(request: Request, caller: Caller, type_: ResourceType) -> Caller:
+    """Return who writes, as things are in this transaction. Raises Unauthenticated, Forbidden."""
+    caller = prove(request, caller)
+    caller.check_may_write(type_)
+    return caller
 
 
 def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
@@ -271,8 +273,8 @@ def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
 
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
-    caller.check_may_write(type_)
     with _writing(request, type_):
+        caller = _may_write(request, caller, type_)
         verbs.delete(caller, resource_id, request.header("IF_MATCH"))
     return Reply(204)
 
@@ -283,7 +285,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     # Where no stream would tell the outcome the preference is passed over, as it may be.
     if deferred.wanted(request.header("PREFER")) and events.is_heard(caller.connection.id):
         with transaction():
-            txn = deferred.accept(caller, body)
+            txn = deferred.accept(prove(request, caller), body)
         return Reply(
             202,
             headers={
@@ -293,6 +295,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
             },
         )
     with transaction():
+        caller = prove(request, caller)
         outcome = bulk.run(caller, body)
         caller.note_unknown()
     return Reply(body=orjson.dumps(outcome), scim_type=_failed(outcome))

@@ -29,6 +29,8 @@ from . import json_body
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from provisioning.models import Token
+
     from .caller import Caller
 
 SCIM_JSON = "application/scim+json"
@@ -50,6 +52,7 @@ class Request:
         self.path: str = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         self.token: str | None = None  # its public id
         self.caller: Caller | None = None
+        self.unproved: Token | None = None  # to be looked up once more, see `admission`
 
     @property
     def reads(self) -> bool:

@@ -27,6 +27,7 @@ PREFIX = "kw"
 MAX_DAYS = 365
 MAX_LIVING = 2
 _NO_HASH = b"\0" * 32
+_KEPT = 64  # tokens that a process remembers
 _NAMED = re.compile(rf"(?i:bearer)\s+{PREFIX}_([0-9a-f]{{16}})_.*", re.DOTALL)
 
 
@@ -98,17 +99,41 @@ def verify(authorization: str | None) -> Token:
     Raises Unauthenticated with the same words for unknown, expired and revoked. A miss compares
     too, so that time does not tell it from a wrong secret (T6).
     """
+    public_id, digest = presented = _read(authorization)
+    token = _find(public_id)
+    expected = bytes(token.secret_hash) if token is not None else _NO_HASH
+    same = hmac.compare_digest(digest, expected)
+    now = now_ms()
+    if token is None or not same or token.revoked_at is not None or token.expires_at <= now:
+        _verified.pop(presented, None)
+        raise Unauthenticated("This needs a valid bearer token.")
+    if len(_verified) >= _KEPT:
+        _verified.clear()
+    _verified[presented] = token
+    return token
+
+
+def recall(authorization: str | None) -> Token | None:
+    """Return the token of a header as this process verified it last, or None; nothing is read.
+
+    It may have been revoked since: whoever goes by it asks `is_as_verified` or `verify` before
+    anything comes of it.
+    """
+    return _verified.get(_read(authorization))
+
+
+def is_as_verified(token: Token) -> bool:
+    """Say whether a token is still what `verify` returned, and lives; if not, `verify` tells."""
+    return _find(token.public_id) is token and token.expires_at > now_ms()
+
+
+def _read(authorization: str | None) -> tuple[str, bytes]:
+    """Return which token a header names, and the hash of its secret."""
     scheme, _, text = (authorization or "").partition(" ")
     parts = text.strip().split("_")
     well_formed = scheme.lower() == "bearer" and len(parts) == 3 and parts[0] == PREFIX
     public_id, secret = (parts[1], parts[2]) if well_formed else ("", "")
-    token = _find(public_id)
-    expected = bytes(token.secret_hash) if token is not None else _NO_HASH
-    same = hmac.compare_digest(_hash(secret), expected)
-    now = now_ms()
-    if token is None or not same or token.revoked_at is not None or token.expires_at <= now:
-        raise Unauthenticated("This needs a valid bearer token.")
-    return token
+    return public_id, _hash(secret)
 
 
 def living(connection: Connection) -> ModelSelect[Token]:
@@ -140,9 +165,9 @@ def _find(public_id: str) -> Token | None:
     return _made(found[0]) if found else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_KEPT)
 def _made(row: tuple[Any, ...]) -> Token:
-    """Return both as models to read from, made once for as long as the rows say the same."""
+    """Return both as models to read from: the same ones for as long as the rows say the same."""
     width = len(Token._meta.sorted_fields)
     token = model(Token, row[:width])
     token.connection = model(Connection, row[width:])
@@ -152,6 +177,9 @@ def _made(row: tuple[Any, ...]) -> Token:
 _BY_ID = Statements(
     lambda: Token.select(Token, Connection).join(Connection).where(Token.public_id == parameter(0))
 )
+
+
+_verified: dict[tuple[str, bytes], Token] = {}  # by what was presented
 
 
 def _hash(secret: str) -> bytes:

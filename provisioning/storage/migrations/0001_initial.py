@@ -378,7 +378,7 @@ class SecurityKey(Row):
 
     class Meta:
         indexes = (
-            (("state", "id"), False),
+            (("id", "state"), False),
             (("model", "id"), False),
             (("kind", "id"), False),
         )

@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The Keywright authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Whoever writes is looked up where they write; the door goes by what it saw of them last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from queue import SimpleQueue
+
+import pytest
+from flask import Flask
+
+import scim.routes
+from provisioning.audit import CLI
+from provisioning.clock import now_ms
+from provisioning.models import Connection, Token, User
+from provisioning.storage.db import database, transaction
+from provisioning.storage.recorder import EXTENSION
+from provisioning.upstream import tokens, traces
+from tests.scim.pushing import PATCH_OP, USER, Directory, connect
+
+ADA = {"schemas": [USER], "userName": "ada"}
+BULK = {
+    "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+    "Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": ADA}],
+}
+LEAVES = {
+    "schemas": [PATCH_OP],
+    "Operations": [{"op": "replace", "path": "active", "value": False}],
+}
+
+
+def revoke(directory: Directory) -> None:
+    with transaction():
+        tokens.revoke(directory.token.split("_")[1], CLI)
+
+
+def expire(_directory: Directory) -> None:
+    Token.update(expires_at=now_ms()).execute()
+
+
+@pytest.fixture(params=[True, False], ids=["known", "new"])
+def directory(request: pytest.FixtureRequest, directory: Directory) -> Directory:
+    """Return one whose token the process has seen before, and one whose it has not."""
+    directory.user("bob")
+    if not request.param:
+        tokens._verified.clear()
+    return directory
+
+
+@pytest.mark.req("R2")
+@pytest.mark.parametrize(("path", "body"), [("/Users", ADA), ("/Bulk", BULK)])
+def test_what_waited_while_its_token_was_revoked_is_not_done(
+    directory: Directory, path: str, body: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = threading.Event()
+
+    def noticed(**options: bool) -> AbstractContextManager[None]:
+        waits.set()
+        return transaction(**options)
+
+    monkeypatch.setattr(scim.routes, "transaction", noticed)
+
+    def push() -> int:
+        status = directory("POST", path, body).status_code
+        database.close()
+        return status
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction():
+            assert User.select().count() == 1  # PostgreSQL hears of it with the first statement
+            asked = thread.submit(push)
+            assert waits.wait(10)
+            tokens.revoke(directory.token.split("_")[1], CLI)
+        assert asked.result(20) == 401
+    assert [user.user_name for user in User.select()] == ["bob"]
+
+
+@pytest.mark.req("R2")
+@pytest.mark.parametrize("end", [revoke, expire])
+def test_nothing_is_told_to_who_is_let_in_no_more(
+    directory: Directory, end: Callable[[Directory], None]
+) -> None:
+    bob = User.get().resource_id
+    seen = dict(tokens._verified)
+    end(directory)
+    for method, path, body in (
+        ("POST", "/Users", ADA),
+        ("POST", "/Users", b"{"),
+        ("POST", "/Users", {"schemas": [USER], "userName": "bob"}),
+        ("POST", "/Groups", {}),
+        ("POST", "/Bulk", BULK),
+        ("POST", "/Bulk", {}),
+        ("POST", "/Bulk/x", {}),
+        ("POST", "/Users/.search", {}),
+        ("POST", f"/Users/{bob}", {}),
+        ("BREW", "/Users", None),
+        ("PUT", f"/Users/{bob}", ADA),
+        ("PATCH", f"/Users/{bob}", LEAVES),
+        ("PATCH", f"/Users/{bob}?attributes=a&attributes=b", LEAVES),
+        ("DELETE", f"/Users/{bob}", None),
+        ("DELETE", "/Users/0", None),
+    ):
+        tokens._verified.update(seen)
+        answer = directory(method, path, body)
+        assert (answer.status_code, method, path) == (401, method, path)
+    assert User.get().active
+
+
+def test_who_was_refused_does_not_wait_for_a_turn_again(directory: Directory) -> None:
+    revoke(directory)
+    assert directory("POST", "/Users", ADA).status_code == 401
+
+    assert _status_while_another_writes(directory) == 401
+
+
+def test_a_wrong_secret_beside_a_known_name_is_refused_without_a_turn(
+    directory: Directory,
+) -> None:
+    assert directory("POST", "/Users", ADA).status_code == 201
+    directory.token = directory.token[:-1] + ("0" if directory.token[-1] != "0" else "1")
+    assert _status_while_another_writes(directory) == 401
+
+
+def _status_while_another_writes(directory: Directory) -> int:
+    answered: SimpleQueue[int] = SimpleQueue()
+
+    def push() -> None:
+        answered.put(directory("POST", "/Users", ADA).status_code)
+        database.close()  # which waits for the turn, too
+
+    with ThreadPoolExecutor(1) as thread, transaction():
+        assert User.select().exists()
+        thread.submit(push)
+        return answered.get(timeout=10)
+
+
+def test_what_was_chosen_for_a_connection_since_holds(directory: Directory) -> None:
+    bob = User.get().resource_id
+    for scope, status in (("read", 403), ("write", 200), ("read", 403)):
+        Connection.update(scope=scope).execute()
+        assert directory("PATCH", f"/Users/{bob}", LEAVES).status_code == status
+    assert not User.get().active
+
+
+def test_a_refused_writer_is_told_to_whose_token_it_was(app: Flask, directory: Directory) -> None:
+    app.extensions[EXTENSION].flush()
+    seen = Connection.get().last_seen_at
+    revoke(directory)
+    assert directory("POST", "/Users", ADA).status_code == 401
+    app.extensions[EXTENSION].flush()
+    assert Connection.get().last_seen_at == seen
+    newest = traces.page(directory.connection)[0][0]
+    assert (newest.status, newest.method) == (401, "POST")
+    assert directory.token.split("_")[2] not in str(vars(newest))
+
+
+def test_a_process_remembers_few_tokens(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
+    monkeypatch.setattr(tokens, "_KEPT", 2)
+    tokens._verified.clear()
+    for number in range(5):
+        directory = connect(app, f"Contoso {number}")
+        assert directory("POST", "/Users", {**ADA, "userName": f"a{number}"}).status_code == 201
+        assert len(tokens._verified) <= 2
