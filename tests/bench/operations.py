@@ -290,8 +290,8 @@ BULK = Operation(
     Aim(16, 8),
     BULK_OPERATIONS,
     BULK_OPERATIONS,
-    cycles=3,
-    peer_cycles=1,
+    cycles=5,
+    peer_cycles=3,
     is_bulk=True,
 )
 TIMES_POST = Aim(5, 4)
