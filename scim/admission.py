@@ -5,15 +5,17 @@
 
 A reader's is looked up at the door. A writer's is looked up in the transaction in which they write,
 so that nobody writes once a token is revoked; the door goes by what this process saw of it last.
-That is also the cheaper place: each commit empties the caches of those who read, and the writers'
-connection alone keeps its own.
+That is also the cheaper place: on SQLite each commit empties the caches of those who read, and on
+PostgreSQL the question travels with another.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from provisioning.errors import Unauthenticated
+from provisioning.errors import KeywrightError, Unauthenticated
 from provisioning.models import Token
 from provisioning.upstream import tokens
 
@@ -24,11 +26,15 @@ from .wire import Request
 _WRITTEN = re.compile(r"/scim/v2/(?:Users|Groups|Bulk)(?:/[0-9a-f-]+)?/?")
 
 
+class Outdated(KeywrightError):
+    """What is known of a writer's token is not what is the case: nothing was done, see `again`."""
+
+
 def admit(request: Request, door: Door) -> Caller:
     """Return who asks. Raises Unauthenticated.
 
-    Where a token is `request.unproved`, it is who came with it before: nothing that they ask for
-    may happen, or be answered, without `prove`.
+    Where their token is `request.unproved` it may be who came with it before: whatever they ask
+    for happens in a transaction that is `proved`, and no refusal is final without `is_outdated`.
     """
     authorization = request.header("AUTHORIZATION")
     writes = not request.reads and _WRITTEN.fullmatch(request.path) is not None
@@ -41,18 +47,32 @@ def admit(request: Request, door: Door) -> Caller:
     return make_caller(token.connection, door)
 
 
-def prove(request: Request, caller: Caller) -> Caller:
-    """Look up the token that is unproved; return who asks, as it is now.
+@contextmanager
+def proved(request: Request) -> Iterator[None]:
+    """Surround what a transaction does for a writer: it comes to nothing if they are not let in.
 
-    Raises Unauthenticated, whatever else there was to say.
+    Raises Outdated.
     """
-    token, request.unproved = request.unproved, None
-    if token is None or tokens.is_as_verified(token):
-        return caller
+    if request.unproved is None:
+        yield
+        return
+    is_unchanged = tokens.look_again(request.unproved)
+    yield
+    if not is_unchanged():
+        raise Outdated("The token has changed.")
+    request.unproved = None
+
+
+def is_outdated(request: Request) -> bool:
+    """Say of a writer who was refused whether that went by what is not the case any more."""
+    return request.unproved is not None and not tokens.look_again(request.unproved)()
+
+
+def again(request: Request, door: Door) -> Caller:
+    """Return who asks, as it is now. Raises Unauthenticated."""
     request.caller = None
-    token = _verified(request, request.header("AUTHORIZATION"))
-    request.caller = make_caller(token.connection, caller.door)
-    return request.caller
+    request.unproved = token = _verified(request, request.header("AUTHORIZATION"))
+    return make_caller(token.connection, door)
 
 
 def _verified(request: Request, authorization: str | None) -> Token:

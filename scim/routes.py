@@ -29,7 +29,7 @@ from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
 from . import about, bulk, deferred, extensions, json_body, polling, tracing
-from .admission import admit, prove
+from .admission import Outdated, admit, again, is_outdated, proved
 from .caller import Caller
 from .door import Door, Waits, open_door
 from .errors import (
@@ -100,13 +100,7 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         if request.path in _OPEN:
             request.allow("GET")
             return _OPEN[request.path](door)
-        caller = request.caller = admit(request, door)
-        try:
-            door.pace.check(caller.connection.id)
-            extensions.look()
-            return _view(request.path.removeprefix(PREFIX))(request, caller)
-        finally:
-            prove(request, caller)  # what was refused before there was a transaction
+        return _admitted(request, door)
     except KeywrightError as error:
         if isinstance(error, Taken) and request.caller is not None:
             request.caller.taken.append(error)
@@ -117,6 +111,19 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         return _refusal(describe_http(error), {n: v for n, v in error.get_headers() if n in kept})
     except Exception as error:  # noqa: BLE001 - the last resort
         return _surprise(error, request)
+
+
+def _admitted(request: Request, door: Door) -> Reply:
+    caller = request.caller = admit(request, door)
+    while True:
+        try:
+            door.pace.check(caller.connection.id)
+            extensions.look()
+            return _view(request.path.removeprefix(PREFIX))(request, caller)
+        except (KeywrightError, HTTPException) as error:
+            if not isinstance(error, Outdated) and not is_outdated(request):
+                raise
+        caller = request.caller = again(request, door)
 
 
 def _view(path: str) -> View:
@@ -226,10 +233,9 @@ def _writing(request: Request, type_: ResourceType) -> AbstractContextManager[No
 
 def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     verbs = WRITABLE[type_.name]
-    body = request.body(verbs.body_limit)
-    with _writing(request, type_):
-        caller = _may_write(request, caller, type_)
-        shape = _projection(request, caller, type_)
+    caller.check_may_write(type_)
+    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
+    with _writing(request, type_), proved(request):
         row = verbs.create(caller, body)
         caller.note_unknown()
         resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
@@ -238,12 +244,11 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
 
 def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
-    body = request.body(verbs.body_limit)
+    caller.check_may_write(type_)
+    shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
-    with _writing(request, type_):
-        caller = _may_write(request, caller, type_)
-        shape = _projection(request, caller, type_)
-        quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
+    quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
+    with _writing(request, type_), proved(request):
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
         if quiet:
@@ -253,13 +258,6 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     if quiet:
         return Reply(204, headers={"ETag": resource.version, "Content-Location": resource.location})
     return _resource(resource)
-
-
-def _may_write(request: Request, caller: Caller, type_: ResourceType) -> Caller:
-    """Return who writes, as things are in this transaction. Raises Unauthenticated, Forbidden."""
-    caller = prove(request, caller)
-    caller.check_may_write(type_)
-    return caller
 
 
 def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
@@ -273,8 +271,8 @@ def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
 
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
-    with _writing(request, type_):
-        caller = _may_write(request, caller, type_)
+    caller.check_may_write(type_)
+    with _writing(request, type_), proved(request):
         verbs.delete(caller, resource_id, request.header("IF_MATCH"))
     return Reply(204)
 
@@ -284,8 +282,8 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     body = request.body(bulk.MAX_PAYLOAD)
     # Where no stream would tell the outcome the preference is passed over, as it may be.
     if deferred.wanted(request.header("PREFER")) and events.is_heard(caller.connection.id):
-        with transaction():
-            txn = deferred.accept(prove(request, caller), body)
+        with transaction(), proved(request):
+            txn = deferred.accept(caller, body)
         return Reply(
             202,
             headers={
@@ -294,8 +292,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
                 "Location": f"{caller.base}/Bulk/{txn}",
             },
         )
-    with transaction():
-        caller = prove(request, caller)
+    with transaction(), proved(request):
         outcome = bulk.run(caller, body)
         caller.note_unknown()
     return Reply(body=orjson.dumps(outcome), scim_type=_failed(outcome))

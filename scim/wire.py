@@ -17,12 +17,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    MethodNotAllowed,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 from werkzeug.http import parse_accept_header
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from provisioning.errors import InvalidValue
+from provisioning.storage.db import RETRY_AFTER
 
 from . import json_body
 
@@ -53,6 +59,8 @@ class Request:
         self.token: str | None = None  # its public id
         self.caller: Caller | None = None
         self.unproved: Token | None = None  # to be looked up once more, see `admission`
+        self._is_read = False
+        self._body: bytes | None = None  # unless it is large
 
     @property
     def reads(self) -> bool:
@@ -85,8 +93,20 @@ class Request:
     def body(self, limit: int) -> dict[str, object]:
         """Return the JSON object that was sent; at most `limit` bytes are read.
 
-        Raises RequestEntityTooLarge, ClientDisconnected, InvalidSyntax and InvalidValue.
+        Raises RequestEntityTooLarge, ClientDisconnected, InvalidSyntax and InvalidValue, and
+        ServiceUnavailable to who asks again for one that was too large to keep.
         """
+        if self._body is not None:
+            return json_body.parse(self._body)
+        if self._is_read:
+            raise ServiceUnavailable(retry_after=int(RETRY_AFTER))
+        self._is_read = True
+        body = self._read(limit)
+        if len(body) <= json_body.MEBIBYTE:
+            self._body = body
+        return json_body.parse(body)
+
+    def _read(self, limit: int) -> bytes:
         body, length = None, self._length()
         if length is None:
             # One byte more tells: of chunks the stream gives what fits, and no error.
@@ -99,7 +119,7 @@ class Request:
             body = self.environ["wsgi.input"].read(length)
             if len(body) < length:
                 raise ClientDisconnected
-        return json_body.parse(body)
+        return body
 
     def is_within(self, size: int) -> bool:
         """Say whether its body has at most so many bytes, and says so."""

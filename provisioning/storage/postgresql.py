@@ -15,7 +15,7 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,6 +71,26 @@ class _Thread(threading.local):
 
     begins = False
 
+    def __init__(self) -> None:
+        self.ahead: list[_Asked] = []  # what goes with the first statement
+
+
+class _Asked:
+    """A question of a transaction of which the server has not heard yet."""
+
+    def __init__(self, opened: Postgresql, sql: str, params: Any) -> None:
+        self._opened = opened
+        self.statement = sql, params
+        self.cursor: Any = None
+
+    def rows(self) -> list[Any]:
+        """Return the answer; where nothing else was said in the meantime it is asked now."""
+        if self.cursor is None:
+            self._opened._thread.ahead.remove(self)
+            self.cursor = self._opened.execute_sql(*self.statement)
+        found: list[Any] = self.cursor.fetchall()
+        return found
+
 
 class Postgresql(PostgresqlDatabase):
     """Connections of one thread each; one that the server has ended is replaced when next used.
@@ -103,7 +123,7 @@ class Postgresql(PostgresqlDatabase):
     def begin(self, isolation_level: str | None = None) -> None:
         """Open a write transaction with the next statement, as soon as no other one is open."""
         self._renew_if_lost()
-        self._thread.begins = True
+        self._thread.begins, self._thread.ahead = True, []
 
     def commit(self) -> None:
         """Commit; nothing to do where nothing was asked."""
@@ -114,6 +134,15 @@ class Postgresql(PostgresqlDatabase):
         """Roll back; nothing to do where nothing was asked."""
         if not self._take_unsaid():
             super().rollback()
+
+    def ask_ahead(self, sql: str, params: Any) -> Callable[[], list[Any]]:
+        """Ask something together with a transaction's first statement, and read it after that."""
+        if not self._thread.begins:
+            found: list[Any] = self.execute_sql(sql, params).fetchall()
+            return lambda: found
+        asked = _Asked(self, sql, params)
+        self._thread.ahead.append(asked)
+        return asked.rows
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement, on a new connection if the server has ended the one at hand.
@@ -130,6 +159,8 @@ class Postgresql(PostgresqlDatabase):
             with self._pipeline():
                 for each in _BEGIN:
                     super().execute_sql(each)  # type: ignore[no-untyped-call]
+                for asked in self._thread.ahead:
+                    asked.cursor = super().execute_sql(*asked.statement)  # type: ignore[no-untyped-call]
                 return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
         except DataError as error:
             if "NUL" in str(error):

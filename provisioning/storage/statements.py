@@ -57,18 +57,31 @@ class Statements:
         """The same for a statement that has no rows; return how many it changed."""
         return int(self._run(shape, values).rowcount)
 
+    def ahead(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Callable[[], Rows]:
+        """The same as `rows` for a transaction that is about to ask something else.
+
+        It may travel along with that: the rows are to be asked for afterwards.
+        """
+        asked: Callable[[], Rows] = database.obj.ask_ahead(*self._filled(shape, values))
+        return asked
+
     def _run(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Any:
+        return database.obj.execute_sql(*self._filled(shape, values))
+
+    def _filled(
+        self, shape: tuple[Hashable, ...], values: Sequence[object]
+    ) -> tuple[str, Sequence[object]]:
         opened = database.obj  # and not the proxy, which looks each name up for each call
         kept = self._kept.get((opened.__class__, shape))
         if kept is None:
             kept = self._keep(opened, shape)
         sql, constants, places, in_order = kept
         if in_order and len(values) == len(constants):
-            return opened.execute_sql(sql, values)
+            return sql, values
         given = constants.copy()
         for place, index in places:
             given[place] = values[index]
-        return opened.execute_sql(sql, given)
+        return sql, given
 
     def _keep(self, opened: Database, shape: tuple[Hashable, ...]) -> _Statement:
         if len(self._kept) >= MAX_KEPT:

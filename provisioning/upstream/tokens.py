@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -116,15 +117,25 @@ def verify(authorization: str | None) -> Token:
 def recall(authorization: str | None) -> Token | None:
     """Return the token of a header as this process verified it last, or None; nothing is read.
 
-    It may have been revoked since: whoever goes by it asks `is_as_verified` or `verify` before
+    It may have been revoked since: whoever goes by it asks `look_again`, or `verify`, before
     anything comes of it.
     """
     return _verified.get(_read(authorization))
 
 
-def is_as_verified(token: Token) -> bool:
-    """Say whether a token is still what `verify` returned, and lives; if not, `verify` tells."""
-    return _find(token.public_id) is token and token.expires_at > now_ms()
+def look_again(token: Token) -> Callable[[], bool]:
+    """Ask in the caller's transaction whether a token is still what `verify` returned, and lives.
+
+    The answer is to be asked for when the transaction is about to end. If it is no, `verify` tells
+    what is the case.
+    """
+    found = _BY_ID.ahead((), (token.public_id,))
+
+    def is_unchanged() -> bool:
+        rows = found()
+        return bool(rows) and _made(rows[0]) is token and token.expires_at > now_ms()
+
+    return is_unchanged
 
 
 def _read(authorization: str | None) -> tuple[str, bytes]:

@@ -10,37 +10,45 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 import scim.routes
 from provisioning.audit import CLI
-from provisioning.clock import now_ms
-from provisioning.models import Connection, Token, User
+from provisioning.clock import DAY, now_ms
+from provisioning.models import AuditEvent, Connection, Token, User
 from provisioning.storage.db import database, transaction
 from provisioning.storage.recorder import EXTENSION
 from provisioning.upstream import tokens, traces
 from tests.scim.pushing import PATCH_OP, USER, Directory, connect
 
 ADA = {"schemas": [USER], "userName": "ada"}
-BULK = {
+BULK: dict[str, Any] = {
     "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
     "Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": ADA}],
 }
+Change = Callable[[], object]
 LEAVES = {
     "schemas": [PATCH_OP],
     "Operations": [{"op": "replace", "path": "active", "value": False}],
 }
 
 
-def revoke(directory: Directory) -> None:
+def revoke(directory: Directory, _monkeypatch: object = None) -> None:
     with transaction():
         tokens.revoke(directory.token.split("_")[1], CLI)
 
 
-def expire(_directory: Directory) -> None:
+def expire(_directory: Directory, _monkeypatch: object) -> None:
     Token.update(expires_at=now_ms()).execute()
+
+
+def wait(_directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = now_ms() + 400 * DAY
+    monkeypatch.setattr(tokens, "now_ms", lambda: later)
 
 
 @pytest.fixture(params=[True, False], ids=["known", "new"])
@@ -52,11 +60,10 @@ def directory(request: pytest.FixtureRequest, directory: Directory) -> Directory
     return directory
 
 
-@pytest.mark.req("R2")
-@pytest.mark.parametrize(("path", "body"), [("/Users", ADA), ("/Bulk", BULK)])
-def test_what_waited_while_its_token_was_revoked_is_not_done(
-    directory: Directory, path: str, body: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def answer_to_what_waits(
+    monkeypatch: pytest.MonkeyPatch, push: Callable[[], TestResponse], meanwhile: Change
+) -> TestResponse:
+    """Return the answer to a request that waits for its turn while something is changed."""
     waits = threading.Event()
 
     def noticed(**options: bool) -> AbstractContextManager[None]:
@@ -65,29 +72,78 @@ def test_what_waited_while_its_token_was_revoked_is_not_done(
 
     monkeypatch.setattr(scim.routes, "transaction", noticed)
 
-    def push() -> int:
-        status = directory("POST", path, body).status_code
+    def pushed() -> TestResponse:
+        answer = push()
         database.close()
-        return status
+        return answer
 
     with ThreadPoolExecutor(1) as thread:
         with transaction():
             assert User.select().count() == 1  # PostgreSQL hears of it with the first statement
-            asked = thread.submit(push)
+            asked = thread.submit(pushed)
             assert waits.wait(10)
-            tokens.revoke(directory.token.split("_")[1], CLI)
-        assert asked.result(20) == 401
-    assert [user.user_name for user in User.select()] == ["bob"]
+            meanwhile()
+        return asked.result(20)
 
 
 @pytest.mark.req("R2")
-@pytest.mark.parametrize("end", [revoke, expire])
+@pytest.mark.parametrize(("path", "body"), [("/Users", ADA), ("/Bulk", BULK)])
+def test_what_waited_while_its_token_was_revoked_is_not_done(
+    directory: Directory, path: str, body: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = answer_to_what_waits(
+        monkeypatch,
+        lambda: directory("POST", path, body),
+        lambda: tokens.revoke(directory.token.split("_")[1], CLI),
+    )
+    assert answer.status_code == 401
+    assert [user.user_name for user in User.select()] == ["bob"]
+
+
+@pytest.mark.req("R1")
+@pytest.mark.parametrize(("changes", "status"), [({"scope": "read"}, 403), ({"name": "New"}, 201)])
+def test_what_waited_while_its_connection_was_changed_goes_by_the_change(
+    directory: Directory,
+    changes: dict[str, str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = answer_to_what_waits(
+        monkeypatch,
+        lambda: directory("POST", "/Users", ADA),
+        lambda: Connection.update(changes).execute(),
+    )
+    assert answer.status_code == status
+    assert User.select().count() == (2 if status == 201 else 1)
+    if status == 201:
+        newest = AuditEvent.select().order_by(AuditEvent.id.desc()).first()
+        assert newest.actor_name == "New"
+
+
+def test_what_is_too_large_to_be_kept_is_to_be_sent_again(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {**ADA, "title": "x" * 1_000_000, "nickName": "y" * 100_000}
+    bulk = {**BULK, "Operations": [{**BULK["Operations"][0], "data": large}]}
+    answer = answer_to_what_waits(
+        monkeypatch,
+        lambda: directory("POST", "/Bulk", bulk),
+        lambda: Connection.update(name="New").execute(),
+    )
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert User.select().count() == 1
+
+
+@pytest.mark.req("R2")
+@pytest.mark.parametrize("end", [revoke, expire, wait])
 def test_nothing_is_told_to_who_is_let_in_no_more(
-    directory: Directory, end: Callable[[Directory], None]
+    directory: Directory,
+    end: Callable[[Directory, pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bob = User.get().resource_id
     seen = dict(tokens._verified)
-    end(directory)
+    end(directory, monkeypatch)
     for method, path, body in (
         ("POST", "/Users", ADA),
         ("POST", "/Users", b"{"),

@@ -85,3 +85,31 @@ def test_a_new_row_begins_as_its_model_begins() -> None:
         }
         assert all(isinstance(quick[n], int) for n in times & {*quick} if usual[n] is not None)
     assert new(User, user_name="Ada").user_name == "Ada"
+
+
+def test_what_is_asked_ahead_is_as_things_are_in_the_transaction(services: Services) -> None:
+    user = person()
+    outside = BY_ID.ahead((User,), (user.id,))
+    with transaction():
+        first = BY_ID.ahead((User,), (user.id,))
+        user.display_name = "Somebody else"
+        update(user, "display_name")
+        then = BY_ID.ahead((User,), (user.id,))
+        (was,), (now,) = first(), then()
+        assert model(User, was).display_name == "Ada Lovelace"
+        assert model(User, now).display_name == "Somebody else"
+    assert outside() == [was]
+    with transaction():
+        alone = BY_ID.ahead((User,), (user.id,))
+        assert alone() == [now]
+        alone = BY_ID.ahead((User,), (user.id,))  # and nobody wants to know
+
+    def fail() -> None:
+        with transaction():
+            BY_ID.ahead((User,), (user.id,))
+            insert(again(user))
+
+    with pytest.raises(IntegrityError):
+        fail()
+    with transaction():
+        assert BY_ID.ahead((User,), (0,))() == []
