@@ -222,3 +222,17 @@ def test_a_process_remembers_few_tokens(monkeypatch: pytest.MonkeyPatch, app: Fl
         directory = connect(app, f"Contoso {number}")
         assert directory("POST", "/Users", {**ADA, "userName": f"a{number}"}).status_code == 201
         assert len(tokens._verified) <= 2
+
+
+def test_that_a_token_was_used_is_no_change(
+    app: Flask, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(scim.routes, "again", fail)
+    for name in ("carl", "dora", "erik"):
+        directory.user(name)
+        used = Token.get().last_used_at
+        app.extensions[EXTENSION].flush()
+        assert Token.get().last_used_at != used
