@@ -31,6 +31,7 @@ from .pages import error_pages, figures, headers, requests, times
 from .processes import logs, supervisor, watch
 from .processes.health import blueprint as health
 from .processes.watch import Watch
+from .sealing import proofs
 from .services import EXTENSION, Services
 from .services import services as current_services
 from .settings import LANGUAGES, Settings
@@ -51,6 +52,7 @@ csrf = CSRFProtect()
 def create_app(services: Services) -> Flask:
     """Make the web app. The database must be migrated already; raises ConfigurationError."""
     check_current(database)
+    proofs.check(services.vault)
     services = live_settings.layered(services)
     settings = services.settings
     _freeze_rp_id(settings)

@@ -115,6 +115,11 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     LOG_EXPORTED = "log.exported"
     OWNER_LINK_MADE = "owner_link.made"
+    BACKUP_MADE = "backup.made"
+    BACKUP_RESTORED = "backup.restored"
+    KEK_ADDED = "kek.added"
+    KEK_ROTATED = "kek.rotated"
+    KEK_RETIRED = "kek.retired"
     SETTINGS_CHANGED = "settings.changed"
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_SIGNED_IN = "account.signed_in"

@@ -18,14 +18,17 @@ import click
 # Each name's module in `commands`, and the command in it.
 _COMMANDS = {
     "audit": ("audit", "audit_group"),
+    "backup": ("backup", "backup"),
     "connection": ("connections", "connection"),
     "demo": ("demo", "demo"),
     "departures": ("departures", "departures"),
     "import": ("imports", "import_file"),
     "init": ("init", "init"),
+    "kek": ("kek", "kek"),
     "key": ("cards", "key_group"),
     "migrate": ("migrate", "migrate"),
     "owner-link": ("owner_link", "owner_link"),
+    "restore": ("backup", "restore"),
     "schema": ("schemas", "schema"),
     "serve": ("serve", "serve"),
     "station": ("stations", "station_group"),

@@ -79,3 +79,7 @@ class CeremonyRefused(KeywrightError):
 
 class ConfigurationError(KeywrightError):
     """Settings or key files do not let the product start. Names every fault at once."""
+
+
+class CommandRefused(KeywrightError):
+    """A command at a shell does not do what it was asked. No page shows it, so it is English."""

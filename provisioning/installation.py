@@ -21,8 +21,14 @@ def open_services(data: Path | None = None, **overrides: object) -> Services:
 
     Raises ConfigurationError, naming every fault.
     """
+    services = open_keys(data, **overrides)
+    open_database(services.settings.database_url)
+    return services
+
+
+def open_keys(data: Path | None = None, **overrides: object) -> Services:
+    """Do what `open_services` does, but leave the database alone, which may not be there."""
     settings = load(data, **overrides)
     vault = Vault.open(settings.data / KEYS)
-    open_database(settings.database_url)
     audit.use_key(vault.audit_key)
     return Services(settings, vault, fixed=given_names(data, **overrides))

@@ -26,6 +26,7 @@ from .audit import Actor, Event
 from .clock import now_ms
 from .errors import ConfigurationError, InvalidValue, Stale, WrongState
 from .models import LiveSetting, Logo
+from .sealing import columns
 from .services import EXTENSION, Services
 from .settings import PREFIX, Settings, faults_of
 from .storage.db import transaction, tuples
@@ -197,4 +198,4 @@ def _stored(value: object) -> object:
 
 
 def _bound(name: str) -> str:
-    return f"setting:{name}"
+    return columns.SETTING.binding(name)

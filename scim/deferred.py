@@ -22,6 +22,7 @@ from provisioning.clock import DAY, now_ms
 from provisioning.errors import Forbidden, NotFound, WrongState
 from provisioning.event_streams import events
 from provisioning.models import Connection, DeferredRequest, EventStream, StreamEvent, Task, TaskRow
+from provisioning.sealing import columns
 from provisioning.tasks import Kind, Turn
 from provisioning.upstream import conflicts
 
@@ -167,7 +168,7 @@ def _subject(location: str) -> tuple[str, str]:
 
 
 def _bound(txn: str) -> str:
-    return f"deferred:{txn}"
+    return columns.REQUEST.binding(txn)
 
 
 KIND = tasks.register(Kind("scim_bulk", _carry_out, _close))

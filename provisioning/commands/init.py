@@ -11,6 +11,7 @@ import click
 
 from .. import audit, live_settings
 from ..installation import KEYS, open_services
+from ..sealing import proofs
 from ..settings import ENV_FILE, PREFIX, load
 from ..storage.db import database
 from ..storage.migrate import migrate as apply_migrations
@@ -39,6 +40,7 @@ def init(data: Path, base_url: str, organisation: str | None) -> None:
     Vault.create(data / KEYS)
     services = open_services(data)
     apply_migrations(database)
+    proofs.check(services.vault)
     if organisation is not None and "organisation" not in services.fixed:
         live_settings.choose_organisation(organisation, audit.CLI, services)
     click.echo(f"Made {data}: settings in {ENV_FILE}, keys in {KEYS}/, database ready.")

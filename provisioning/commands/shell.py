@@ -20,6 +20,7 @@ from ..errors import KeywrightError, NotFound
 from ..installation import open_services
 from ..models import User
 from ..naming import fold
+from ..sealing import proofs
 from ..services import Services
 from ..settings import PREFIX
 from ..storage.db import database
@@ -66,6 +67,7 @@ def open_installation(data: Path) -> Services:
     """Open what `keywright init` made. Raises ConfigurationError."""
     services = open_services(data)
     check_current(database)
+    proofs.check(services.vault)
     return live_settings.layered(services)
 
 

@@ -20,6 +20,7 @@ from ..audit import Actor, Event
 from ..clock import DAY, HOUR, MINUTE, SECOND, now_ms
 from ..errors import InvalidValue, NotFound, WrongState
 from ..models import Connection, EventStream, StreamEvent
+from ..sealing import columns
 from ..storage.db import database, tuples
 from ..vault import Vault
 from . import events
@@ -284,4 +285,4 @@ def _record(event: Event, stream: EventStream, actor: Actor, **detail: Any) -> N
 
 
 def _bound(resource_id: str) -> str:
-    return f"stream:{resource_id}"
+    return columns.STREAM.binding(resource_id)

@@ -17,6 +17,7 @@ from .. import audit
 from ..audit import Actor, Event
 from ..errors import WrongState
 from ..models import Activation, PanelAccount, User
+from ..sealing import columns
 from ..services import Services
 from ..settings import SecondCode
 
@@ -88,4 +89,4 @@ def _code(activation: Activation, services: Services) -> str:
 
 
 def _bound(link_id: str) -> str:
-    return f"link code:{link_id}"
+    return columns.LINK_CODE.binding(link_id)

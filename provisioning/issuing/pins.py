@@ -9,6 +9,7 @@ import secrets
 from itertools import pairwise
 
 from ..models import Job
+from ..sealing import columns
 from ..vault import SealBroken, Vault
 
 _COMMON = frozenset({"112233", "121314", "123321", "246810", "135790", "102030", "159753"})
@@ -54,4 +55,4 @@ def erase(job: Job) -> None:
 
 
 def _bound(job: Job) -> str:
-    return f"pin:{job.resource_id}"
+    return columns.PIN.binding(job.resource_id)

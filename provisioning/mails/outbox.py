@@ -22,6 +22,7 @@ from peewee import Expression, fn
 from ..clock import HOUR, MINUTE, SECOND, now_ms
 from ..errors import WrongState
 from ..models import UNSENT, OutboxMail, SecurityKey, User
+from ..sealing import columns
 from ..storage.db import database
 from ..storage.statements import Statements, parameter
 from ..vault import Vault
@@ -77,7 +78,11 @@ def queue(
     now = now_ms()
     # A Message-ID of its own that every try repeats, so that a twin can be told as one.
     message_id = f"<{uuid.uuid4()}@{urlsplit(str(context['base_url'])).hostname}>"
-    sealed = vault.seal(secret.encode(), bound_to=message_id) if secret is not None else None
+    sealed = (
+        vault.seal(secret.encode(), bound_to=columns.MAIL.binding(message_id))
+        if secret is not None
+        else None
+    )
     return OutboxMail.create(
         message_id=message_id,
         template=template,
@@ -168,7 +173,9 @@ def secret_of(mail: OutboxMail, vault: Vault) -> str | None:
     """Return the link or the PIN. Raises vault.SealBroken."""
     if mail.sealed_secret is None:
         return None
-    return vault.unseal(bytes(mail.sealed_secret), bound_to=mail.message_id).decode()
+    return vault.unseal(
+        bytes(mail.sealed_secret), bound_to=columns.MAIL.binding(mail.message_id)
+    ).decode()
 
 
 def sent(mail: OutboxMail) -> None:

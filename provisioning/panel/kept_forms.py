@@ -13,6 +13,7 @@ import orjson
 
 from ..clock import DAY, now_ms
 from ..models import KeptForm
+from ..sealing import columns
 from ..vault import SealBroken, Vault
 
 LONGEST = 256 * 1024  # bytes of one form
@@ -66,4 +67,4 @@ def forget_old() -> int:
 
 
 def _bound(account: int, path: str) -> str:
-    return f"kept-form:{account}:{path}"
+    return columns.KEPT_FORM.binding(account, path)

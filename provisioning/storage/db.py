@@ -47,10 +47,10 @@ def open_database(url: str) -> Database:
         parts = urlsplit(url)
     except ValueError:  # its text may repeat the password
         raise ConfigurationError("KEYWRIGHT_DATABASE_URL: is not an address") from None
-    if parts.scheme == "sqlite":
-        path = parts.path[1:] if parts.path.startswith("//") else parts.path
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        opened: Database = Sqlite(path)
+    path = sqlite_path(url)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened: Database = Sqlite(str(path))
     elif parts.scheme in ("postgresql", "postgres"):
         opened = _postgresql(url)
     else:
@@ -59,6 +59,14 @@ def open_database(url: str) -> Database:
         )
     database.initialize(opened)
     return opened
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return where an address of SQLite says that the database is; None for another one."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite":
+        return None
+    return Path(parts.path[1:] if parts.path.startswith("//") else parts.path)
 
 
 def _postgresql(url: str) -> Database:

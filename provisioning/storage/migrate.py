@@ -31,12 +31,22 @@ def migrate(database: Database | DatabaseProxy) -> list[str]:
 def check_current(database: Database | DatabaseProxy) -> None:
     """Raise ConfigurationError unless every migration is applied: no web process migrates."""
     with _answering():
-        applied = set(_runner(database).applied())
-    missing = [m.name for m in _runner(database).migrations() if m.name not in applied]
+        there = applied(database)
+    missing = [name for name in known(database) if name not in there]
     if missing:
         raise ConfigurationError(
             f"The database lacks {len(missing)} migration(s): run `keywright migrate` first."
         )
+
+
+def applied(database: Database | DatabaseProxy) -> set[str]:
+    """Return the names of the migrations that a database has seen."""
+    return set(_runner(database).applied())
+
+
+def known(database: Database | DatabaseProxy) -> list[str]:
+    """Return the names of this version's migrations, in order."""
+    return [each.name for each in _runner(database).migrations()]
 
 
 @contextlib.contextmanager
