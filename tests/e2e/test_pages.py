@@ -17,6 +17,7 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from provisioning.app import create_app
+from provisioning.installation import open_services
 from provisioning.panel.access import SessionKind
 from tests.pages.axe import violations
 from tests.pages.errors import ERRORS
@@ -57,7 +58,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def made(site: Site) -> Flask:
     """The app, which knows the kinds of pages by their addresses."""
-    return create_app(site.services)
+    return create_app(open_services(site.data))  # this site's database, and not the last one's
 
 
 class Judge:
