@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from provisioning.cli import main
 from provisioning.errors import Unauthenticated
@@ -17,19 +17,13 @@ from provisioning.lifecycle import KeyState
 from provisioning.models import AuditEvent, User
 from provisioning.storage.db import database
 from provisioning.upstream import tokens
-from tests.fakes import people
-
-
-def run(*words: object) -> Result:
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+from tests.fakes import people, shell
+from tests.fakes.shell import run
 
 
 @pytest.fixture
 def folder(data: Path) -> Path:
-    made = run("init", "--data", data / "kw", "--base-url", "https://keys.example.org")
-    assert made.exit_code == 0, made.output
+    shell.made(data / "kw", "https://keys.example.org")
     yield data / "kw"
     database.close()
 

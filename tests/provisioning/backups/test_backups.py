@@ -21,13 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from provisioning import audit
 from provisioning.audit import CLI
 from provisioning.backups import archive, making, restoring
 from provisioning.backups.manifest import Manifest
-from provisioning.cli import main
 from provisioning.commands.shell import open_installation
 from provisioning.errors import CommandRefused, ConfigurationError
 from provisioning.installation import open_keys
@@ -35,21 +33,15 @@ from provisioning.models import AuditEvent, User
 from provisioning.sealing import rotation
 from provisioning.storage.db import database, transaction
 from provisioning.vault import Vault
-from tests.fakes import people, sealed
+from tests.fakes import people, sealed, shell
+from tests.fakes.shell import run
 
 pytestmark = pytest.mark.req("R31")
 
 
-def run(*words: object) -> Result:
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
 @pytest.fixture
 def folder(data: Path) -> Iterator[Path]:
-    made = run("init", "--data", data / "kw", "--base-url", "http://localhost:5005")
-    assert made.exit_code == 0, made.output
+    shell.made(data / "kw")
     open_installation(data / "kw")
     yield data / "kw"
     database.close()

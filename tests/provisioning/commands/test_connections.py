@@ -9,28 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from provisioning.cli import main
 from provisioning.clock import now_ms
 from provisioning.models import AuditEvent, Connection, Token, User
 from provisioning.storage.db import database, transaction
 from provisioning.upstream import conflicts, traces
 from provisioning.upstream.conflicts import Clash
 from provisioning.upstream.traces import Trace
-from tests.fakes import people
-
-
-def run(*words: object) -> Result:
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+from tests.fakes import people, shell
+from tests.fakes.shell import run
 
 
 @pytest.fixture
 def folder(data: Path) -> Iterator[Path]:
-    made = run("init", "--data", data / "kw", "--base-url", "https://keys.example.org")
-    assert made.exit_code == 0, made.output
+    shell.made(data / "kw", "https://keys.example.org")
     assert run("token", "create", "--data", data / "kw", "--connection", "Okta").exit_code == 0
     yield data / "kw"
     database.close()

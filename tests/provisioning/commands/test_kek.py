@@ -10,31 +10,23 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from provisioning.app import create_app
-from provisioning.cli import main
 from provisioning.commands.shell import open_installation
 from provisioning.errors import ConfigurationError
 from provisioning.installation import open_services
 from provisioning.models import OutboxMail
 from provisioning.storage.db import database, transaction
 from provisioning.vault import Vault
-from tests.fakes import sealed
+from tests.fakes import sealed, shell
+from tests.fakes.shell import run
 
 pytestmark = pytest.mark.req("R31")
 
 
-def run(*words: object) -> Result:
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
 @pytest.fixture
 def folder(data: Path) -> Path:
-    made = run("init", "--data", data / "kw", "--base-url", "http://localhost:5005")
-    assert made.exit_code == 0, made.output
+    shell.made(data / "kw")
     yield data / "kw"
     database.close()
 

@@ -15,11 +15,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from provisioning import audit
 from provisioning.audit import CLI, Event
-from provisioning.cli import main
 from provisioning.commands.shell import open_installation
 from provisioning.errors import CommandRefused
 from provisioning.models import AuditEvent, Job, OutboxMail
@@ -27,7 +25,7 @@ from provisioning.sealing import columns, proofs, rotation
 from provisioning.services import Services
 from provisioning.storage.db import database, transaction
 from provisioning.vault import Vault
-from tests.fakes import sealed
+from tests.fakes import sealed, shell
 
 pytestmark = pytest.mark.req("R31")
 
@@ -47,10 +45,17 @@ for batch in rotation.reseal(vault, CLI):
 """
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
 @pytest.fixture
 def folder(data: Path) -> Path:
-    made = ["init", "--data", str(data / "kw"), "--base-url", "http://localhost:5005"]
-    assert CliRunner().invoke(main, made).exit_code == 0
+    shell.made(data / "kw")
     yield data / "kw"
     database.close()
 
@@ -136,12 +141,6 @@ def test_killed_between_batches_every_value_opens_and_the_next_run_goes_on(
 def test_killed_while_the_key_is_added_the_next_run_adds_one_all_the_same(
     folder: Path, installed: Services, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: object) -> None:
-        raise Killed
-
     code = sealed.fill(installed)
     (old,) = installed.vault.keks.ids()
     with monkeypatch.context() as patched:
@@ -286,12 +285,6 @@ def test_the_only_key_is_not_retired(folder: Path, installed: Services) -> None:
 def test_killed_while_the_old_key_is_retired_the_next_run_does_it(
     folder: Path, installed: Services, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: object) -> None:
-        raise Killed
-
     code = sealed.fill(installed)
     rotate(installed)
     let_pass(folder)
