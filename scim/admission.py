@@ -33,8 +33,9 @@ class Outdated(KeywrightError):
 def admit(request: Request, door: Door) -> Caller:
     """Return who asks. Raises Unauthenticated.
 
-    Where their token is `request.unproved` it may be who came with it before: whatever they ask
-    for happens in a transaction that is `proved`, and no refusal is final without `is_outdated`.
+    Where their token is `request.provisional` it may be who came with it before: whatever they
+    ask for happens in a transaction that is `revalidated`, and no refusal is final without
+    `is_outdated`.
     """
     authorization = request.header("AUTHORIZATION")
     writes = not request.reads and _WRITTEN.fullmatch(request.path) is not None
@@ -43,35 +44,35 @@ def admit(request: Request, door: Door) -> Caller:
         token = _verified(request, authorization)
     request.token = token.public_id
     if writes:
-        request.unproved = token
+        request.provisional = token
     return make_caller(token.connection, door)
 
 
 @contextmanager
-def proved(request: Request) -> Iterator[None]:
+def revalidated(request: Request) -> Iterator[None]:
     """Surround what a transaction does for a writer: it comes to nothing if they are not let in.
 
     Raises Outdated.
     """
-    if request.unproved is None:
+    if request.provisional is None:
         yield
         return
-    is_unchanged = tokens.look_again(request.unproved)
+    is_unchanged = tokens.revalidate(request.provisional)
     yield
     if not is_unchanged():
         raise Outdated("The token has changed.")
-    request.unproved = None
+    request.provisional = None
 
 
 def is_outdated(request: Request) -> bool:
     """Say of a writer who was refused whether that went by what is not the case any more."""
-    return request.unproved is not None and not tokens.look_again(request.unproved)()
+    return request.provisional is not None and not tokens.revalidate(request.provisional)()
 
 
 def again(request: Request, door: Door) -> Caller:
     """Return who asks, as it is now. Raises Unauthenticated."""
     request.caller = None
-    request.unproved = token = _verified(request, request.header("AUTHORIZATION"))
+    request.provisional = token = _verified(request, request.header("AUTHORIZATION"))
     return make_caller(token.connection, door)
 
 

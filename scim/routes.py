@@ -29,7 +29,7 @@ from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
 from . import about, bulk, deferred, extensions, json_body, polling, tracing
-from .admission import Outdated, admit, again, is_outdated, proved
+from .admission import Outdated, admit, again, is_outdated, revalidated
 from .caller import Caller
 from .door import Door, Waits, open_door
 from .errors import (
@@ -235,7 +235,7 @@ def _create(request: Request, caller: Caller, type_: ResourceType) -> Reply:
     verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
-    with _writing(request, type_), proved(request):
+    with _writing(request, type_), revalidated(request):
         row = verbs.create(caller, body)
         caller.note_unknown()
         resource = render(type_, [row], shape, caller.connection, caller.base, new=True)[0]
@@ -248,7 +248,7 @@ def _change(request: Request, caller: Caller, type_: ResourceType, resource_id: 
     shape, body = _projection(request, caller, type_), request.body(verbs.body_limit)
     verb = verbs.replace if request.method == "PUT" else verbs.patch
     quiet = request.method == "PATCH" and shape.is_whole and _is_quiet(caller, type_)
-    with _writing(request, type_), proved(request):
+    with _writing(request, type_), revalidated(request):
         row = verb(caller, resource_id, body, request.header("IF_MATCH"))
         caller.note_unknown()
         if quiet:
@@ -272,7 +272,7 @@ def _is_quiet(caller: Caller, type_: ResourceType) -> bool:
 def _delete(request: Request, caller: Caller, type_: ResourceType, resource_id: str) -> Reply:
     verbs = WRITABLE[type_.name]
     caller.check_may_write(type_)
-    with _writing(request, type_), proved(request):
+    with _writing(request, type_), revalidated(request):
         verbs.delete(caller, resource_id, request.header("IF_MATCH"))
     return Reply(204)
 
@@ -282,7 +282,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     body = request.body(bulk.MAX_PAYLOAD)
     # Where no stream would tell the outcome the preference is passed over, as it may be.
     if deferred.wanted(request.header("PREFER")) and events.is_heard(caller.connection.id):
-        with transaction(), proved(request):
+        with transaction(), revalidated(request):
             txn = deferred.accept(caller, body)
         return Reply(
             202,
@@ -292,7 +292,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
                 "Location": f"{caller.base}/Bulk/{txn}",
             },
         )
-    with transaction(), proved(request):
+    with transaction(), revalidated(request):
         outcome = bulk.run(caller, body)
         caller.note_unknown()
     return Reply(body=orjson.dumps(outcome), scim_type=_failed(outcome))

@@ -58,7 +58,7 @@ class Request:
         self.path: str = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         self.token: str | None = None  # its public id
         self.caller: Caller | None = None
-        self.unproved: Token | None = None  # to be looked up once more, see `admission`
+        self.provisional: Token | None = None  # to be looked up once more, see `admission`
         self._is_read = False
         self._body: bytes | None = None  # unless it is large
 

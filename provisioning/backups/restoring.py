@@ -30,7 +30,7 @@ def restore(path: Path, services: Services, actor: Actor) -> Manifest:
     place = sqlite_path(services.settings.database_url)
     if place is None:
         raise ConfigurationError("The database is PostgreSQL: restore it with its own pg_restore.")
-    refuse_existing(place)
+    _refuse_existing(place)
     with path.open("rb") as file, archive.scratch(place) as folder:
         part = folder / "restored"
         with part.open("xb") as into:
@@ -45,13 +45,13 @@ def restore(path: Path, services: Services, actor: Actor) -> Manifest:
             database.close()
         part.chmod(0o600)
         archive.sync(part)
-        refuse_existing(place)
+        _refuse_existing(place)
         part.rename(place)
     sync_folder(place.parent)
     return manifest
 
 
-def refuse_existing(place: Path) -> None:
+def _refuse_existing(place: Path) -> None:
     """Raise ConfigurationError if there is a database, or a part of one."""
     there = [each for each in ("", *_BESIDE) if place.with_name(place.name + each).exists()]
     if there:

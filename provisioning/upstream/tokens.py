@@ -108,7 +108,7 @@ def verify(authorization: str | None) -> Token:
     if token is None or not same or token.revoked_at is not None or token.expires_at <= now:
         _verified.pop(presented, None)
         raise Unauthenticated("This needs a valid bearer token.")
-    if len(_verified) >= _KEPT:
+    if presented not in _verified and len(_verified) >= _KEPT:
         _verified.clear()
     _verified[presented] = token
     return token
@@ -117,13 +117,13 @@ def verify(authorization: str | None) -> Token:
 def recall(authorization: str | None) -> Token | None:
     """Return the token of a header as this process verified it last, or None; nothing is read.
 
-    It may have been revoked since: whoever goes by it asks `look_again`, or `verify`, before
+    It may have been revoked since: whoever goes by it asks `revalidate`, or `verify`, before
     anything comes of it.
     """
     return _verified.get(_read(authorization))
 
 
-def look_again(token: Token) -> Callable[[], bool]:
+def revalidate(token: Token) -> Callable[[], bool]:
     """Ask in the caller's transaction whether a token is still what `verify` returned, and lives.
 
     The answer is to be asked for when the transaction is about to end. If it is no, `verify` tells
