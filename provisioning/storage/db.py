@@ -131,13 +131,33 @@ class _Items:
             gathered.write(rest)
 
 
+class Foreseen(Generic[T]):
+    """What nearly every transaction asks in the end, and what nobody but the asker changes.
+
+    So it is asked for at the beginning, where the question may travel with another.
+    """
+
+    def __init__(self, ask: Callable[[], Callable[[], T]]) -> None:
+        self.ask = ask
+        _foreseen.append(self)
+
+    def answer(self) -> T:
+        """Return the answer; to whoever asks again, as it is by then."""
+        asked = _unit.foreseen.pop(self, None) or self.ask()
+        return asked()
+
+
+_foreseen: list[Foreseen[Any]] = []
+
+
 class _Unit(threading.local):
-    """This thread's transaction: how deep it is nested, and what it has gathered."""
+    """This thread's transaction: its depth, what it has gathered, and what was asked ahead."""
 
     depth = 0
 
     def __init__(self) -> None:
         self.gathered: dict[Gathered[Any], _Items] = {}
+        self.foreseen: dict[Foreseen[Any], Callable[[], Any]] = {}
 
     def mark(self) -> dict[Gathered[Any], tuple[int, int]]:
         """Return how much is gathered and written so far."""
@@ -176,6 +196,12 @@ class _Outermost(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._commits.__enter__()
         _unit.depth = 1
+        try:
+            for each in _foreseen:
+                _unit.foreseen[each] = each.ask()
+        except BaseException as failed:
+            self.__exit__(type(failed), failed, failed.__traceback__)
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         try:
@@ -186,6 +212,7 @@ class _Outermost(AbstractContextManager[None]):
         finally:
             _unit.depth = 0
             _unit.gathered.clear()
+            _unit.foreseen.clear()
 
     def _commit(self) -> None:
         over = False

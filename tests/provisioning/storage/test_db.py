@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peewee import DatabaseError
@@ -15,7 +17,8 @@ from peewee import DatabaseError
 from provisioning.errors import ConfigurationError
 from provisioning.models import ALL, Setting
 from provisioning.services import Services
-from provisioning.storage.db import Gathered, database, open_database, transaction
+from provisioning.storage import db
+from provisioning.storage.db import Foreseen, Gathered, database, open_database, transaction
 from provisioning.storage.migrate import check_current, migrate
 
 
@@ -129,6 +132,52 @@ def test_what_a_failed_savepoint_had_written_early_is_written_in_the_end(
         assert written == ["outer", "inner"]  # both, in the savepoint that was taken back
         written.clear()
     assert written == ["outer"]
+
+
+@pytest.fixture
+def foreseen(monkeypatch: pytest.MonkeyPatch) -> list[Foreseen[Any]]:
+    """Those of this test alone."""
+    own: list[Foreseen[Any]] = []
+    monkeypatch.setattr(db, "_foreseen", own)
+    return own
+
+
+def test_what_is_foreseen_is_asked_as_a_transaction_begins_and_again_when_wanted_again(
+    services: Services, foreseen: list[Foreseen[Any]]
+) -> None:
+    asked: list[str] = []
+
+    def ask() -> Callable[[], int]:
+        asked.append("ask")
+        count = len(asked)
+        return lambda: count
+
+    question = Foreseen(ask)
+    assert question.answer() == 1  # outside of a transaction it is asked when it is wanted
+    with transaction():
+        assert asked == ["ask", "ask"]
+        with transaction():
+            assert question.answer() == 2
+        assert question.answer() == 3
+    with transaction():
+        assert len(asked) == 4
+    assert question.answer() == 5  # nothing is left of the one that nobody wanted
+
+
+def test_a_question_that_fails_leaves_no_transaction_behind(
+    services: Services, foreseen: list[Foreseen[Any]]
+) -> None:
+    def ask() -> Callable[[], int]:
+        raise ZeroDivisionError
+
+    Foreseen(ask)
+    with pytest.raises(ZeroDivisionError), transaction():
+        pytest.fail("it has not begun")
+    foreseen.clear()
+    assert not database.in_transaction()
+    with transaction():
+        Setting.create(name="kept", value="1")
+    assert [row.name for row in Setting.select()] == ["kept"]
 
 
 def test_another_scheme_is_refused() -> None:

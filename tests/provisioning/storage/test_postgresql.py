@@ -470,13 +470,14 @@ def test_what_is_asked_ahead_travels_with_the_first_statement(
         assert said == []
         found = BY_ID.rows((User,), (user.id,))
         assert asked() == found
-        # With the lock, and in one journey.
-        assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT"]
+        # With the lock and the question for the log's head, and in one journey.
+        assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT", "SELECT"]
     said.clear()
     with transaction():
         assert BY_ID.ahead((User,), (user.id,))() == found
-        assert said == ["|", "BEGIN", "SELECT", "SELECT"]
+        assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT"]
     said.clear()
     with transaction():
         BY_ID.rows((User,), (user.id,))
-        assert said == ["|", "BEGIN", "SELECT", "SELECT"]
+        audit.record(CLI, Event.USER_CHANGED, user=user)
+    assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT", "|", "INSERT", "UPDATE", "COMMIT"]
