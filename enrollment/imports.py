@@ -24,7 +24,7 @@ from provisioning.models import ImportFile, ImportLine
 from provisioning.pages import figures
 from provisioning.panel.access import Role, SessionKind
 from provisioning.storage.db import transaction
-from provisioning.tasks import OPEN, TaskState
+from provisioning.tasks import OPEN
 
 from . import tasks, web
 from .web import panel_page
@@ -141,7 +141,7 @@ def preview(file_id: str) -> ResponseReturnValue:
         "panel/import.html",
         file=_file(file),
         checking=tasks.shown(file.check_task) if not done else None,
-        check_cancelled=file.check_task.state == TaskState.CANCELLED,
+        check_stopped=file.check_task.state not in OPEN,
         tabs=_tabs(file, verb, counts),
         rows=[_row(row) for row in rows],
         pager={

@@ -183,6 +183,11 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.KEK_ADDED: (_l("Key-encryption key %(kek)s added"), "lock", ""),
     Event.KEK_ROTATED: (_l("%(values)s secrets sealed anew under %(kek)s"), "lock", ""),
     Event.KEK_RETIRED: (_l("Key-encryption key %(kek)s retired"), "ban", ""),
+    Event.KEK_ABANDONED: (
+        _l("Key-encryption key %(kek)s given up as lost, with %(values)s secrets"),
+        "triangle-alert",
+        "bad",
+    ),
     Event.SETTINGS_CHANGED: (_l("Settings changed: %(names)s"), "settings", ""),
     Event.ACCOUNT_CREATED: (_l("Panel account %(account)s made (%(role)s)"), "circle-user", ""),
     Event.ACCOUNT_SIGNED_IN: (_l("Signed in to the panel"), "circle-user", ""),
@@ -214,6 +219,11 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "",
     ),
     Event.TASK_CANCELLED: (_l("Long work stopped after %(rows)s rows (%(kind)s)"), "ban", "warn"),
+    Event.TASK_REVOKED: (
+        _l("Long work of %(by)s stopped after %(rows)s rows: no right to it any more"),
+        "triangle-alert",
+        "warn",
+    ),
 }
 
 # Kept in the log for machines; a person's timeline reads better without them.

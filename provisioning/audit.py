@@ -120,6 +120,7 @@ class Event(StrEnum):
     KEK_ADDED = "kek.added"
     KEK_ROTATED = "kek.rotated"
     KEK_RETIRED = "kek.retired"
+    KEK_ABANDONED = "kek.abandoned"
     SETTINGS_CHANGED = "settings.changed"
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_SIGNED_IN = "account.signed_in"
@@ -135,6 +136,7 @@ class Event(StrEnum):
     TASK_QUEUED = "task.queued"
     TASK_FINISHED = "task.finished"
     TASK_CANCELLED = "task.cancelled"
+    TASK_REVOKED = "task.revoked"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .issuing.approvals import ApprovalState
 from .lifecycle import KeyKind, KeyState
 from .models import SecurityKey, User
 from .panel import access
+from .panel.access import Role
 from .tasks import Kind, Skip, Turn
 
 _TRIES = 20  # names for a key of somebody who has keys of that name already
@@ -114,6 +115,6 @@ def _name(options: Mapping[str, Any], user: User) -> str:
     raise Taken(f"This person has too many keys named {name}.", "key_name")
 
 
-ASSIGN = tasks.register(Kind("assign_keys", _assign))
-SUSPEND = tasks.register(Kind("suspend_users", _suspend))
-RESEND = tasks.register(Kind("resend_links", _resend))
+ASSIGN = tasks.register(Kind("assign_keys", Role.OPERATOR, _assign))
+SUSPEND = tasks.register(Kind("suspend_users", Role.OPERATOR, _suspend))
+RESEND = tasks.register(Kind("resend_links", Role.OPERATOR, _resend))

@@ -11,7 +11,7 @@ A kind of work is one function and one line, in a module of the core:
         directory.deactivate(person, Reason.LEFT, turn.actor)
         return ""
 
-    SUSPEND = tasks.register(Kind("suspend_users", _suspend))
+    SUSPEND = tasks.register(Kind("suspend_users", Role.OPERATOR, _suspend))
 
 and a task of it is begun in the transaction of the request that wants it:
 
@@ -26,7 +26,8 @@ A row's effect, its outcome and the task's cursor commit together, several rows 
 about `BUDGET`. So a worker may be killed at any point: what was not committed has not happened,
 what was is never done twice, and the next worker goes on from the cursor. That transaction is the
 lease as well (writers queue, see `db`): a dead worker's ends with it, at once. A row that raises a
-domain error is undone alone and marked failed with its sentence; the rest goes on.
+domain error is undone alone and marked failed with its sentence; the rest goes on. Once whoever
+wanted a task could not begin it any more, no further row is done for them.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ from .audit import Actor, Event
 from .clock import DAY, now_ms
 from .errors import KeywrightError, NotFound, WrongState
 from .models import Task, TaskRow
+from .panel import access
+from .panel.access import Role
 from .processes.logs import kind_and_place
 from .services import Services
 from .storage.db import transaction, tuples
@@ -69,6 +72,7 @@ class TaskState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
+    REVOKED = "revoked"  # whoever wanted it may not do this any more
 
 
 @unique
@@ -102,10 +106,12 @@ class Turn:
 class Kind:
     """A kind of work: `run` does one row, `finish` closes the task; both in a transaction.
 
-    `finish` also runs for a task that was cancelled.
+    `role` is what a panel account needs to begin one, and until its last row; None where no account
+    begins one. `finish` also runs for a task that was stopped.
     """
 
     name: str
+    role: Role | None
     run: Callable[[Turn], str]
     finish: Callable[[Task], None] | None = None
 
@@ -209,6 +215,9 @@ def _turn(services: Services, task: Task) -> int:
             return 0
         kind, until = _KINDS[task.kind], time.monotonic() + BUDGET
         options, actor = json.loads(task.options), actor_of(task)
+        if kind.role is not None and not access.still_has(actor, kind.role):
+            _close(task, TaskState.REVOKED)
+            return 0
         task.state, task.started_at = TaskState.RUNNING, task.started_at or now_ms()
         rows = _NEXT.rows((), (task.id, task.cursor))
         for row_id, subject in rows:
@@ -314,14 +323,20 @@ def _close(task: Task, state: TaskState, actor: Actor = audit.SYSTEM) -> None:
         kind.finish(task)
     audit.record(
         actor,
-        Event.TASK_CANCELLED if state is TaskState.CANCELLED else Event.TASK_FINISHED,
+        _ENDS[state],
         task=task.resource_id,
         kind=task.kind,
         rows=task.done,
         failed=task.failed,
+        by=task.actor_name,
     )
 
 
+_ENDS = {
+    TaskState.DONE: Event.TASK_FINISHED,
+    TaskState.CANCELLED: Event.TASK_CANCELLED,
+    TaskState.REVOKED: Event.TASK_REVOKED,
+}
 _NEXT = Statements(
     lambda: (
         TaskRow.select(TaskRow.id, TaskRow.subject)

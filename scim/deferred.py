@@ -24,7 +24,7 @@ from provisioning.event_streams import events
 from provisioning.models import Connection, DeferredRequest, EventStream, StreamEvent, Task, TaskRow
 from provisioning.sealing import columns
 from provisioning.tasks import Kind, Turn
-from provisioning.upstream import conflicts
+from provisioning.upstream import conflicts, tokens
 
 from . import bulk, extensions, json_body
 from .caller import Caller, make_caller
@@ -46,10 +46,11 @@ def wanted(prefer: str | None) -> bool:
     return "respond-async" in preferences
 
 
-def accept(caller: Caller, body: Mapping[str, object]) -> str:
+def accept(caller: Caller, body: Mapping[str, object], token: str) -> str:
     """Put a request down and return its `txn`. The caller holds the transaction.
 
-    Raises what is wrong with the request as a whole, as if it were carried out, and Busy.
+    `token` is the public id of the one that it came with: it is done only while that works. Raises
+    what is wrong with the request as a whole, as if it were carried out, and Busy.
     """
     operations = bulk.check(caller, body)
     mine = DeferredRequest.connection == caller.connection.id
@@ -58,7 +59,7 @@ def accept(caller: Caller, body: Mapping[str, object]) -> str:
         raise Busy(f"{waiting} requests of this directory wait already.")
     txn = uuid.uuid4().hex
     sealed = caller.door.services.vault.seal(orjson.dumps(body), bound_to=_bound(txn))
-    DeferredRequest.create(txn=txn, connection=caller.connection, sealed_body=sealed)
+    DeferredRequest.create(txn=txn, connection=caller.connection, token=token, sealed_body=sealed)
     title = f"{len(operations)} × SCIM"
     tasks.begin(KIND, caller.actor, [(txn, caller.connection.name)], title=title)
     return txn
@@ -99,6 +100,8 @@ def _carry_out(turn: Turn) -> str:
     connection: Connection = row.connection
     if connection.retired_at is not None:
         raise Forbidden(f"{connection.name} is retired.")
+    if not tokens.works(row.token):
+        raise Forbidden("The token that this request came with works no more.")
     extensions.look()
     door = open_door(issuer(turn.services.settings.base_url), turn.services)
     caller = make_caller(connection, door)
@@ -171,4 +174,4 @@ def _bound(txn: str) -> str:
     return columns.REQUEST.binding(txn)
 
 
-KIND = tasks.register(Kind("scim_bulk", _carry_out, _close))
+KIND = tasks.register(Kind("scim_bulk", None, _carry_out, _close))

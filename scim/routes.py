@@ -283,7 +283,7 @@ def _bulk(request: Request, caller: Caller) -> Reply:
     # Where no stream would tell the outcome the preference is passed over, as it may be.
     if deferred.wanted(request.header("PREFER")) and events.is_heard(caller.connection.id):
         with transaction(), revalidated(request):
-            txn = deferred.accept(caller, body)
+            txn = deferred.accept(caller, body, str(request.token))
         return Reply(
             202,
             headers={

@@ -16,6 +16,7 @@ from ..audit import Actor
 from ..errors import WrongState
 from ..models import Connection, ImportFile, ImportLine, SecurityKey, Task, User
 from ..models.directories import FILES
+from ..panel.access import Role
 from ..storage.db import tuples
 from ..storage.statements import Statements, parameter
 from ..tasks import Kind, Skip, Turn
@@ -220,5 +221,5 @@ _SAME_GROUP = Statements(
 )
 
 
-CHECK = tasks.register(Kind("import_check", _check_line, _checked))
-RUN = tasks.register(Kind("import_run", _run_line))
+CHECK = tasks.register(Kind("import_check", Role.OFFICER, _check_line, _checked))
+RUN = tasks.register(Kind("import_run", Role.OFFICER, _run_line))

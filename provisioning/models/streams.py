@@ -58,6 +58,7 @@ class DeferredRequest(Row):
 
     txn = CharField(unique=True)
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    token = CharField()  # public id of the one that came with it
     sealed_body = BlobField(null=True)  # AEAD; erased when it is done
     outcomes = TextField(null=True)  # JSON, one for each operation
     created_at = BigIntegerField(default=now_ms)

@@ -228,6 +228,14 @@ def check_not_above(account: PanelAccount, user: User) -> None:
             raise Forbidden(f"This person has the role {other.role}, which is above yours.")
 
 
+def still_has(actor: Actor, role: Role) -> bool:
+    """Say whether whoever acts has this role now; the shell and the server itself have each."""
+    if actor.kind != "account":
+        return True
+    account = account_of(actor)
+    return account is not None and account.state == "active" and has_role(account, role)
+
+
 def account_of(actor: Actor) -> PanelAccount | None:
     """Return the panel account that acts, or None for the shell, a station or a person."""
     if actor.kind != "account":

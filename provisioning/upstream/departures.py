@@ -12,6 +12,7 @@ from __future__ import annotations
 from .. import tasks
 from ..audit import Actor
 from ..models import MassDeparture, Task, User
+from ..panel.access import Role
 from ..tasks import Kind, Queries, Skip, Turn
 from . import guard
 
@@ -52,4 +53,4 @@ def _finish(task: Task) -> None:
         User.update(departure=newer).where(User.departure == held).execute()
 
 
-TAKE_BACK = tasks.register(Kind("take_back_departure", _restore, _finish))
+TAKE_BACK = tasks.register(Kind("take_back_departure", Role.OFFICER, _restore, _finish))

@@ -16,6 +16,7 @@ from peewee import Cast, ModelSelect, fn
 from .. import tasks
 from ..audit import Actor
 from ..models import Conflict, Connection, PanelAccount, Task, User
+from ..panel.access import Role
 from ..tasks import Kind, Queries, Skip, Turn
 from . import conflicts, connections
 from .conflicts import Held
@@ -67,4 +68,4 @@ def _one(turn: Turn) -> str:
     return ""
 
 
-HAND_OVER = tasks.register(Kind("hand_over", _one))
+HAND_OVER = tasks.register(Kind("hand_over", Role.OFFICER, _one))

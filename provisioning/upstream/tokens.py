@@ -149,9 +149,12 @@ def _read(authorization: str | None) -> tuple[str, bytes]:
 
 def living(connection: Connection) -> ModelSelect[Token]:
     """Return the query for the tokens that let a directory in now."""
-    return Token.select().where(
-        Token.connection == connection, Token.revoked_at.is_null(), Token.expires_at > now_ms()
-    )
+    return _living().where(Token.connection == connection)
+
+
+def works(public_id: str) -> bool:
+    """Say whether a token lets a directory in now."""
+    return bool(_living().where(Token.public_id == public_id).exists())
 
 
 def ends() -> dict[int, int]:
@@ -199,6 +202,10 @@ def _by_id() -> Any:
 
 _BY_ID = Statements(_by_id)
 _verified: dict[tuple[str, bytes], Token] = {}  # by what was presented
+
+
+def _living() -> ModelSelect[Token]:
+    return Token.select().where(Token.revoked_at.is_null(), Token.expires_at > now_ms())
 
 
 def _hash(secret: str) -> bytes:

@@ -29,7 +29,7 @@ def refuse_formulas(turn: Turn) -> str:
 
 @pytest.fixture
 def kind() -> Iterator[Kind]:
-    made = tasks.register(Kind("try_out", refuse_formulas))
+    made = tasks.register(Kind("try_out", Role.OPERATOR, refuse_formulas))
     yield made
     del tasks._KINDS["try_out"]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import secrets
 
 from provisioning import directory, keys
-from provisioning.audit import CLI
+from provisioning.audit import CLI, Actor
 from provisioning.ceremonies.ceremony import VerifiedRegistration
 from provisioning.desks import jobs, orders, stations
 from provisioning.lifecycle import JobState, JobStep, KeyKind
-from provisioning.models import Job, SecurityKey, Station, User
+from provisioning.models import Job, PanelAccount, SecurityKey, Station, User
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 
@@ -32,6 +33,13 @@ def person(user_name: str = "ada", **more: object) -> User:
     """A user made by hand."""
     with transaction():
         return directory.create_user(document(user_name, **more), connection=None, actor=CLI)
+
+
+def account(actor: Actor, role: Role) -> PanelAccount:
+    """The panel account that acts as this one."""
+    return PanelAccount.create(
+        id=int(actor.id or 0), name=actor.name, role=role, user_handle=secrets.token_bytes(64)
+    )
 
 
 def station(services: Services, name: str = "Desk NFC") -> Station:

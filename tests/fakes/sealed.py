@@ -79,7 +79,9 @@ def fill(services: Services, mails: int = 1) -> str:
         officer = access.create_account("Grace Hopper", Role.OWNER, CLI)
         kept_forms.keep(officer.id, "/groups/new", TYPED, services.vault)
         sealed = services.vault.seal(orjson.dumps(BODY), columns.REQUEST.binding("txn"))
-        DeferredRequest.create(txn="txn", connection=Connection.get(), sealed_body=sealed)
+        DeferredRequest.create(
+            txn="txn", connection=Connection.get(), token="token", sealed_body=sealed
+        )
     return code
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -14,12 +15,13 @@ from provisioning import audit, tasks
 from provisioning.audit import CLI, Actor
 from provisioning.clock import HOUR, now_ms
 from provisioning.errors import InvalidValue, NotFound, WrongState
-from provisioning.models import AuditEvent, Setting, Task, TaskRow, User
+from provisioning.models import AuditEvent, PanelAccount, Setting, Task, TaskRow, User
+from provisioning.panel.access import Role
 from provisioning.processes.worker import Worker
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.tasks import Kind, Outcome, Queries, Skip, TaskState, Turn
-from tests.fakes.people import person
+from tests.fakes.people import account, person
 
 GRACE = Actor("account", "7", "Grace Hopper")
 
@@ -39,9 +41,15 @@ def note(turn: Turn) -> str:
 @pytest.fixture
 def kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kind]:
     monkeypatch.setattr(tasks, "BUDGET", 60.0)  # a busy machine ends no turn early
-    made = tasks.register(Kind("note", note))
+    made = tasks.register(Kind("note", Role.OFFICER, note))
     yield made
     del tasks._KINDS["note"]
+
+
+@pytest.fixture(autouse=True)
+def grace(services: Services) -> PanelAccount:
+    """Who wants all of it."""
+    return account(GRACE, Role.OFFICER)
 
 
 def begin(kind: Kind, *subjects: str, **options: object) -> Task:
@@ -171,6 +179,48 @@ def test_a_cancelled_task_keeps_what_is_done_and_leaves_the_rest(
     ]
 
 
+@pytest.mark.req("R25")
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "suspended"}, {"role": Role.OPERATOR}, {"id": 8}],
+    ids=["suspended", "demoted", "gone"],
+)
+def test_nothing_more_is_done_for_somebody_who_may_not_do_it_any_more(
+    services: Services,
+    kind: Kind,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+) -> None:
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)
+    task = begin(kind, "one", "two")
+    tasks.work(services)
+    PanelAccount.update(change).execute()
+    assert tasks.work(services) == 0
+    assert reread(task).state == TaskState.REVOKED
+    assert notes() == ["one"]
+    assert outcomes(task)[1] == ("Two", "", "")
+    last = AuditEvent.select().order_by(AuditEvent.id.desc()).first()
+    assert (last.event, last.actor_kind) == (audit.Event.TASK_REVOKED, "system")
+    assert json.loads(last.detail)["by"] == "Grace Hopper"
+    PanelAccount.update(state="active", role=Role.OWNER, id=7).execute()
+    assert tasks.work(services) == 0  # it is over
+
+
+def test_somebody_with_a_higher_role_goes_on(services: Services, kind: Kind) -> None:
+    task = begin(kind, "one")
+    PanelAccount.update(role=Role.OWNER).execute()
+    tasks.work(services)
+    assert reread(task).state == TaskState.DONE
+
+
+def test_the_shells_work_goes_on_whoever_has_an_account(services: Services, kind: Kind) -> None:
+    PanelAccount.update(state="suspended").execute()
+    with transaction():
+        task = tasks.begin(kind, CLI, [("one", "One")])
+    tasks.work(services)
+    assert reread(task).state == TaskState.DONE
+
+
 def test_a_task_over_all_that_match_takes_its_rows_from_a_query(
     services: Services, kind: Kind
 ) -> None:
@@ -192,14 +242,16 @@ def test_a_task_without_rows_is_done_at_once(services: Services, kind: Kind) -> 
 def test_a_kind_that_a_worker_does_not_know_waits_for_one_that_does(
     services: Services, kind: Kind
 ) -> None:
-    task = begin(Kind("from_a_newer_version", note), "one")
+    task = begin(Kind("from_a_newer_version", Role.OFFICER, note), "one")
     assert tasks.work(services) == 0
     assert reread(task).state == TaskState.QUEUED
 
 
 def test_a_kind_can_close_its_task_in_the_same_transaction(services: Services) -> None:
     closed: list[tuple[str, int]] = []
-    kind = tasks.register(Kind("note", note, lambda task: closed.append((task.state, task.done))))
+    kind = tasks.register(
+        Kind("note", None, note, lambda task: closed.append((task.state, task.done)))
+    )
     begin(kind, "one")
     tasks.work(services)
     del tasks._KINDS["note"]
@@ -254,7 +306,7 @@ def test_a_task_that_cannot_go_on_lets_the_others_go_on(services: Services, kind
     def broken(_task: Task) -> None:
         raise KeyError("gone")
 
-    bad = tasks.register(Kind("bad", lambda _turn: "", broken))
+    bad = tasks.register(Kind("bad", None, lambda _turn: "", broken))
     try:
         stuck = begin(bad, "one")
         other = begin(kind, "two")

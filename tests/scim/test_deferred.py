@@ -22,6 +22,7 @@ from provisioning.models import (
     EventStream,
     StreamEvent,
     Task,
+    Token,
     User,
 )
 from provisioning.services import Services
@@ -213,6 +214,18 @@ def test_a_retired_directorys_request_is_not_carried_out(
     tasks.work(services)
     assert not User.select().exists()
     assert "retired" in (DeferredRequest.get().outcomes or "")
+
+
+@pytest.mark.req("RFC9967")
+@pytest.mark.parametrize("change", [{"revoked_at": 1}, {"expires_at": 1}], ids=str)
+def test_a_request_is_not_carried_out_once_its_token_works_no_more(
+    services: Services, directory: Directory, stream: EventStream, change: dict[str, int]
+) -> None:
+    send(directory, post("ada"))
+    Token.update(change).execute()
+    tasks.work(services)
+    assert not User.select().exists()
+    assert "works no more" in (DeferredRequest.get().outcomes or "")
 
 
 @pytest.mark.req("RFC9967")

@@ -336,6 +336,7 @@ class StreamEvent(Row):
 class DeferredRequest(Row):
     txn = CharField(unique=True)
     connection = ForeignKeyField(Connection, on_delete="CASCADE")
+    token = CharField()
     sealed_body = BlobField(null=True)
     outcomes = TextField(null=True)
     created_at = BigIntegerField()

@@ -28,16 +28,24 @@ from provisioning.models import (
     MassDeparture,
     Member,
     OutboxMail,
+    PanelAccount,
     SecurityKey,
     User,
 )
+from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.upstream import connections, tokens
-from tests.fakes.people import document, pending_key, person
+from tests.fakes.people import account, document, pending_key, person
 
 GRACE = Actor("account", "1", "Grace Hopper")
 HEADINGS = "Login;E-Mail;Vorname;Nachname;Titel;Abteilung;Gruppen;Aktiv"
+
+
+@pytest.fixture(autouse=True)
+def grace(services: Services) -> PanelAccount:
+    """Who imports."""
+    return account(GRACE, Role.OFFICER)
 
 
 def upload(text: str, name: str = "people.csv") -> ImportFile:
