@@ -168,6 +168,13 @@ def drop_logo(actor: Actor) -> None:
     audit.record(actor, Event.SETTINGS_CHANGED, names=LOGO, values={LOGO: ""})
 
 
+def drop_sealed(key_id: bytes) -> None:
+    """Let go of what was chosen and lies under this key, in the caller's transaction."""
+    row = LiveSetting.get_or_none(LiveSetting.name == SEALED)
+    if row is not None and bytes(row.sealed or b"").startswith(key_id):
+        _write(SEALED, None, None)
+
+
 def choose_organisation(name: str, actor: Actor, services: Services) -> None:
     """Note the name that an installation was made with, as a choice that the panel can change."""
     with transaction():

@@ -11,7 +11,7 @@ import click
 
 from .. import audit
 from ..installation import open_services
-from ..sealing import columns, proofs, rotation
+from ..sealing import abandonment, columns, proofs, rotation
 from ..storage.db import database
 from ..storage.migrate import check_current
 from .shell import data_option, open_installation, refusing
@@ -51,8 +51,10 @@ def kek_status(data: Path) -> None:
     check_current(database)
     here = [each.hex() for each in keks.ids()]
     counted = {each.hex(): count for each, count in columns.count_all().items()}
-    for key_id in [*here, *sorted({*counted, *proofs.needed()} - {*here})]:
-        state = "newest" if key_id == here[-1] else "old" if key_id in here else "not in keys/kek"
+    states = dict.fromkeys({*counted, *proofs.needed()}, "not in keys/kek")
+    states |= dict.fromkeys(proofs.abandoned(), "abandoned")
+    for key_id in [*here, *sorted({*states} - {*here})]:
+        state = "newest" if key_id == here[-1] else "old" if key_id in here else states[key_id]
         click.echo(f"{key_id}  {state}  {counted.get(key_id, 0)} sealed")
 
 
@@ -65,3 +67,21 @@ def kek_retire(data: Path) -> None:
     gone = rotation.retire(vault, audit.CLI)
     click.echo(f"Retired {', '.join(gone)}; in use: {vault.keks.ids()[-1].hex()}.")
     click.echo("Backups of the database from before need the key files from before.")
+
+
+@kek.command("abandon")
+@data_option
+@click.argument("key_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@refusing
+def kek_abandon(data: Path, key_id: str, yes: bool) -> None:
+    """Start without a key that is lost for good; says first what nobody can read without it."""
+    vault = open_services(data).vault
+    check_current(database)
+    lost = abandonment.lying_under(key_id, vault)
+    if not yes:
+        told = ", ".join(f"{count} in {table}" for table, count in lost.items())
+        click.echo(f"Sealed under {key_id}, and not to be read without it: {told or 'nothing'}.")
+        click.confirm("Give it up?", abort=True)
+    abandonment.abandon(key_id, vault, audit.CLI)
+    click.echo(f"Abandoned {key_id}. If the key turns up, put its line into keys/kek.")

@@ -20,6 +20,7 @@ from ..models import Activation, PanelAccount, User
 from ..sealing import columns
 from ..services import Services
 from ..settings import SecondCode
+from ..vault import SealBroken
 
 MOST_TRIES = 10
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: 5 bits each, no I, L, O, U
@@ -85,7 +86,12 @@ def _code(activation: Activation, services: Services) -> str:
     if activation.sealed_code is None:
         raise WrongState("This link asks for no code, or works no more.")
     sealed = bytes(activation.sealed_code)
-    return services.vault.unseal(sealed, bound_to=_bound(activation.resource_id)).decode()
+    try:
+        return services.vault.unseal(sealed, bound_to=_bound(activation.resource_id)).decode()
+    except SealBroken:
+        raise SealBroken(
+            "The code of this link cannot be read any more: send a new link."
+        ) from None
 
 
 def _bound(link_id: str) -> str:

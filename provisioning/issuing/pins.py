@@ -46,7 +46,10 @@ def unseal(vault: Vault, job: Job) -> str:
     """Return a job's PIN. Raises vault.SealBroken."""
     if job.sealed_pin is None:
         raise SealBroken("This job holds no PIN.")
-    return vault.unseal(bytes(job.sealed_pin), bound_to=_bound(job)).decode()
+    try:
+        return vault.unseal(bytes(job.sealed_pin), bound_to=_bound(job)).decode()
+    except SealBroken:
+        raise SealBroken("This PIN cannot be read any more: reset the card.") from None
 
 
 def erase(job: Job) -> None:

@@ -41,6 +41,7 @@ _ERRORS = frozenset(
         "PolicyForbids",
         "Unauthenticated",
         "LinkDead",
+        "SealBroken",
         "CeremonyRefused",
         "MailTemporary",
         "MailUnreachable",

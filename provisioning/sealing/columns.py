@@ -10,7 +10,7 @@ anew cannot be of another opinion. A test finds a sealed column that is not in `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,13 @@ class SealedColumn:
         )
         return Counter({bytes(each): count for each, count in tuples(found.group_by(SQL("1")))})
 
-    def not_under(self, key_id: bytes, after: int, limit: int) -> list[int]:
-        """Return the ids of rows past `after` whose value is sealed under another key."""
+    def not_under(self, key_ids: Collection[bytes], after: int, limit: int) -> list[int]:
+        """Return the ids of rows past `after` whose value is sealed under none of these keys."""
         model = self._model
         found = model.select(model.id).where(
             model.id > after,
             self.field.is_null(False),
-            fn.SUBSTR(self.field, 1, ID_BYTES) != key_id,
+            fn.SUBSTR(self.field, 1, ID_BYTES).not_in(list(key_ids)),
         )
         return [row for (row,) in tuples(found.order_by(model.id).limit(limit))]
 
@@ -101,6 +101,12 @@ KEPT_FORM = SealedColumn(KeptForm.sealed, "kept-form:{}:{}", (KeptForm.account, 
 REQUEST = SealedColumn(DeferredRequest.sealed_body, "deferred:{}", (DeferredRequest.txn,))
 
 ALL = (MAIL, PIN, LINK_CODE, SETTING, STREAM, KEPT_FORM, REQUEST)
+
+
+def lying_under(key_id: bytes) -> dict[str, int]:
+    """Return in which tables values lie under one key, and how many. Reads whole tables."""
+    counted = {column.table: column.count()[key_id] for column in ALL}
+    return {table: count for table, count in counted.items() if count}
 
 
 def count_all() -> Counter[bytes]:

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from provisioning.cli import main
 
 
-def run(*words: object) -> Result:
+def run(*words: object, typed: str = "") -> Result:
     """Run a command; what it meets must end it in an orderly way."""
-    result = CliRunner().invoke(main, [str(word) for word in words])
+    result = CliRunner().invoke(main, [str(word) for word in words], input=typed)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

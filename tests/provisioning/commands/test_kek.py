@@ -129,3 +129,25 @@ def test_the_status_tells_which_key_is_missing(strange: Path) -> None:
     assert told.exit_code == 0
     assert told.output.startswith(f"{ids_of(strange)[0]}  newest  0 sealed\n")
     assert re.search(r"^[0-9a-f]{8}  not in keys/kek  0 sealed$", told.output, re.MULTILINE)
+
+
+def test_a_lost_key_is_given_up_after_a_question(folder: Path, tmp_path: Path) -> None:
+    sealed.fill(open_installation(folder))
+    (lost,) = ids_of(folder)
+    Vault.create(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "kek", folder / "keys" / "kek")
+    assert run("token", "list", "--data", folder).exit_code == 1
+    asked = run("kek", "abandon", lost, "--data", folder, typed="n\n")
+    assert asked.exit_code == 1
+    assert f"Sealed under {lost}, and not to be read without it: 2 in outbox_mail," in asked.output
+    assert run("token", "list", "--data", folder).exit_code == 1
+    told = run("kek", "abandon", lost, "--data", folder, "--yes")
+    assert told.output == (f"Abandoned {lost}. If the key turns up, put its line into keys/kek.\n")
+    assert run("token", "list", "--data", folder).exit_code == 0
+    assert f"{lost}  abandoned  " in run("kek", "status", "--data", folder).output
+
+
+def test_a_key_that_is_there_is_not_given_up(folder: Path) -> None:
+    refused = run("kek", "abandon", ids_of(folder)[0], "--data", folder, "--yes")
+    assert refused.exit_code == 1
+    assert "nothing is lost" in refused.output

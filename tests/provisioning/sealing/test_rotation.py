@@ -254,7 +254,7 @@ def test_it_stays_while_one_value_lies_under_it(
     for each in columns.ALL:
         if each is not column:
             with transaction():
-                each.reseal(each.not_under(b"none", 0, 100), installed.vault)
+                each.reseal(each.not_under([b"none"], 0, 100), installed.vault)
     let_pass(folder)
     with pytest.raises(CommandRefused, match=r"Still sealed under an old key: \d\."):
         rotation.retire(installed.vault, CLI)
