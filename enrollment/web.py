@@ -21,11 +21,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from provisioning.audit import Actor
 from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded, Unauthenticated
 from provisioning.mails import languages
-from provisioning.models import PanelAccount, Session
+from provisioning.models import PanelAccount, Session, User
 from provisioning.pages import requests
 from provisioning.panel import access
 from provisioning.panel.access import Role, SessionKind
-from provisioning.storage.db import transaction
+from provisioning.storage.db import guarded
 
 from . import kept
 
@@ -48,8 +48,7 @@ def session_of(kind: SessionKind, *, quiet: bool = False) -> Session:
     session = access.find_session(request.cookies.get(COOKIE[kind]), kind)
     _speak_to(session)
     if not quiet:
-        with transaction():
-            access.touch(session)
+        access.touch(session)
     return session
 
 
@@ -86,27 +85,56 @@ def panel_page(
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
     """Let a view run for a signed-in panel account of at least this role.
 
-    With `step_up` the account's key must have been used again within the hour.
+    With `step_up` the account's key must have been used again within the hour. What is posted is
+    done only if all of it, and what the view has checked of others (`check_not_above`,
+    `check_may_activate`), is still so in the transaction that does it.
     """
 
     def wrap(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            try:
-                g.panel_session = session_of(SessionKind.PANEL, quiet=quiet)
+        def let_in(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            g.checks = []
+
+            def look(find: Callable[[], Session]) -> None:
+                g.is_let_in = False
+                g.panel_session = find()
                 access.require_role(g.panel_session, role)
                 if step_up:
                     access.require_step_up(g.panel_session)
+                for check in g.checks:
+                    check()
+                g.is_let_in = True
+
+            try:
+                look(lambda: session_of(SessionKind.PANEL, quiet=quiet))
+                if request.method in ("GET", "HEAD"):
+                    return view(*args, **kwargs)
+                with guarded(lambda: look(lambda: access.find_again(panel_session()))):
+                    return view(*args, **kwargs)
             except (Unauthenticated, StepUpNeeded):
-                if request.method == "POST":
+                if request.method == "POST" and not g.is_let_in:
                     secret = request.cookies.get(COOKIE[SessionKind.PANEL])
                     kept.keep(holder=access.holder_of(secret))
                 raise
-            return view(*args, **kwargs)
 
-        return guarded
+        return let_in
 
     return wrap
+
+
+def check_not_above(user: User) -> None:
+    """Raise Forbidden where this person has a higher role in the panel than who is signed in."""
+    _check(lambda: access.check_not_above(panel_account(), user))
+
+
+def check_may_activate(user: User | None) -> None:
+    """Raise Forbidden unless who is signed in may activate a key for this person (R25)."""
+    _check(lambda: access.check_may_activate(panel_account(), user))
+
+
+def _check(check: Callable[[], None]) -> None:
+    check()
+    g.checks.append(check)
 
 
 def step_up_first(back: str) -> ResponseReturnValue | None:

@@ -17,7 +17,6 @@ from provisioning.desks import batch_people, batches, turns
 from provisioning.errors import InvalidValue, KeywrightError, Taken, WrongState
 from provisioning.lifecycle import BatchState
 from provisioning.models import Batch, BatchItem, User
-from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -197,7 +196,7 @@ def undo(batch_id: str, number: int) -> ResponseReturnValue:
     first = web.step_up_first(_url(found))
     if first is not None:
         return first
-    access.check_may_activate(web.panel_account(), batches.item_of(found, number).user)
+    web.check_may_activate(batches.item_of(found, number).user)
     return _do(found, number, lambda item: turns.undo(item, web.actor()))
 
 

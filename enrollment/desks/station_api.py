@@ -123,6 +123,7 @@ def poll() -> ResponseReturnValue:
     station, taken = _signed()
     body = web.json_body()
     with transaction():
+        station = _living(taken.station_id)  # it may have been revoked while this one waited
         stations.take_request(station, taken.jti, taken.expires_at)
         stations.seen(
             station,
@@ -164,6 +165,7 @@ def events(job_id: str) -> ResponseReturnValue:
     body = web.json_body()
     event, ticket = _text(body, "event"), _text(body, "ticket")
     with transaction():
+        station = _living(signed.station_id)
         # What may be used once is used up before the event itself can fail and roll back.
         stations.take_request(station, signed.jti, signed.expires_at)
         stations.at_work(station)
@@ -172,6 +174,7 @@ def events(job_id: str) -> ResponseReturnValue:
         taken = ceremony.take_challenge(purpose, jobs.binding_of(job)) if purpose else None
     try:
         with transaction():
+            station = _living(signed.station_id)
             job = _job_of(station, job_id)
             reply = _before(job, event, ticket) or desk_events.handle(
                 job, event, body, services(), taken

@@ -45,7 +45,7 @@ blueprint = Blueprint("key_browser", __name__)
 def page(key_id: str) -> ResponseReturnValue:
     """Show the one button for a key that waits."""
     key, user = _waiting(key_id)
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     try:
         access.require_step_up(web.panel_session())
     except StepUpNeeded:
@@ -69,7 +69,7 @@ def options(key_id: str) -> ResponseReturnValue:
     """Ask this browser for a new credential."""
     with transaction():
         key, user = _waiting(key_id)
-        access.check_may_activate(web.panel_account(), user)
+        web.check_may_activate(user)
         return browser_ceremony.options(
             key,
             purpose=PURPOSE,
@@ -84,7 +84,7 @@ def options(key_id: str) -> ResponseReturnValue:
 def finish(key_id: str) -> ResponseReturnValue:
     """Check the credential, and let the key work, all at once."""
     key, user = _waiting(key_id)
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     _register(key, lambda fresh: assignment.complete_in_person(fresh, services(), web.actor()))
     return jsonify(location=url_for("users.user", user_id=user.resource_id))
 
@@ -167,5 +167,5 @@ def _open(draft_id: str) -> WizardDraft:
     row = drafts.load(draft_id, web.panel_account())
     if row.state != "open":
         raise WrongState(_("This wizard is finished already."))
-    access.check_may_activate(web.panel_account(), row.user)
+    web.check_may_activate(row.user)
     return row

@@ -27,7 +27,6 @@ from provisioning.lifecycle import KeyState, Reason
 from provisioning.mails import notices
 from provisioning.models import SecurityKey, User
 from provisioning.pages import key_list, times
-from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -93,7 +92,7 @@ def resume(key_id: str) -> ResponseReturnValue:
     key, user = _key(key_id)
     if not user.active:
         raise WrongState(_("%(name)s is suspended: reactivate first.", name=user.display_name))
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     with transaction():
         keys.resume(key, web.actor())
     flash(_("“%(name)s” works again.", name=key.name), "success")
@@ -217,7 +216,7 @@ def link_code(key_id: str) -> ResponseReturnValue:
     """Show the code that the live link asks for, to be told by phone or in person."""
     key, user = _key(key_id)
     page = url_for("users.user", user_id=user.resource_id)
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     first = web.step_up_first(page)
     if first is not None:
         return first
@@ -240,7 +239,7 @@ def reveal_pin(key_id: str) -> ResponseReturnValue:
     """Show a card's PIN once and forget it (`pin_delivery=reveal_once`)."""
     key, user = _key(key_id)
     page = url_for("users.user", user_id=user.resource_id)
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     first = web.step_up_first(page)
     if first is not None:
         return first

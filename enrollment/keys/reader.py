@@ -167,7 +167,7 @@ def _queue(verb: Verb, station: Station, key: SecurityKey) -> Job:
 def _allowed(user: User, verb: str) -> ResponseReturnValue | None:
     if Verb(verb) in reader_verbs.UNGUARDED:
         return None
-    access.check_may_activate(web.panel_account(), user)
+    web.check_may_activate(user)
     try:
         access.require_step_up(web.panel_session())
     except StepUpNeeded:

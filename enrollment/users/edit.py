@@ -16,7 +16,6 @@ from provisioning.lifecycle import LinkState
 from provisioning.mails import notices
 from provisioning.models import LIVE, Activation, Group, User
 from provisioning.pages import group_list
-from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -58,7 +57,7 @@ def details(user_id: str) -> ResponseReturnValue:
             document = user_document.apply(before, typed)
             old = user.email
             if directory.mail_address(document) != old:
-                access.check_not_above(web.panel_account(), user)
+                web.check_not_above(user)
             changed = directory.replace_user(user, document, actor=web.actor())
             notices.address_changed(user, old, services())
     except Stale:

@@ -14,7 +14,7 @@ from provisioning import directory, keys
 from provisioning.issuing import group_policies
 from provisioning.lifecycle import KeyState
 from provisioning.pages import people
-from provisioning.panel import access, panel_keys
+from provisioning.panel import panel_keys
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -112,7 +112,7 @@ def user_name(user_id: str) -> ResponseReturnValue:
 def suspend(user_id: str) -> ResponseReturnValue:
     """Run the cascade."""
     person = directory.get_user(user_id)
-    access.check_not_above(web.panel_account(), person)
+    web.check_not_above(person)
     with transaction():
         directory.suspend(person, web.actor())
     flash(_("%(name)s is suspended, with every key.", name=person.display_name), "success")

@@ -38,7 +38,7 @@ def begin(row: WizardDraft, typed: Typed) -> ResponseReturnValue:
 
     Activating for somebody else asks for the admin's key first; the wish is kept meanwhile.
     """
-    access.check_may_activate(web.panel_account(), row.user)
+    web.check_may_activate(row.user)
     here = redirect(view.step_url(row, Step.SECURITY_KEY))
     typed.faults.pop(Step.SECURITY_KEY, None)
     typed.assign_at = 0
@@ -197,7 +197,7 @@ def _stopped(draft_id: str) -> tuple[WizardDraft, Job]:
     What is done about it writes somebody's card as the assignment does (R25).
     """
     row = _open(draft_id)
-    access.check_may_activate(web.panel_account(), row.user)
+    web.check_may_activate(row.user)
     job = drafts.key_job(row)
     if job is None or tap.current(job).state != JobState.INTERRUPTED:
         raise WrongState(_("The card is not waiting for this any more."))

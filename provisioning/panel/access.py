@@ -21,6 +21,7 @@ from ..clock import HOUR, MINUTE, now_ms
 from ..errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
 from ..mails import alerts
 from ..models import Activation, OwnerLink, PanelAccount, SecurityKey, Session, User
+from ..storage.db import transaction
 from ..storage.statements import Statements, parameter
 
 IDLE = 15 * MINUTE
@@ -103,11 +104,25 @@ def find_session(secret: str | None, kind: SessionKind) -> Session:
             Session.kind == kind,
             Session.ended_at.is_null(),
         )
+    return _live(session)
+
+
+def find_again(session: Session) -> Session:
+    """Return a session as it is now. Raises Unauthenticated as `find_session` does.
+
+    For whoever is about to write: sessions, accounts and roles end while somebody waits.
+    """
+    still = Session.id == session.id, Session.ended_at.is_null()
+    return _live(Session.get_or_none(*still))
+
+
+def _live(session: Session | None) -> Session:
     now = now_ms()
     if session is None or session.expires_at <= now or now - session.last_seen_at > IDLE:
         raise Unauthenticated("Please sign in.")
     _check_let_in(session.account, session.user)
-    key = session.key if kind is SessionKind.USER else None
+    kind = session.kind
+    key = session.key if kind == SessionKind.USER else None
     if key is not None and (key.state != "active" or (key.ends_at or now) < now):
         raise Unauthenticated("The key that you signed in with was stopped.")
     return session
@@ -128,13 +143,12 @@ def holder_of(secret: str | None) -> int | None:
     return session.account_id if session is not None else None
 
 
-def touch(session: Session) -> bool:
-    """Note that a session was used; writes at most every twenty seconds."""
+def touch(session: Session) -> None:
+    """Note that a session was used, at most every twenty seconds, in a transaction of its own."""
     now = now_ms()
-    if now - session.last_seen_at < _TOUCH_EVERY:
-        return False
-    Session.update(last_seen_at=now).where(Session.id == session.id).execute()
-    return True
+    if now - session.last_seen_at >= _TOUCH_EVERY:  # readers wait for nobody who writes
+        with transaction():
+            Session.update(last_seen_at=now).where(Session.id == session.id).execute()
 
 
 def renew(session: Session) -> str:

@@ -154,6 +154,7 @@ class _Unit(threading.local):
     """This thread's transaction: its depth, what it has gathered, and what was asked ahead."""
 
     depth = 0
+    guard: Callable[[], None] | None = None
 
     def __init__(self) -> None:
         self.gathered: dict[Gathered[Any], _Items] = {}
@@ -185,6 +186,19 @@ def transaction(*, share_commit: bool = False) -> AbstractContextManager[None]:
     return _Savepoint() if _unit.depth else _Outermost(share_commit)
 
 
+@contextlib.contextmanager
+def guarded(check: Callable[[], None]) -> Iterator[None]:
+    """Have each transaction of this thread begin with `check`; what it raises ends it there.
+
+    For rights, which may end while somebody waits for the turn to write.
+    """
+    before, _unit.guard = _unit.guard, check
+    try:
+        yield
+    finally:
+        _unit.guard = before
+
+
 class _Outermost(AbstractContextManager[None]):
     """No generator, as its neighbours are: every write passes here."""
 
@@ -199,6 +213,8 @@ class _Outermost(AbstractContextManager[None]):
         try:
             for each in _foreseen:
                 _unit.foreseen[each] = each.ask()
+            if _unit.guard is not None:
+                _unit.guard()
         except BaseException as failed:
             self.__exit__(type(failed), failed, failed.__traceback__)
             raise

@@ -44,6 +44,7 @@ from provisioning.storage.db import database, transaction
 from reader.simulator import root_pem
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url, pairing_code
+from tests.fakes.meanwhile import meanwhile
 
 
 @pytest.fixture
@@ -862,3 +863,29 @@ def test_the_station_hears_what_the_server_calls_the_card_s_model(
     third = Desk.paired(client, services, "Desk 3")
     queued(third, services)
     assert third.tell(third.ticket(), "card", **KNOWS_ALL).json == {"go": True}
+
+
+@pytest.mark.req("R30")
+def test_a_station_that_is_revoked_while_it_waits_its_turn_gets_no_ticket(
+    desk: Desk, services: Services, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.poll()
+    job = queued(desk, services, ada)
+    meanwhile(monkeypatch, lambda: stations.revoke(Station.get(), CLI))
+    answer = desk.poll()
+    assert answer.status_code == 410
+    assert answer.json["error"] == "revoked"
+    assert Job.get_by_id(job.id).state != JobState.RUNNING
+
+
+@pytest.mark.req("R30")
+def test_a_station_that_is_revoked_while_it_waits_its_turn_tells_nothing(
+    desk: Desk, services: Services, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.poll()
+    queued(desk, services, ada)
+    ticket = desk.ticket()
+    meanwhile(monkeypatch, lambda: stations.revoke(Station.get(), CLI))
+    answer = desk.tell(ticket, "waiting")
+    assert answer.status_code == 410
+    assert answer.json["error"] == "revoked"
