@@ -142,7 +142,6 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.MAIL_SENT: (_l("%(template)s delivered to the mail server"), "mail-check", "ok"),
     Event.MAIL_FAILED: (_l("%(template)s not delivered yet"), "mail-x", "warn"),
     Event.MAIL_DEAD: (_l("%(template)s given up"), "mail-x", "bad"),
-    Event.MAIL_CANCELLED: (_l("%(template)s cancelled"), "mail-x", ""),
     Event.MAIL_TESTED: (_l("Test mail: %(result)s"), "mail-check", ""),
     Event.MAIL_RETRIED: (_l("%(template)s queued once more"), "mail", ""),
     Event.STATION_PAIRED: (_l("Station %(station)s paired"), "router", "ok"),

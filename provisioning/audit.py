@@ -91,7 +91,6 @@ class Event(StrEnum):
     MAIL_SENT = "mail.sent"
     MAIL_FAILED = "mail.failed"
     MAIL_DEAD = "mail.dead"
-    MAIL_CANCELLED = "mail.cancelled"
     MAIL_TESTED = "mail.tested"
     MAIL_RETRIED = "mail.retried"
     STATION_PAIRED = "station.paired"

@@ -23,7 +23,7 @@ from .desks import jobs, stations
 from .errors import InvalidValue, NotFound, Taken
 from .event_streams import events
 from .ids import new_id
-from .issuing import activations
+from .issuing import activations, approvals
 from .lifecycle import LinkState, Reason
 from .mails import outbox
 from .mails.addresses import check_address
@@ -163,7 +163,8 @@ def replace_user(
 ) -> bool:
     """Store a new document. False and nothing touched when it equals the old one.
 
-    `active` going to false runs the cascade; an e-mail that changes kills open links (T12).
+    `active` going to false runs the cascade; an e-mail that changes kills open links, and what a
+    second person said before it (T12).
     `whole`: who asks gave all of it, and not only what changes. `before`: what `document_of`
     returned, where it is at hand.
     """
@@ -200,6 +201,7 @@ def replace_user(
         groups.show_renamed(user)
     if "email_key" in other:
         activations.end_for_user(user, LinkState.CANCELLED)
+        approvals.ask_again(user, actor)
     if was_active and not active:
         deactivate(user, Reason.LEFT, actor, also=columns if late else ())
     elif active and not was_active:

@@ -188,6 +188,7 @@ def resume(key: SecurityKey, actor: Actor) -> None:
 def revoke(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     """End a key for ever, and what mails still carry for it. Its row and its history stay."""
     _move(key, KeyState.REVOKED)
+    outbox.withdraw_pin(key, actor)
     outbox.cancel(key=key, templates=WITH_SECRET)
     key.reason = reason
     key.revoked_at = now_ms()

@@ -18,7 +18,6 @@ from ..issuing import activations
 from ..issuing.policy import Policy
 from ..lifecycle import KeyState, Reason
 from ..mails import notices, outbox
-from ..mails.mail import Template
 from ..models import Job
 from ..services import Services
 from . import jobs, orders
@@ -52,7 +51,7 @@ def begin(job: Job, services: Services, actor: Actor) -> None:
     key = jobs.key_of(job)
     if job.purpose == Wipe.BLANK:
         return  # the key was never on this card
-    outbox.cancel(key=key, templates=(Template.PIN,))
+    outbox.withdraw_pin(key, actor)
     if job.purpose == Wipe.STOCK and key.state != KeyState.REVOKED:
         activations.cancel(key, actor)
         jobs.cancel_for_key(key, actor, besides=job)

@@ -46,10 +46,30 @@ def ask(key: SecurityKey, user: User, actor: Actor) -> Approval:
         requested_by=account,
         requester=actor.name,
     )
-    audit.record(
-        actor, Event.APPROVAL_ASKED, user=user, key=key, name=key.name, approval=made.resource_id
-    )
+    _record_asked(made, actor)
     return made
+
+
+def ask_again(user: User, actor: Actor) -> None:
+    """Have keys that wait for their activation wait for a second person's word once more.
+
+    For whose mail address has changed: the link would go to another place than the one that the
+    word was given for (T12).
+    """
+    given = (
+        Approval.select(Approval, SecurityKey)
+        .join(SecurityKey)
+        .where(
+            Approval.user == user,
+            Approval.state == ApprovalState.APPROVED,
+            SecurityKey.state == KeyState.PENDING,
+        )
+    )
+    for approval in list(given):
+        approval.state, approval.decider = ApprovalState.WAITING, ""
+        approval.decided_by = approval.decided_at = None
+        approval.save()
+        _record_asked(approval, actor)
 
 
 def decide(approval: Approval, account: PanelAccount, *, approved: bool) -> None:
@@ -139,4 +159,15 @@ def how_many_wait() -> int:
         .join(SecurityKey)
         .where(Approval.state == ApprovalState.WAITING, SecurityKey.state == KeyState.PENDING)
         .count()
+    )
+
+
+def _record_asked(approval: Approval, actor: Actor) -> None:
+    audit.record(
+        actor,
+        Event.APPROVAL_ASKED,
+        user=approval.user,
+        key=approval.key,
+        name=approval.key.name,
+        approval=approval.resource_id,
     )

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from peewee import Expression, fn
 
+from .. import audit
+from ..audit import Actor, Event
 from ..clock import HOUR, MINUTE, SECOND, now_ms
 from ..errors import WrongState
 from ..models import UNSENT, OutboxMail, SecurityKey, User
@@ -124,6 +126,12 @@ def cancel(
     owners = [owner if isinstance(owner, int) else owner.id for owner in given]
     kinds = tuple(templates) if templates is not None else None
     return _CANCEL.change((user is not None, key is not None, kinds), owners)
+
+
+def withdraw_pin(key: SecurityKey, actor: Actor) -> None:
+    """Cancel the mail that carries a key's PIN, if it still waits, and say so in the log."""
+    if cancel(key=key, templates=(Template.PIN,)):
+        audit.record(actor, Event.PIN_CANCELLED, user=key.user, key=key)
 
 
 def _cancel(of_user: bool, of_key: bool, kinds: tuple[Template, ...] | None) -> object:

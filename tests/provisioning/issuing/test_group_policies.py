@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import groups, keys
+from provisioning import directory, groups, keys
 from provisioning.audit import CLI, Actor, Event
 from provisioning.desks import jobs, orders
 from provisioning.desks.jobs import Op
@@ -342,6 +342,39 @@ class TestTheSecondPerson:
             Event.APPROVAL_ASKED,
             Event.APPROVAL_GIVEN,
         ]
+
+    @pytest.mark.req("T12")
+    def test_another_address_needs_their_word_anew(self, services: Services) -> None:
+        approval, _asked = self.ask(services, tapped=False)
+        other, _actor = account(Role.OFFICER, "Katherine Johnson")
+        with transaction():
+            assignment.approve(approval, other, services)
+        user = User.get_by_id(approval.user_id)
+        entra = Actor("connection", "1", "Entra ID")
+        moved = {**directory.document_of(user), "emails": [{"value": "ada@evil.example"}]}
+        with transaction():
+            directory.replace_user(user, moved, actor=entra)
+        key = people.again(approval.key)
+        with pytest.raises(PolicyForbids, match="second person"), transaction():
+            activations.issue(key, services, CLI)  # type: ignore[arg-type]
+        assert Activation.select().where(Activation.state == "live").count() == 0
+        (waiting,), _more = approvals.waiting()
+        assert (waiting.decided_by, waiting.decider, waiting.decided_at) == (None, "", None)
+        asked = AuditEvent.select().order_by(AuditEvent.id.desc()).first()
+        assert (asked.event, asked.actor_name) == (Event.APPROVAL_ASKED, "Entra ID")
+        with transaction():
+            assignment.approve(waiting, other, services)
+        assert Activation.get(Activation.state == "live").address == "ada@evil.example"
+
+    def test_whose_name_changes_keeps_their_word(self, services: Services) -> None:
+        approval, _asked = self.ask(services, tapped=False)
+        other, _actor = account(Role.OFFICER, "Katherine Johnson")
+        with transaction():
+            assignment.approve(approval, other, services)
+            user = User.get_by_id(approval.user_id)
+            named = {**directory.document_of(user), "displayName": "Ada King"}
+            directory.replace_user(user, named, actor=CLI)
+        assert approvals.is_approved(approval.key)
 
     def test_a_key_made_in_person_works_when_they_agree(self, services: Services) -> None:
         ada = people.person()

@@ -261,6 +261,15 @@ class TestPinMails:
         assert self.waiting(key) == [("cancelled", False)]
         told = OutboxMail.get(OutboxMail.template == "key_revoked")
         assert told.state == "queued", "its holder is told all the same"
+        (row,) = AuditEvent.select().where(AuditEvent.event == Event.PIN_CANCELLED)
+        assert (row.key_id, row.user_id, row.actor_kind) == (key.id, key.user_id, "cli")
+
+    def test_a_pin_that_was_sent_is_not_told_as_cancelled(self, key: SecurityKey) -> None:
+        OutboxMail.update(state="sent", sealed_secret=None).execute()
+        with transaction():
+            keys.revoke(key, Reason.STOLEN, CLI)
+        assert self.waiting(key) == [("sent", False)]
+        assert not AuditEvent.select().where(AuditEvent.event == Event.PIN_CANCELLED).exists()
 
     def test_a_key_whose_time_is_over(self, key: SecurityKey) -> None:
         SecurityKey.update(ends_at=now_ms() - 1).execute()
