@@ -202,6 +202,11 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
         "user-cog",
         "warn",
     ),
+    Event.ACCOUNT_LINKED: (
+        _l("Panel account %(account)s belongs to %(person)s"),
+        "circle-user",
+        "",
+    ),
     Event.ACCOUNT_SUSPENDED: (_l("Panel account %(account)s suspended"), "circle-pause", "bad"),
     Event.ACCOUNT_RESUMED: (_l("Panel account %(account)s resumed"), "circle-play", "ok"),
     Event.ACCOUNT_HELD: (

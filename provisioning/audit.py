@@ -127,6 +127,7 @@ class Event(StrEnum):
     ACCOUNT_STEPPED_UP = "account.stepped_up"
     ACCOUNT_INVITED = "account.invited"
     ACCOUNT_ROLE_CHANGED = "account.role_changed"
+    ACCOUNT_LINKED = "account.linked"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_RESUMED = "account.resumed"
     ACCOUNT_HELD = "account.held"

@@ -58,6 +58,12 @@ class RoleForm(Form):
     role = SelectField(_l("Role"), choices=_roles)
 
 
+class PersonForm(Form):
+    """Whose account it is."""
+
+    user_name = _text(_l("Their user name in the directory"), 256)
+
+
 @blueprint.get("")
 @panel_page()
 def page() -> ResponseReturnValue:
@@ -134,6 +140,42 @@ def change_role(account_id: int) -> ResponseReturnValue:
     return redirect(url_for(".page"), 303)
 
 
+@blueprint.get("/<int:account_id>/person")
+@panel_page(OWNER)
+def person(account_id: int) -> ResponseReturnValue:
+    """Show whose account it is."""
+    account = _account(account_id)
+    held = account.user.user_name if account.user is not None else ""
+    return _person_page(account, PersonForm(formdata=kept.take(), user_name=held))
+
+
+@blueprint.post("/<int:account_id>/person", endpoint="change_person")
+@panel_page(OWNER)
+def change_person(account_id: int) -> ResponseReturnValue:
+    """Say whose account it is."""
+    account = _account(account_id)
+    form = PersonForm()
+    if not form.validate():
+        return _person_page(account, form)
+    first = shared.step_up_first(url_for(".person", account_id=account_id))
+    if first is not None:
+        return first
+    try:
+        with transaction():
+            account = _account(account_id)
+            typed = form.user_name.data or ""
+            accounts.change_person(account, typed, web.panel_account(), web.actor())
+    except (InvalidValue, Taken) as error:
+        form.blame(error, "user_name")
+        return _person_page(account, form)
+    if account.user is None:
+        flash(_("%(name)s belongs to nobody in the directory.", name=account.name), "success")
+    else:
+        holder = account.user.display_name
+        flash(_("%(name)s belongs to %(person)s.", name=account.name, person=holder), "success")
+    return redirect(url_for(".page"), 303)
+
+
 @blueprint.post("/<int:account_id>/suspend")
 @panel_page(OWNER)
 def suspend(account_id: int) -> ResponseReturnValue:
@@ -180,9 +222,25 @@ def _page(form: InviteForm, shown: dict[str, str] | None = None) -> ResponseRetu
 
 def _role_page(account: PanelAccount, form: RoleForm) -> ResponseReturnValue:
     return render_template(
-        "panel/settings/role.html",
+        "panel/settings/account.html",
         title=_("Role of %(name)s", name=account.name),
+        lead=_("It holds at once, also where this person is signed in."),
         form=form,
+        asked=form.role,
+        go=_("Change role"),
+        back={"label": _("Panel accounts"), "url": url_for(".page")},
+    )
+
+
+def _person_page(account: PanelAccount, form: PersonForm) -> ResponseReturnValue:
+    return render_template(
+        "panel/settings/account.html",
+        title=_("Whose account is %(name)s?", name=account.name),
+        lead=_("Then nobody activates keys for themselves, and leaving closes the account."),
+        form=form,
+        asked=form.user_name,
+        hint=_("Empty: nobody in the directory."),
+        go=_("Save"),
         back={"label": _("Panel accounts"), "url": url_for(".page")},
     )
 
@@ -199,16 +257,19 @@ def _row(account: PanelAccount, keys: int, me: PanelAccount, owner: bool) -> dic
         "user_url": url_for("users.user", user_id=account.user.resource_id)
         if account.user is not None and account.user.deleted_at is None
         else None,
-        "actions": _actions(account) if owner and account != me else [],
+        "actions": _actions(account, own=account.id == me.id) if owner else [],
     }
 
 
-def _actions(account: PanelAccount) -> list[Action]:
+def _actions(account: PanelAccount, *, own: bool) -> list[Action]:
     def at(verb: str) -> str:
         return url_for(f".{verb}", account_id=account.id)
 
+    whose = Action(_("Person"), at("person"), "circle-user", link=True)
+    if own:
+        return [whose] if account.user is None else []
     if account.state == "suspended":
-        return [Action(_("Resume"), at("resume"), "circle-play")]
+        return [Action(_("Resume"), at("resume"), "circle-play"), whose]
     again = account.state == "invited"
     ask = Ask(
         _("A link for %(name)s?", name=account.name),
@@ -226,6 +287,7 @@ def _actions(account: PanelAccount) -> list[Action]:
     )
     return [
         Action(_("Role"), at("role"), "user-cog", link=True),
+        whose,
         Action(_("New invitation") if again else _("New key by link"), at("link"), "send", ask=ask),
         Action(_("Suspend"), at("suspend"), "circle-pause", "danger-quiet", ask=out),
     ]

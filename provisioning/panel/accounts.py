@@ -102,6 +102,32 @@ def change_role(account: PanelAccount, role: Role, by: PanelAccount, actor: Acto
     )  # fmt: skip
 
 
+def change_person(account: PanelAccount, user_name: str, by: PanelAccount, actor: Actor) -> None:
+    """Say which person of the directory an account belongs to, see `invite`; "" for nobody.
+
+    An account that belongs to nobody, as the first owner's does, may be given its person by
+    itself: that takes power, and gives none. Raises Forbidden for one's own that has one,
+    InvalidValue and Taken with the field at fault.
+    """
+    account.renew()
+    if account.user is not None:
+        _not_self(account, by)
+    user = _person(user_name, besides=account)
+    if user == account.user:
+        return
+    if user is not None and not user.active:
+        raise InvalidValue(f"{user.display_name} is suspended.", "user_name")
+    old, account.user = account.user, user
+    account.save()
+    audit.record(
+        actor,
+        Event.ACCOUNT_LINKED,
+        user=user or old,
+        account=account.name,
+        person=user.display_name if user is not None else "–",
+    )
+
+
 def suspend(account: PanelAccount, by: PanelAccount, actor: Actor) -> None:
     """Shut an account out at once: sessions end, invitations die. Raises Forbidden, WrongState."""
     _not_self(account, by)
@@ -168,7 +194,7 @@ def _address(email: str) -> str | None:
         raise InvalidValue(str(error), "email") from None
 
 
-def _person(user_name: str) -> User | None:
+def _person(user_name: str, besides: PanelAccount | None = None) -> User | None:
     if not user_name.strip():
         return None
     user = User.get_or_none(
@@ -176,6 +202,7 @@ def _person(user_name: str) -> User | None:
     )
     if user is None:
         raise InvalidValue(f"There is no user {user_name.strip()}.", "user_name")
-    if PanelAccount.select().where(PanelAccount.user == user).exists():
+    holder = PanelAccount.get_or_none(PanelAccount.user == user)
+    if holder is not None and holder != besides:
         raise Taken("This person has an account already.", "user_name")
     return user

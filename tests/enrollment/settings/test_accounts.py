@@ -138,6 +138,53 @@ def test_a_person_has_one_account(panel: Panel) -> None:
     assert PanelAccount.select().count() == 2
 
 
+@pytest.mark.req("R18")
+@pytest.mark.req("R25")
+def test_the_first_owner_says_once_who_they_are_in_the_directory(panel: Panel) -> None:
+    ada, url = person(), f"/settings/accounts/{panel.account.id}/person"
+    assert "belongs to nobody in the directory" in panel.see("/settings/accounts")
+    assert panel.post(url, {"user_name": " ADA "}).status_code == 303
+    assert "Grace Hopper belongs to Ada Lovelace." in panel.see("/settings/accounts")
+    assert PanelAccount.get_by_id(panel.account.id).user == ada
+    with pytest.raises(Forbidden, match="themselves"):
+        access.check_may_activate(PanelAccount.get_by_id(panel.account.id), ada)
+    assert panel.post(url, {"user_name": ""}).status_code == 403
+    assert PanelAccount.get_by_id(panel.account.id).user == ada
+    assert "Panel account Grace Hopper belongs to Ada Lovelace" in panel.see("/activity")
+
+
+def test_another_owner_says_that_it_was_somebody_else(app: Flask, panel: Panel) -> None:
+    person()
+    other = Panel(app, Role.OWNER, name="Katherine Johnson", user=person("kate"))
+    url = f"/settings/accounts/{other.account.id}/person"
+    assert 'value="kate"' in panel.get(url).text
+    panel.post(url, {"user_name": "ada"})
+    assert PanelAccount.get_by_id(other.account.id).user.user_name == "ada"
+    panel.post(url, {"user_name": ""})
+    assert PanelAccount.get_by_id(other.account.id).user is None
+    assert "Katherine Johnson belongs to nobody" in panel.see("/settings/accounts")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("nobody-here", "There is no user nobody-here."),
+        ("kate", "This person has an account already."),
+        ("gone", "is suspended."),
+    ],
+)
+def test_a_wrong_person_is_told_beside_the_field(
+    app: Flask, panel: Panel, typed: str, said: str
+) -> None:
+    Panel(app, Role.AUDITOR, name="Katherine Johnson", user=person("kate"))
+    person("gone", active=False)
+    answer = panel.post(f"/settings/accounts/{panel.account.id}/person", {"user_name": typed})
+    assert answer.status_code == 200
+    assert said in text_of(answer)
+    assert 'id="user_name-error"' in answer.text
+    assert PanelAccount.get_by_id(panel.account.id).user is None
+
+
 def test_a_name_of_markup_stays_a_name(panel: Panel) -> None:
     panel.post("/settings/accounts", {**GRACE, "name": "<script>alert(1)</script>"})
     page = panel.get("/settings/accounts").text
