@@ -236,7 +236,7 @@ def _person_page(account: PanelAccount, form: PersonForm) -> ResponseReturnValue
     return render_template(
         "panel/settings/account.html",
         title=_("Whose account is %(name)s?", name=account.name),
-        lead=_("Then nobody activates keys for themselves, and leaving closes the account."),
+        lead=_("Whoever an account belongs to gets no key activated by it, and leaving closes it."),
         form=form,
         asked=form.user_name,
         hint=_("Empty: nobody in the directory."),
@@ -257,19 +257,19 @@ def _row(account: PanelAccount, keys: int, me: PanelAccount, owner: bool) -> dic
         "user_url": url_for("users.user", user_id=account.user.resource_id)
         if account.user is not None and account.user.deleted_at is None
         else None,
-        "actions": _actions(account, own=account.id == me.id) if owner else [],
+        "person_url": url_for(".person", account_id=account.id)
+        if owner and (account != me or account.user is None)
+        else None,
+        "actions": _actions(account) if owner and account != me else [],
     }
 
 
-def _actions(account: PanelAccount, *, own: bool) -> list[Action]:
+def _actions(account: PanelAccount) -> list[Action]:
     def at(verb: str) -> str:
         return url_for(f".{verb}", account_id=account.id)
 
-    whose = Action(_("Person"), at("person"), "circle-user", link=True)
-    if own:
-        return [whose] if account.user is None else []
     if account.state == "suspended":
-        return [Action(_("Resume"), at("resume"), "circle-play"), whose]
+        return [Action(_("Resume"), at("resume"), "circle-play")]
     again = account.state == "invited"
     ask = Ask(
         _("A link for %(name)s?", name=account.name),
@@ -287,7 +287,6 @@ def _actions(account: PanelAccount, *, own: bool) -> list[Action]:
     )
     return [
         Action(_("Role"), at("role"), "user-cog", link=True),
-        whose,
         Action(_("New invitation") if again else _("New key by link"), at("link"), "send", ask=ask),
         Action(_("Suspend"), at("suspend"), "circle-pause", "danger-quiet", ask=out),
     ]
