@@ -87,7 +87,7 @@ def _queue(alert: Alert, services: Services) -> int:
     roles = _FOR.get(Kind(alert.kind), _USUALLY)
     people = PanelAccount.select().where(
         PanelAccount.state == "active",
-        PanelAccount.role << list(roles),
+        (PanelAccount.role << list(roles)) | (PanelAccount.id == alerts.holder_of(alert)),
         PanelAccount.email.is_null(False),
     )
     queued = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum, unique
 
 from ..clock import DAY, now_ms
-from ..models import Alert
+from ..models import Alert, PanelAccount, PanelCredential
 
 SHOWN = 7 * DAY
 
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     KEY_LOCKED = "key_locked"
     ACCOUNT_HELD = "account_held"  # the last owner's
     ACCOUNT_DOUBTED = "account_doubted"  # the second one within an hour
+    PANEL_KEY = "panel_key"  # one more for an account that works already
 
 
 def note(kind: Kind, about: str, subject: str, path: str) -> None:
@@ -34,6 +35,20 @@ def note(kind: Kind, about: str, subject: str, path: str) -> None:
     Alert.insert(
         kind=kind, about=about, subject=subject, path=path, created_at=now_ms()
     ).on_conflict_ignore().execute()
+
+
+def note_panel_key(account: PanelAccount, credential: PanelCredential) -> None:
+    """Note that a link has put one more key to an account: its holder hears of it, and officers.
+
+    Whoever made the link could have used it, and be two people from then on (R25).
+    """
+    about = f"{account.id}:{credential.id}"
+    note(Kind.PANEL_KEY, about, account.name, "/settings/accounts")
+
+
+def holder_of(alert: Alert) -> int:
+    """Return the row id of the account whose own affair an alert is, or 0."""
+    return int(alert.about.partition(":")[0]) if alert.kind == Kind.PANEL_KEY else 0
 
 
 def untold() -> list[Alert]:

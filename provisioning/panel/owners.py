@@ -10,6 +10,7 @@ import hashlib
 from ..audit import CLI
 from ..ceremonies.ceremony import TakenChallenge
 from ..errors import Forbidden, LinkDead
+from ..mails import alerts
 from ..mails.addresses import check_address
 from ..models import OwnerLink, PanelAccount
 from ..services import Services
@@ -55,8 +56,11 @@ def become(
         account = access.create_account(name, Role(link.role), CLI, address, _handle(link))
         sign_in.add_panel_key(account, verified, "First key", services)
         return account
+    is_new = account.state == "invited"
     _let_in(account)
-    sign_in.add_panel_key(account, verified, _label(account), services)
+    made = sign_in.add_panel_key(account, verified, _label(account), services)
+    if not is_new:
+        alerts.note_panel_key(account, made)
     return account
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 
 from provisioning.audit import CLI
 from provisioning.errors import Forbidden, WrongState
-from provisioning.models import OwnerLink, PanelAccount, PanelCredential, Session
+from provisioning.models import Alert, OwnerLink, PanelAccount, PanelCredential, Session
 from provisioning.panel import access, accounts
 from provisioning.panel.access import Role
 from provisioning.services import Services
@@ -92,6 +92,8 @@ def test_somebody_who_lost_the_key_gets_another_by_a_link(
     labels = [key.label for key in PanelCredential.select().order_by(PanelCredential.id)]
     assert again == account
     assert labels == ["First key", "Key 2"]
+    (alert,) = Alert.select()  # of the second one, and none of the first
+    assert (alert.kind, alert.subject) == ("panel_key", GRACE["name"])
 
 
 @pytest.mark.req("R18")

@@ -159,6 +159,26 @@ def test_a_directory_that_takes_a_second_account_within_an_hour_is_doubted(
     assert people.again(team["auditor"]).state == "suspended"  # type: ignore[attr-defined]
 
 
+@pytest.mark.req("R25")
+def test_the_holder_and_officers_hear_of_one_more_key_of_a_panel_account(
+    services: Services, team: dict[str, PanelAccount]
+) -> None:
+    for role in ("operator", "auditor"):
+        team[role].email = f"{role}@example.org"
+        team[role].save()
+    with transaction():
+        made = PanelCredential.create(
+            account=team["operator"], label="Key 2", rp_id="localhost", credential_id=b"2",
+            public_key=b"k", aaguid="", attestation_format="none", attestation_object=b"",
+        )  # fmt: skip
+        alerts.note_panel_key(team["operator"], made)
+    assert sorted(who for who, _kind in tell(services)) == [
+        "officer@example.org",
+        "operator@example.org",
+        "owner@example.org",
+    ]
+
+
 def test_each_admin_reads_it_in_their_language(
     services: Services, team: dict[str, PanelAccount]
 ) -> None:
