@@ -18,6 +18,7 @@ from enum import StrEnum, unique
 from typing import Self
 
 import orjson
+from peewee import fn
 
 from .clock import now_ms
 from .errors import InvalidValue
@@ -282,8 +283,21 @@ class Verdict:
 
 def head() -> Anchor:
     """Return where the log stands now."""
-    row = AuditHead.select().first()
-    return Anchor(row.rows, bytes(row.mac)) if row is not None else Anchor(0, START)
+    return stand()[0]
+
+
+def stand() -> tuple[Anchor, int]:
+    """Return the head and the newest line's id, 0 for none: both of one moment.
+
+    Who looks at the lines while others write stops at that one, since a line and the head that
+    counts it commit together.
+    """
+    newest = AuditEvent.select(fn.MAX(AuditEvent.id))
+    found = next(tuples(AuditHead.select(AuditHead.rows, AuditHead.mac, newest).limit(1)), None)
+    if found is None:  # before the first line
+        return Anchor(0, START), newest.scalar() or 0
+    rows, mac, row = found
+    return Anchor(rows, bytes(mac)), row or 0
 
 
 @dataclass(frozen=True)
@@ -295,10 +309,11 @@ class Line:
     mac: bytes
 
 
-def lines_after(row: int, size: int) -> list[Line]:
-    """Return lines in the order of the chain, those past line `row`."""
+def lines_after(row: int, size: int, *, until: int) -> list[Line]:
+    """Return lines in the order of the chain: those past line `row`, line `until` the last."""
     columns = (getattr(AuditEvent, name) for name in _COVERED)
-    query = AuditEvent.select(AuditEvent.id, *columns, AuditEvent.mac).where(AuditEvent.id > row)
+    query = AuditEvent.select(AuditEvent.id, *columns, AuditEvent.mac)
+    query = query.where(AuditEvent.id > row, AuditEvent.id <= until)
     found = tuples(query.order_by(AuditEvent.id).limit(size))
     return [Line(one[0], one[1:-1], bytes(one[-1])) for one in found]
 
@@ -309,9 +324,13 @@ def mac_of(previous: bytes, content: Content) -> bytes:
 
 
 def verify(anchor: Anchor | None = None) -> Verdict:
-    """Walk the chain; compare it with its head, and with an anchor if there is one."""
+    """Walk the chain; compare it with its head, and with an anchor if there is one.
+
+    Others may write meanwhile: what is looked at is the log as it stood when this began.
+    """
+    end, newest = stand()
     previous, count, row = START, 0, 0
-    while lines := lines_after(row, _WALK):
+    while lines := lines_after(row, _WALK, until=newest):
         for line in lines:
             count += 1
             row = line.id
@@ -320,7 +339,7 @@ def verify(anchor: Anchor | None = None) -> Verdict:
             previous = line.mac
             if anchor is not None and count == anchor.rows and previous != anchor.mac:
                 return Verdict(count, row, f"row {row} is not the one that was anchored")
-    wanted = max(head().rows, anchor.rows if anchor is not None else 0)
-    if count != wanted or previous != head().mac:
+    wanted = max(end.rows, anchor.rows if anchor is not None else 0)
+    if count != wanted or previous != end.mac:
         return Verdict(count, None, f"the log ends after {count} of {wanted} rows")
     return Verdict(count, None, "")

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from . import audit
 from .clock import HOUR, now_ms
 from .models import AuditEvent, Setting
+from .storage.db import tuples
 
 STEP = 2_000  # lines in one turn of the worker: some 30 ms
 TAIL = 50
@@ -50,7 +51,7 @@ class Standing:
 def advance(step: int = STEP) -> int:
     """Walk on, in the caller's transaction; return how many lines were looked at."""
     now, here = now_ms(), _load()
-    head = audit.head()
+    head, newest = audit.stand()
     if here.rows >= head.rows and now - here.began_at > AGAIN:
         here = Progress(whole_at=here.whole_at, whole_rows=here.whole_rows, fault=here.fault)
     if here.began_at == 0:
@@ -59,7 +60,7 @@ def advance(step: int = STEP) -> int:
         return 0  # nothing new: nothing is written
     row, rows, mac = here.row, here.rows, bytes.fromhex(here.mac)
     looked = 0
-    for line in audit.lines_after(row, step):
+    for line in audit.lines_after(row, step, until=newest):
         looked += 1
         if not hmac.compare_digest(line.mac, audit.mac_of(mac, line.content)):
             fault = f"row {line.id} or the one before it was changed"
@@ -87,12 +88,13 @@ def standing() -> Standing | None:
 
 
 def _tail() -> str:
-    """Return what is wrong with the last lines, or nothing."""
-    newest = list(AuditEvent.select(AuditEvent.id).order_by(AuditEvent.id.desc()).limit(TAIL + 1))
-    if not newest:
-        return "" if audit.head().rows == 0 else "the log is empty"
-    first = newest[-1].id
-    lines = audit.lines_after(first - 1, TAIL + 1)
+    """Return what is wrong with the last lines, or nothing. Others may write meanwhile."""
+    head, end = audit.stand()
+    newest = AuditEvent.select(AuditEvent.id).where(AuditEvent.id <= end)
+    rows = [row for (row,) in tuples(newest.order_by(AuditEvent.id.desc()).limit(TAIL + 1))]
+    if not rows:
+        return "" if head.rows == 0 else "the log is empty"
+    lines = audit.lines_after(rows[-1] - 1, TAIL + 1, until=end)
     mac = audit.START
     if len(lines) > TAIL:  # the first of them only tells where the others hang on
         mac, lines = lines[0].mac, lines[1:]
@@ -100,7 +102,7 @@ def _tail() -> str:
         if not hmac.compare_digest(line.mac, audit.mac_of(mac, line.content)):
             return f"row {line.id} or the one before it was changed"
         mac = line.mac
-    return "" if mac == audit.head().mac else "the last lines are missing"
+    return "" if mac == head.mac else "the last lines are missing"
 
 
 def _load() -> Progress:

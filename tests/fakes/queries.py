@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,27 @@ def counted() -> Iterator[list[str]]:
     opened.execute_sql = noting
     try:
         yield seen
+    finally:
+        del opened.execute_sql
+
+
+@contextmanager
+def interrupted(at: int, others: Callable[[], object]) -> Iterator[None]:
+    """In the block, right before the statement of this number, others do what they do."""
+    opened = database.obj
+    run, left = opened.execute_sql, [at]
+
+    def waiting(sql: str, params: Any = None) -> Any:
+        left[0] -= 1
+        if left[0] == -1:
+            del opened.execute_sql
+            others()
+            opened.execute_sql = waiting
+        return run(sql, params)
+
+    opened.execute_sql = waiting
+    try:
+        yield
     finally:
         del opened.execute_sql
 

@@ -13,6 +13,7 @@ from provisioning.errors import InvalidValue
 from provisioning.models import AuditEvent, AuditHead
 from provisioning.services import Services
 from provisioning.storage.db import transaction
+from tests.fakes.queries import interrupted
 
 pytestmark = pytest.mark.req("R26")
 
@@ -85,6 +86,24 @@ def test_a_cut_tail_with_its_head_set_back_is_found_by_an_anchor(services: Servi
     assert audit.verify(anchor).message == "the log ends after 3 of 6 rows"
     fill(3)
     assert "not the one that was anchored" in audit.verify(anchor).message
+
+
+def test_whoever_writes_while_it_is_walked_breaks_nothing(services: Services) -> None:
+    fill(5)
+    for moment in range(5):
+        with interrupted(moment, lambda: fill(2)):
+            assert audit.verify().whole
+
+
+def test_a_line_behind_the_head_is_found(services: Services) -> None:
+    fill(6)
+    line = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
+    AuditHead.update(rows=AuditHead.rows - 1).execute()
+    assert audit.verify().message == "the log ends after 6 of 5 rows"
+    AuditHead.update(rows=6).execute()
+    forged = {**line.__data__, "id": line.id + 1, "actor_name": "Mallory"}
+    AuditEvent.insert(forged).execute()
+    assert not audit.verify().whole
 
 
 def test_a_text_that_is_no_anchor_is_refused() -> None:

@@ -13,7 +13,7 @@ from provisioning.clock import HOUR
 from provisioning.models import AuditEvent, AuditHead, Setting
 from provisioning.services import Services
 from provisioning.storage.db import transaction
-from tests.fakes.queries import counted
+from tests.fakes.queries import counted, interrupted
 
 
 def write(lines: int) -> None:
@@ -123,6 +123,24 @@ def test_a_line_taken_out_of_the_middle_comes_out(
     AuditEvent.delete().where(AuditEvent.id == 30).execute()
     later(monkeypatch, 2 * HOUR)
     walk()
+    assert not audit_check.standing().whole  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("lines", [20, 120])
+def test_whoever_writes_while_a_page_looks_breaks_nothing(services: Services, lines: int) -> None:
+    write(lines)
+    walk()
+    for moment in range(5):
+        with interrupted(moment, lambda: write(2)):
+            assert audit_check.standing().whole  # type: ignore[union-attr]
+
+
+@pytest.mark.req("R26")
+def test_a_line_behind_the_head_comes_out_at_once(services: Services) -> None:
+    write(20)
+    walk()
+    last = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
+    AuditEvent.insert({**last.__data__, "id": last.id + 1, "actor_name": "Mallory"}).execute()
     assert not audit_check.standing().whole  # type: ignore[union-attr]
 
 
