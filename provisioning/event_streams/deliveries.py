@@ -31,6 +31,11 @@ from .receivers import Refused, Unreachable
 BATCH = 20  # events of one stream in one turn
 BUDGET = 5.0  # seconds of one turn, and of the last event's try on top
 
+# Said of whoever sends, of the receiver or of the moment, never of the event (RFC 9110 §15.5,
+# RFC 6585 §4, RFC 8470 §5.2), and so are a redirect and 5xx. 400 with one of the words as well.
+_MAY_PASS = frozenset({401, 403, 407, 408, 421, 425, 429})
+_OF_THE_SENDER = frozenset({"authentication_failed", "access_denied"})  # RFC 8935 §2.4
+
 log = structlog.get_logger()
 
 
@@ -40,6 +45,14 @@ class Token:
 
     body: bytes
     media_type: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stream must rest, and for how many ms its receiver asked at least."""
+
+    error: str
+    rest: int = 0
 
 
 Writer = Callable[[StreamEvent, EventStream, Services], Token]
@@ -63,31 +76,36 @@ def work(services: Services) -> int:
         stream = streams.claim(now_ms())
     if stream is None:
         return 0
-    sent, error, until = 0, "", time.monotonic() + BUDGET
+    sent, until = 0, time.monotonic() + BUDGET
+    failed: Failure | None = None
     try:
         authorization = streams.authorization_of(stream, services.vault)
         for event in streams.next_events(stream, BATCH):
-            error = _push(event, stream, authorization, services)
-            if error:
+            failed = _push(event, stream, authorization, services)
+            if failed is not None:
                 break
             sent += 1
             if time.monotonic() >= until:
                 break
     except SealBroken as broken:
-        error = str(broken)
+        failed = Failure(str(broken))
     except Exception as fault:
-        error = f"A fault in this program: {type(fault).__name__}."  # other streams go on
+        # Other streams go on.
+        failed = Failure(f"A fault in this program: {type(fault).__name__}.")
         raise
     finally:
         with transaction():
-            streams.release(stream, error=error)
+            if failed is None:
+                streams.release(stream)
+            else:
+                streams.release(stream, error=failed.error, rest=failed.rest)
     return sent
 
 
 def _push(
     event: StreamEvent, stream: EventStream, authorization: str | None, services: Services
-) -> str:
-    """Send one event; return why the stream must rest, or nothing."""
+) -> Failure | None:
+    """Send one event; return why the stream must rest, if it must."""
     token = _writers[0](event, stream, services)
     headers = {"Content-Type": token.media_type, "Accept": "application/json"}
     if authorization is not None:
@@ -97,20 +115,27 @@ def _push(
             stream.endpoint, token.body, headers, local=services.settings.local_receivers
         )
     except (Refused, InvalidValue) as refused:
-        return _stop(stream, str(refused))
+        return Failure(_stop(stream, str(refused)))
     except Unreachable as away:
-        return str(away)
+        return Failure(str(away))
     if answer.status in (200, 202, 204):
         with transaction():
             streams.delivered(stream, [event.jti])
-        return ""
-    error = f"{answer.status}{_told(answer.body)}"
-    # 400 with a reason is about this event (RFC 8935 §2.3); anything else may pass.
-    final = answer.status == 400 and bool(_told(answer.body))
-    with transaction():
-        dead = streams.refuse(event, error, final=final)
+        return None
+    word = _told(answer.body)
+    error = f"{answer.status} {word}".strip()
     log.warning("event refused", stream=stream.resource_id, jti=event.jti, error=error)
-    return "" if dead else f"The receiver answered {error}."
+    if _is_about_the_event(answer.status, word):
+        final = answer.status == 400 and word != ""  # a reason (RFC 8935 §2.3)
+        with transaction():
+            if streams.refuse(event, error, final=final):
+                return None
+    return Failure(f"The receiver answered {error}.", answer.rest)
+
+
+def _is_about_the_event(status: int, word: str) -> bool:
+    """Say whether to send it again is of little use; whatever else is wrong may pass."""
+    return 400 <= status < 500 and status not in _MAY_PASS and word not in _OF_THE_SENDER
 
 
 def _stop(stream: EventStream, error: str) -> str:
@@ -133,4 +158,4 @@ def _told(body: bytes) -> str:
     except ValueError:
         return ""
     word = told.get("err") if isinstance(told, dict) else None
-    return f" {word[:64]}" if isinstance(word, str) and word.isprintable() else ""
+    return word[:64] if isinstance(word, str) and word.isprintable() else ""

@@ -14,15 +14,19 @@ import contextlib
 import http.client
 import ipaddress
 import queue
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ..clock import SECOND, now_ms
 from ..errors import InvalidValue, KeywrightError
 
 TIMEOUT = 5.0  # seconds, for everything together
@@ -48,7 +52,7 @@ class Answer:
 
     status: int
     body: bytes
-    retry_after: str | None
+    rest: int = 0  # ms for which it wants to be left alone, as it says itself
 
 
 def check_address(url: str, *, local: bool = False) -> SplitResult:
@@ -112,7 +116,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, local: bool = Fal
         connection.left()  # what was cut off may look whole
         if len(answer) > MAX_ANSWER:
             raise http.client.HTTPException("more than 64 KiB")
-        return Answer(response.status, answer, response.getheader("Retry-After"))
+        return Answer(response.status, answer, _rest(response.getheader("Retry-After", "")))
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{host} does not answer ({type(error).__name__}).") from None
     finally:
@@ -157,6 +161,18 @@ class _Pinned(http.client.HTTPConnection):
         if left <= 0:
             raise TimeoutError
         return left
+
+
+def _rest(retry_after: str) -> int:
+    """Return what `Retry-After` asks for (RFC 9110 §10.2.3: seconds or a date), 0 for nothing."""
+    if re.fullmatch(r"[0-9]{1,9}", retry_after):
+        return int(retry_after) * SECOND
+    try:
+        date = parsedate_to_datetime(retry_after)
+        at = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0
+    return max(0, int(at * SECOND) - now_ms())
 
 
 def _resolved(host: str, port: int, until: float, *, trial: bool) -> tuple[int, str]:

@@ -220,11 +220,14 @@ def delivered(stream: EventStream, jtis: Collection[str]) -> int:
     return count
 
 
-def release(stream: EventStream, *, error: str = "") -> None:
-    """End a lease; with an error the stream rests, twice as long at each failure in a row."""
+def release(stream: EventStream, *, error: str = "", rest: int = 0) -> None:
+    """End a lease; with an error the stream rests, twice as long at each failure in a row.
+
+    `rest`: for how many ms its receiver asked; it gets an hour at most.
+    """
     changes: dict[str, object] = {"leased_until": None}
     if error:
-        wait = min(FIRST_WAIT << min(stream.failures, 20), LONGEST_WAIT)
+        wait = min(max(FIRST_WAIT << min(stream.failures, 20), rest), LONGEST_WAIT)
         changes |= {
             "failures": EventStream.failures + 1,
             "last_error": error[:500],
@@ -234,9 +237,10 @@ def release(stream: EventStream, *, error: str = "") -> None:
 
 
 def refuse(event: StreamEvent, error: str, *, final: bool) -> bool:
-    """Count a try that the receiver answered with a refusal; the last one ends the event.
+    """Count a try that the receiver answered with a refusal of it; the last one ends the event.
 
-    Return whether it is dead now. A receiver that cannot be reached refuses nothing.
+    Return whether it is dead now. A receiver that is away, busy, under repair or that does not
+    know us refuses no event: those wait for it, `MAX_AGE` at most.
     """
     event.attempts += 1
     event.last_error = error[:500]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from provisioning.cli import main
 from provisioning.commands import streams as cli_streams
 from provisioning.desks import jobs, orders
 from provisioning.errors import InvalidValue, NotFound, WrongState
-from provisioning.event_streams import deliveries, events, streams
+from provisioning.event_streams import deliveries, events, receivers, streams
 from provisioning.event_streams.events import Kind
 from provisioning.event_streams.streams import Detail, EventState, Method, StreamState
 from provisioning.lifecycle import JobState, KeyKind, Reason
@@ -475,15 +476,67 @@ def test_a_stream_that_this_program_chokes_on_rests_so_that_others_go_on(
 
 
 @pytest.mark.req("RFC9967")
-def test_ten_refusals_are_enough(
-    services: Services, directory: Directory, pushed: EventStream, there: Receiver
+@pytest.mark.parametrize("status", [400, 404, 410, 413, 422])
+def test_ten_refusals_of_an_event_are_enough(
+    services: Services, directory: Directory, pushed: EventStream, there: Receiver, status: int
 ) -> None:
-    there.answers = [(500, b"")]
+    there.answers = [(status, b"")]
     directory.user("a")
     for _ in range(12):
         deliveries.work(local(services))
     assert len(there.got) == streams.MAX_ATTEMPTS
     assert StreamEvent.get().state == EventState.DEAD
+
+
+@pytest.mark.req("RFC9967")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *((status, b"") for status in (302, 401, 403, 408, 425, 429, 500, 503)),
+        (400, b'{"err":"authentication_failed"}'),
+        (400, b'{"err":"access_denied"}'),
+    ],
+)
+def test_a_receiver_that_does_not_take_anything_kills_no_event(
+    services: Services,
+    directory: Directory,
+    pushed: EventStream,
+    there: Receiver,
+    answer: tuple[int, bytes],
+) -> None:
+    there.answers = [answer]
+    directory.user("a")
+    for _ in range(12):
+        assert deliveries.work(local(services)) == 0
+    event = StreamEvent.get()
+    assert (event.state, event.attempts, EventStream.get().failures) == (EventState.WAITING, 0, 12)
+    there.answers = [(202, b"")]
+    assert deliveries.work(local(services)) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("86400", 3600),
+        ("Fri, 16 Jun 2034 12:02:00 GMT", 120),
+        ("Fri, 16 Jun 2034 11:00:00 GMT", 0),
+        ("9" * 5_000, 0),
+        ("soon", 0),
+    ],
+)
+def test_a_receiver_is_left_alone_for_as_long_as_it_asks(
+    services: Services, directory: Directory, pushed: EventStream, there: Receiver,
+    monkeypatch: pytest.MonkeyPatch, asked: str, seconds: int,
+) -> None:  # fmt: skip
+    now = int(datetime(2034, 6, 16, 12, tzinfo=UTC).timestamp() * 1000)
+    monkeypatch.setattr(receivers, "now_ms", lambda: now)
+    monkeypatch.setattr(streams, "now_ms", lambda: now)
+    there.answers, there.headers = [(503, b"")], {"Retry-After": asked}
+    directory.user("a")
+    assert deliveries.work(local(services)) == 0
+    assert EventStream.get().due_at == now + seconds * 1000
 
 
 @pytest.mark.req("RFC9967")
