@@ -40,6 +40,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from itertools import islice
+from time import sleep
 from typing import Any
 
 import structlog
@@ -54,7 +55,7 @@ from .panel import access
 from .panel.access import Role
 from .processes.logs import kind_and_place
 from .services import Services
-from .storage.db import transaction, tuples
+from .storage.db import BREATH, transaction, tuples
 from .storage.statements import Statements, parameter
 
 BUDGET = 0.05  # seconds of one transaction: whoever else writes waits no longer than that
@@ -241,6 +242,7 @@ def finish(task: Task, services: Services) -> Task:
     """Work on this task until it is over, for the command line; return it as it is then."""
     while get(task.resource_id).state in OPEN:
         work(services, task)
+        sleep(BREATH)
     return get(task.resource_id)
 
 

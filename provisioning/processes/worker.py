@@ -30,14 +30,13 @@ from ..mails.mail import MailPermanent, MailTemporary, MailUnreachable, Template
 from ..mails.outbox import MailState
 from ..models import LIVE, Activation, Challenge, OutboxMail, RequestId
 from ..services import EXTENSION, Services
-from ..storage.db import database, transaction
+from ..storage.db import BREATH, database, transaction
 from ..vault import SealBroken
 from .logs import kind_and_place
 
 BATCH = 50  # mails in one pass, so that the hooks get their turn in between
 PUSHING = 5.0  # seconds of pushing events in one pass
 TASKS = 1.0  # seconds of long work in one pass
-BREATH = 0.005  # between two turns of long work, in which others can write
 LONGEST_REST = 60.0  # seconds, while pass after pass fails
 
 log = structlog.get_logger()

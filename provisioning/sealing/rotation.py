@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from .. import audit
 from ..audit import Actor, Event
 from ..errors import CommandRefused
-from ..storage.db import transaction
+from ..storage.db import BREATH, transaction
 from ..vault import Vault
 from . import columns, proofs
 from .columns import SealedColumn
 
 BATCH = 50  # values in one transaction: a few milliseconds
-BREATH = 0.005  # seconds between two, in which others can write
 # Seconds in which whatever was sealed, or read, before the file changed has been written or used:
 # nobody waits for the turn to write for longer than 20.
 GRACE = 60.0

@@ -30,6 +30,7 @@ from .shared_commit import NotCommitted
 from .sqlite import Sqlite
 
 RETRY_AFTER = "5"  # seconds, for whoever finds the database away or busy
+BREATH = 0.005  # seconds between two transactions of long work, in which others can write
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from provisioning.models import AuditEvent, PanelAccount, Setting, Task, TaskRow
 from provisioning.panel.access import Role
 from provisioning.processes.worker import Worker
 from provisioning.services import Services
-from provisioning.storage.db import transaction
+from provisioning.storage.db import BREATH, transaction
 from provisioning.tasks import Kind, Outcome, Queries, Skip, TaskState, Turn
 from tests.fakes.people import account, person
 
@@ -84,6 +84,23 @@ def test_a_task_does_each_row_once_and_says_what_became_of_it(
         ("Two", Outcome.DONE, "noted by Grace Hopper"),
     ]
     assert tasks.work(services) == 0
+
+
+def test_the_shell_that_waits_for_a_task_lets_others_write_between_its_turns(
+    services: Services, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[float] = []
+
+    def write(pause: float) -> None:
+        others.append(pause)
+        with transaction():
+            Setting.create(name=f"other-{len(others)}", value="")
+
+    monkeypatch.setattr(tasks, "BUDGET", 0.0)  # a row a turn
+    monkeypatch.setattr(tasks, "sleep", write)
+    assert tasks.finish(begin(kind, "one", "two"), services).state == TaskState.DONE
+    assert notes() == ["one", "other-1", "other-2", "two"]
+    assert set(others) == {BREATH}
 
 
 def test_a_row_that_fails_is_undone_alone_and_says_why(services: Services, kind: Kind) -> None:
