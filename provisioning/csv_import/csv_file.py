@@ -25,6 +25,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_LINES = 250_000
 MAX_COLUMNS = 100
 MAX_CELL = 10_000  # characters
+MAX_RECORD = MAX_COLUMNS * MAX_CELL
 _PIECE = 256 * 1024
 _HEAD = 64 * 1024
 
@@ -87,16 +88,14 @@ def look_at(file: IO[bytes]) -> Shape:
     header = next(iter(_records(file, encoding, separator)), None)
     if header is None or not any(cell.strip() for cell in header.cells):
         raise InvalidValue("The file has no line of headings.", "file")
-    if len(header.cells) > MAX_COLUMNS:
-        raise InvalidValue(f"The file has more than {MAX_COLUMNS} columns.", "file")
     return Shape(encoding, separator, [cell.strip() for cell in header.cells])
 
 
 def lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
     """Stream the lines below the headings; empty ones are left out.
 
-    Raises InvalidValue, naming the line, for a quotation mark that is never closed, a cell or a
-    file that is too long.
+    Raises InvalidValue, naming the line, for a quotation mark that is never closed, a cell, a
+    record or a file that is too long.
     """
     records = _records(file, shape.encoding, shape.separator)
     next(records)
@@ -109,17 +108,20 @@ def lines(file: IO[bytes], shape: Shape) -> Iterator[Line]:
 
 
 def _records(file: IO[bytes], encoding: Encoding, separator: Separator) -> Iterator[Line]:
-    text = _text(file, encoding)
+    text = _Bounded(_text(file, encoding))
     reader = csv.reader(text, delimiter=separator.value, strict=True)
     number = 1
     announced = True
     try:
         for cells in reader:
             begins, number = number, reader.line_num + 1
+            text.begin_record()
             if announced and _announced(separator.value.join(cells)) is not None:
                 continue
             announced = False
             if any(cell.strip() for cell in cells):
+                if len(cells) > MAX_COLUMNS:
+                    raise InvalidValue(f"Line {begins}: more than {MAX_COLUMNS} columns.", "file")
                 if any(len(cell) > MAX_CELL for cell in cells):
                     raise InvalidValue(
                         f"Line {begins}: a cell has more than {MAX_CELL:,} characters. "
@@ -127,12 +129,44 @@ def _records(file: IO[bytes], encoding: Encoding, separator: Separator) -> Itera
                         "file",
                     )
                 yield Line(begins, cells)
+    except _TooLong:
+        raise InvalidValue(
+            f"Line {number}: more than {MAX_RECORD:,} characters. Is a quotation mark not closed?",
+            "file",
+        ) from None
     except csv.Error as error:
         raise InvalidValue(f"Line {number}: {_plain(error)}", "file") from None
     except UnicodeError:
         raise InvalidValue(
             f"Below line {number - 1}: a character cannot be read. Save the file as UTF-8.", "file"
         ) from None
+
+
+class _TooLong(Exception):
+    """A record has more than `MAX_RECORD` characters."""
+
+
+class _Bounded:
+    """Lines for `csv.reader`, which would make cells of a whole file where it is one line."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.begin_record()
+
+    def begin_record(self) -> None:
+        self._left = MAX_RECORD
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
+            raise _TooLong
+        return line
 
 
 def _plain(error: csv.Error) -> str:

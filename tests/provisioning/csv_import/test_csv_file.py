@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import csv
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -93,13 +94,33 @@ def test_a_quoted_line_break_belongs_to_its_cell_and_lines_are_counted_as_an_edi
         (b"x\n" + b"y\n" * 70_000 + b"\x81\n", "Below line \\d+: a character cannot be read"),
         (b"x\n" + b"a" * 10_001, "Line 2: a cell has more than 10,000 characters"),
         (b'x\n"' + b"a" * 200_000, "never closed"),
-        (b"," * 100 + b"x\n1\n", "more than 100 columns"),
+        (b"," * 100 + b"x\n1\n", "Line 1: more than 100 columns"),
+        (b"x\nada\ngrace" + b"," * 100 + b"\n", "Line 3: more than 100 columns"),
+        (b"x\nada\ngrace" + b"," * 1_000_000 + b"\n", "Line 3: more than 1,000,000 characters"),
+        (b"x\nada\n" + b'"\n",' * 300_000, "Line 3: more than 1,000,000 characters"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_words(content: bytes, sentence: str) -> None:
     with pytest.raises(InvalidValue, match=sentence) as told:
         read(content)
     assert told.value.field == "file"
+
+
+def test_a_record_may_have_as_many_characters_as_its_cells() -> None:
+    text = ",".join(["a" * 9_990] * 100)
+    assert cells(b"x\n" + f"{text}\n{text}\n".encode()) == [text.split(",")] * 2
+
+
+def test_a_line_as_long_as_the_file_is_refused_in_bounded_memory() -> None:
+    body = io.BytesIO(b"userName\nada" + b"," * 8_000_000 + b"\n")
+    shape = csv_file.look_at(body)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidValue, match="Line 2"):
+            list(csv_file.lines(body, shape))
+        assert tracemalloc.get_traced_memory()[1] < 16_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_is_too_long_is_told_before_anything_is_stored(
