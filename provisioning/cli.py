@@ -56,8 +56,8 @@ class _Commands(click.Group):
 @click.version_option(package_name="keywright")
 def main() -> None:
     """Keywright: from a company's directory to a working security key in each person's hand."""
+    os.umask(0o077)  # here, since the installed `keywright` calls no more than this
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
     main()

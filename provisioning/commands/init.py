@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import click
@@ -30,6 +31,7 @@ def init(data: Path, base_url: str, organisation: str | None) -> None:
         raise click.ClickException(f"{data} is set up already; nothing was changed.")
     named = {"organisation": organisation} if organisation is not None else {}
     load(data, base_url=base_url, **named)  # refuse before anything is made
+    _refuse_if_shared(data)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     (data / ENV_FILE).write_text(
         "# Keywright's settings; the README explains each. Secrets may be given as …_FILE.\n"
@@ -48,3 +50,13 @@ def init(data: Path, base_url: str, organisation: str | None) -> None:
     click.echo("Next:")
     click.echo(f"  keywright owner-link --data {data}    # the first owner's one-time link")
     click.echo(f"  keywright serve --data {data}         # then open {services.settings.base_url}")
+
+
+def _refuse_if_shared(data: Path) -> None:
+    """Raise ClickException for a folder in which others could put other files in our files' place.
+
+    Its mode stays as its owner chose it: whoever may only look in finds nothing to read.
+    """
+    mode = stat.S_IMODE(data.stat().st_mode) if data.exists() else 0
+    if mode & 0o022:
+        raise click.ClickException(f"{data}: mode is {mode:04o}, others can write; make it 0700.")

@@ -34,6 +34,48 @@ def test_init_makes_a_folder_that_only_its_owner_reads(folder: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.sqlite
+@pytest.mark.req("R3")
+def test_what_the_installed_program_makes_in_an_open_folder_others_cannot_read(data: Path) -> None:
+    there = data / "kw"
+    there.mkdir()
+    there.chmod(0o755)
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import atexit, os, pathlib, sys\n"
+            "from importlib.metadata import entry_points\n"
+            "def tell(folder):\n"  # while the database is open
+            "    for path in pathlib.Path(folder).rglob('*'):\n"
+            "        print(path.name, oct(path.stat().st_mode & 0o077))\n"
+            "os.umask(0o022)\n"
+            "atexit.register(tell, sys.argv[3])\n"
+            "(entry,) = entry_points(group='console_scripts', name='keywright')\n"
+            "entry.load()()\n",
+            *("init", "--data", str(there), "--base-url", "https://keys.example.org"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    ).stdout
+    modes = dict(line.split() for line in told.splitlines() if "0o" in line)
+    assert {"keywright.env", "kek", "keywright.sqlite3", "keywright.sqlite3-wal"} <= set(modes)
+    assert set(modes.values()) == {"0o0"}
+    assert there.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_init_refuses_a_folder_in_which_others_write(data: Path, mode: int) -> None:
+    there = data / "kw"
+    there.mkdir()
+    there.chmod(mode)
+    result = run("init", "--data", there, "--base-url", "https://keys.example.org")
+    assert (result.exit_code, list(there.iterdir())) == (1, [])
+    assert f"mode is {mode:04o}, others can write; make it 0700." in result.output
+
+
 def test_init_refuses_a_folder_that_is_set_up_and_changes_nothing(folder: Path) -> None:
     before = (folder / "keys" / "kek").read_bytes()
     again = run("init", "--data", folder, "--base-url", "https://other.example.org")
