@@ -75,8 +75,9 @@ def _open(caller: Caller, resource_id: str, if_match: str | None) -> Group:
 
 def _split(caller: Caller, body: Body) -> tuple[Json, tuple[str, ...]]:
     """Return the document and the members' ids of a body."""
-    rest = {name: value for name, value in body.items() if name.lower() != "members"}
-    given = next((body[name] for name in body if name.lower() == "members"), None)
+    rest = caller.dialect.body(GROUP, body)  # first, as `members` may come by its whole name
+    name = next((name for name in rest if name.lower() == "members"), None)
+    given = rest.pop(name) if name is not None else None
     document = _tidy(clean_document(GROUP, rest, caller.dialect))
     return document, member_ids(given, caller.dialect)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import Any
 
+from .errors import InvalidSyntax
 from .resource_types import ENTERPRISE_USER
 from .schema import Attribute, AttributePath, ResourceType, Type
 
@@ -156,26 +157,36 @@ class Dialect:
         return name
 
     def body(self, type_: ResourceType, body: Mapping[str, object]) -> dict[str, object]:
-        """Return a resource's body with every key where its schema has it."""
+        """Return a resource's body with every key where its schema has it.
+
+        Raises InvalidSyntax for a qualified key where the profile has none: left out as unknown,
+        it would empty what it names. So does an attribute that comes twice, as in `json_body`.
+        """
         if type_.keys.issuperset(body):
             return dict(body)
         moved: dict[str, object] = {}
-        flat: list[tuple[AttributePath, object]] = []
+        flat: dict[AttributePath, object] = {}
+        qualified: set[AttributePath] = set()
         for key, value in body.items():
             name = self.name(type_, key)
             path = type_.resolve(name) if ":" in name else None
-            if path is None or path.sub is not None or not self._may_qualify(key, name):
+            if path is None or path.sub is not None:
                 moved[name] = value
-            elif path.extension is None:
+                continue
+            if name == key:
+                if not self.allows(Quirk.QUALIFIED_KEYS):
+                    raise InvalidSyntax(f"{key} is a path: in a body stands the name alone.")
+                qualified.add(path)
+            if path.extension is None:
                 moved[path.attribute.name] = value
             else:
-                flat.append((path, value))
-        for path, value in flat:
-            _put(moved, path, value)
+                flat[path] = value
+        if len(set(map(str.lower, moved))) + len(flat) != len(body):
+            raise InvalidSyntax("The body has the same attribute twice.")
+        for path, value in flat.items():
+            if not _put(moved, path, value) and path in qualified:
+                raise InvalidSyntax(f"The body has {path} twice.")
         return moved
-
-    def _may_qualify(self, key: str, name: str) -> bool:
-        return name != key or self.allows(Quirk.QUALIFIED_KEYS)
 
     def value(self, attribute: Attribute, value: object, *, element: bool = False) -> object:
         """Return an attribute's value in the shape that its schema asks for."""
@@ -211,11 +222,13 @@ class Dialect:
         return value
 
 
-def _put(moved: dict[str, object], path: AttributePath, value: object) -> None:
+def _put(moved: dict[str, object], path: AttributePath, value: object) -> bool:
     """Put a flat attribute under its extension, unless the extension itself has it."""
     urn = path.extension or ""
     place = next((key for key in moved if key.lower() == urn.lower()), urn)
     given = moved.get(place)
     known = given if isinstance(given, Mapping) else {}
-    if not any(name.lower() == path.attribute.name.lower() for name in known):
-        moved[place] = {**known, path.attribute.name: value}
+    if any(name.lower() == path.attribute.name.lower() for name in known):
+        return False
+    moved[place] = {**known, path.attribute.name: value}
+    return True

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from provisioning.models import AuditEvent, Group, Member
+from scim.bulk import REQUEST_URN
 from tests.fakes.queries import counted
-from tests.scim.pushing import GROUP, Directory
+from tests.scim.pushing import GROUP, USER, Directory, connect
 from tests.scim.test_routes import refused
 
 
@@ -151,6 +153,49 @@ def test_a_put_replaces_name_and_members(directory: Directory, people: list[str]
     assert members(directory, group) == [people[1], people[2]]
     directory("PUT", f"/Groups/{group['id']}", {"schemas": [GROUP], "displayName": "Crew"})
     assert members(directory, group) == []
+
+
+@pytest.mark.req("P22")
+def test_members_may_come_by_their_whole_name(directory: Directory, people: list[str]) -> None:
+    whole = f"{GROUP}:Members"
+    body = {"schemas": [GROUP], "displayName": "Staff", whole: [{"value": people[0]}]}
+    answer = directory("POST", "/Groups", body)
+    assert answer.status_code == 201
+    assert answer.text.count('"members"') == 1
+    group = answer.get_json(force=True)
+    assert members(directory, group) == [people[0]]
+    path = f"/Groups/{group['id']}"
+    assert directory("PUT", path, {**body, whole: [{"value": people[1]}]}).status_code == 200
+    assert members(directory, group) == [people[1]]
+    refused(directory("PUT", path, {**body, whole: [{"value": "nobody"}]}), 400, "invalidValue")
+    refused(directory("PUT", path, {**body, "members": []}), 400, "invalidSyntax")
+    assert members(directory, group) == [people[1]]
+    assert "members" not in Group.get(resource_id=group["id"]).document
+
+
+@pytest.mark.req("P17")
+def test_a_bulk_request_may_name_members_by_their_whole_name(directory: Directory) -> None:
+    ann = {"schemas": [USER], "userName": "ann"}
+    staff = {"schemas": [GROUP], "displayName": "S", f"{GROUP}:members": [{"value": "bulkId:a"}]}
+    operations = [
+        {"method": "POST", "path": "/Groups", "bulkId": "s", "data": staff},
+        {"method": "POST", "path": "/Users", "bulkId": "a", "data": ann},
+    ]
+    request = {"schemas": [REQUEST_URN], "Operations": operations}
+    done = directory("POST", "/Bulk", request).get_json()["Operations"]
+    made = {each["bulkId"]: each["location"].rpartition("/")[2] for each in done}
+    assert members(directory, {"id": made["s"]}) == [made["a"]]
+
+
+@pytest.mark.req("P11")
+@pytest.mark.parametrize("profile", ["strict", "okta", "onelogin"])
+def test_a_profile_without_whole_names_empties_no_group(app: Flask, profile: str) -> None:
+    directory = connect(app, profile=profile)
+    ann = directory.user("ann")["id"]
+    group = directory.group("Staff", ann)
+    body = {"schemas": [GROUP], "displayName": "Staff", f"{GROUP}:members": [{"value": ann}]}
+    refused(directory("PUT", f"/Groups/{group['id']}", body), 400, "invalidSyntax")
+    assert members(directory, group) == [ann]
 
 
 @pytest.mark.req("S6")

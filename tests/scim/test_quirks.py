@@ -141,6 +141,11 @@ CASES: dict[Quirk, list[Case]] = {
             {"userName": "ann"},
         ),
         Case(
+            {**ANN, "division": "x", ENTERPRISE_USER: {"division": "y", "department": "d"}},
+            enterprise(division="y", department="d"),
+            enterprise(division="y", department="d"),
+        ),
+        Case(
             op("replace", "department", "W"),
             {**STORED, ENTERPRISE_USER: {"department": "W"}},
             InvalidPath,
@@ -162,16 +167,12 @@ CASES: dict[Quirk, list[Case]] = {
         Case(
             {**ANN, f"{ENTERPRISE_USER}:employeeNumber": "7", f"{CORE_USER}:title": "Nurse"},
             {**enterprise(employeeNumber="7"), "title": "Nurse"},
-            {"userName": "ann"},
+            InvalidSyntax,
         ),
         Case(
-            {
-                **ANN,
-                f"{ENTERPRISE_USER}:division": "x",
-                ENTERPRISE_USER: {"division": "y", "department": "d"},
-            },
-            enterprise(division="y", department="d"),
-            enterprise(division="y", department="d"),
+            {**ANN, f"{ENTERPRISE_USER}:division": "x", ENTERPRISE_USER: {"department": "d"}},
+            enterprise(division="x", department="d"),
+            InvalidSyntax,
         ),
     ],
     Quirk.MISSPELT_URN: [
@@ -285,6 +286,22 @@ def test_the_tolerant_profile_has_every_flag_and_the_strict_one_none() -> None:
     assert PROFILES["tolerant"].quirks == frozenset(Quirk)
     assert PROFILES["strict"].quirks == frozenset()
     assert {"entra", "okta", "onelogin"} < set(PROFILES)
+
+
+@pytest.mark.req("R4")
+@pytest.mark.parametrize(
+    "twice",
+    [
+        {"USERNAME": "ann", f"{CORE_USER}:userName": "bob"},
+        {"title": "a", f"{CORE_USER.upper()}:TITLE": "a"},
+        {f"{ENTERPRISE_USER}:division": "x", ENTERPRISE_USER: {"Division": "y"}},
+        {f"{ENTERPRISE_USER}:division": "x", "division": "y"},
+        {"userName": "ann", ENTERPRISE_USER: {}, f"{ENTERPRISE_USER[:-5]}user": {}},
+    ],
+)
+def test_an_attribute_by_two_names_is_there_twice(twice: dict[str, object]) -> None:
+    with pytest.raises(InvalidSyntax, match="twice"):
+        clean_document(USER, {**ANN, **twice}, Dialect(PROFILES["tolerant"]))
 
 
 @pytest.mark.req("R9")
