@@ -107,10 +107,10 @@ Expression = Comparison | Present | Element | Not | And | Or | Never
 
 
 def attributes_of(expression: Expression) -> Iterator[str]:
-    """Yield the names of the top-level attributes that a filter reads."""
+    """Yield the top-level attributes that a filter reads, by their whole names."""
     match expression:
         case Comparison(path) | Present(path) | Element(path):
-            yield path.attribute.name
+            yield str(path.whole)
         case Not(term):
             yield from attributes_of(term)
         case And(terms) | Or(terms):

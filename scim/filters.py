@@ -18,6 +18,7 @@ from .errors import InvalidFilter, SecretFilter
 from .expressions import And, Comparison, Element, Expression, Never, Not, Operator, Or, Present
 from .expressions import typed as typed_value
 from .lexer import Token, tokenise
+from .resource_types import PASSWORD
 from .schema import AttributePath, ResourceType, Type
 
 
@@ -152,7 +153,7 @@ class _Reader:
         path = self._type.resolve(name)
         if path is None and not self._lenient:
             raise InvalidFilter(f"{self._type.name} has no attribute {name}.")
-        if path is not None and path.attribute.name == "password":
+        if path is not None and path.attribute is PASSWORD:
             raise SecretFilter("The service has no passwords.")
         return path
 

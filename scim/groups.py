@@ -54,7 +54,7 @@ def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) ->
     group = _open(caller, resource_id, if_match)
     operations = parse_operations(GROUP, body, resource_id, caller.dialect)
     document: Json = orjson.loads(group.document)
-    patched = patching.apply(GROUP, document, operations, caller.dialect)
+    patched = patching.apply(document, operations, caller.dialect)
     if patched.document != document:  # nearly all change the members alone
         check_patched(GROUP, document, patched.document)
         groups.replace_group(group, _tidy(patched.document), actor=caller.actor)

@@ -35,7 +35,7 @@ from .errors import InvalidFilter
 from .expressions import Comparison, Element, Operator, Present
 from .matching import matches
 from .ranges import narrowed
-from .resource_types import GROUP, KEYWRIGHT_USER, SECURITY_KEY, USER
+from .resource_types import GROUP, KEYWRIGHT_USER, MEMBERS, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
@@ -144,17 +144,17 @@ def _compared(column: Any, path: AttributePath, op: Operator, value: Any) -> Sql
 
 
 def _user(leaf: Leaf, connection: Connection) -> Condition:
+    if leaf.path.extension is not None:
+        return _in_keys(leaf) if leaf.path.extension == KEYWRIGHT_USER else UNKNOWN
     name = leaf.path.attribute.name
     if name == "displayName" and isinstance(leaf, Comparison):
         # The column holds what is shown, made from other names where there is no displayName.
         shown = text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value)
         return narrowed(leaf, Condition(shown, exact=False))
-    if name in _IN_VALUES and leaf.path.extension is None:
+    if name in _IN_VALUES:
         return _in_values(leaf)
     if name == "groups":
         return _in_groups(leaf, connection)
-    if leaf.path.extension == KEYWRIGHT_USER:
-        return _in_keys(leaf)
     condition = _term(
         leaf,
         _OF_USERS,
@@ -271,7 +271,7 @@ def _group(leaf: Leaf, base: str) -> Condition:
     name = str(leaf.path)
     if leaf.path.extension is not None:
         return UNKNOWN
-    if leaf.path.attribute.name == "members":
+    if leaf.path.attribute is MEMBERS:
         return _in_members(leaf)
     if name in ("schemas", "meta.resourceType"):
         return constant(

@@ -15,12 +15,10 @@ from .errors import Immutable, TooLarge
 from .expressions import Comparison, Expression, Operator, Or
 from .operations import Op, Operation
 from .quirks import Dialect
-from .resource_types import GROUP
+from .resource_types import MEMBERS
 
 MAX_MEMBERS = 100_000
 MAX_READINGS = 10  # removals in one request for which the members must be read
-
-_MEMBERS = GROUP.schema.attributes[1]
 
 
 @unique
@@ -48,7 +46,7 @@ def member_ids(value: object, dialect: Dialect) -> tuple[str, ...]:
     Only `value` counts: `$ref`, `type` and `display` follow from it. Raises InvalidValue, and
     TooLarge over 100,000 (R6).
     """
-    value = dialect.value(_MEMBERS, value)
+    value = dialect.value(MEMBERS, value)
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -100,7 +98,7 @@ def joined(changes: Iterable[MemberChange]) -> list[MemberChange]:
 
 def _id(element: object, dialect: Dialect) -> str:
     if not isinstance(element, Mapping):
-        element = dialect.value(_MEMBERS, element, element=True)
+        element = dialect.value(MEMBERS, element, element=True)
     if not isinstance(element, Mapping):
         raise InvalidValue("A member is an object with a value.", "members")
     value = element.get("value")

@@ -15,6 +15,7 @@ from .errors import Immutable, InvalidSyntax, NoTarget, TooLarge
 from .expressions import And, Comparison, Expression, Operator, Or, typed
 from .paths import Target, parse_path
 from .quirks import Dialect, Quirk
+from .resource_types import MEMBERS, PASSWORD, URNS
 from .schema import Attribute, AttributePath, ResourceType
 
 URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -131,10 +132,10 @@ class _Reader:
         """Yield what an operation does, attribute by attribute."""
         if target.attribute is None and op is not Op.REMOVE and target.extension is not None:
             yield from self._extension(op, target, value)
-        elif target.attribute is None or target.attribute.name != "schemas":
+        elif target.attribute is not URNS:
             if op is Op.REMOVE and value not in (None, ""):
                 target = self._listed(target, value)
-            if target.attribute is None or target.attribute.name != "password":
+            if target.attribute is not PASSWORD:
                 yield Operation(op, target, None if op is Op.REMOVE else value)
 
     def _extension(self, op: Op, target: Target, value: object) -> Iterator[Operation]:
@@ -180,7 +181,7 @@ class _Reader:
             if (sub := attribute.sub(name)) is not None and isinstance(part, str | bool)
         }
         if "value" in parts:  # the rest is how the directory shows it
-            names = ["value"] if attribute.name == "members" else ["value", "type"]
+            names = ["value"] if attribute is MEMBERS else ["value", "type"]
             parts = {name: parts[name] for name in names if name in parts}
         terms = [
             Comparison(AttributePath(attribute, attribute.sub(name), urn), Operator.EQ, part)

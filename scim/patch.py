@@ -23,8 +23,8 @@ from .members import MemberChange, member_change
 from .operations import Op, Operation
 from .paths import Target
 from .quirks import Dialect, Quirk
-from .resource_types import GROUP
-from .schema import Attribute, ResourceType
+from .resource_types import MEMBERS
+from .schema import Attribute
 from .values import Json, clean, clean_element, clean_parts, merge_twins, twin_key
 
 # Elements that one PATCH goes through, those of each operation counted: seconds, and the writers'
@@ -40,16 +40,13 @@ class Patched:
     members: tuple[MemberChange, ...] = ()
 
 
-def apply(
-    type_: ResourceType, document: Json, operations: Sequence[Operation], dialect: Dialect
-) -> Patched:
+def apply(document: Json, operations: Sequence[Operation], dialect: Dialect) -> Patched:
     """Apply operations one after the other. Raises what is wrong with the first wrong one."""
     # A copy by way of JSON costs a tenth of `copy.deepcopy`.
     patch = _Patch(orjson.loads(orjson.dumps(document)), dialect)
     members: list[MemberChange] = []
     for operation in operations:
-        attribute = operation.target.attribute
-        if type_ is GROUP and attribute is not None and attribute.name == "members":
+        if operation.target.attribute is MEMBERS:
             members.append(member_change(operation, dialect))
         else:
             patch.apply(operation)

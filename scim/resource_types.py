@@ -71,16 +71,48 @@ def _plural(name: str, description: str, value: Attribute, *types: str) -> Attri
     )
 
 
-COMMON = (
-    Attribute(
-        "schemas",
-        "URNs of the schemas whose attributes are present.",
-        Type.REFERENCE,
-        multi_valued=True,
-        required=True,
-        returned=Returned.ALWAYS,
-        reference_types=("uri",),
+# Rows that the protocol treats apart. Ask with `is`: an extension's attribute may have the name.
+URNS = Attribute(
+    "schemas",
+    "URNs of the schemas whose attributes are present.",
+    Type.REFERENCE,
+    multi_valued=True,
+    required=True,
+    returned=Returned.ALWAYS,
+    reference_types=("uri",),
+)
+PASSWORD = Attribute(
+    "password",
+    "Accepted and dropped: the service has no passwords.",
+    case_exact=True,
+    mutability=Mutability.WRITE_ONLY,
+    returned=Returned.NEVER,
+)
+MEMBERS = Attribute(
+    "members",
+    "Who is in the group.",
+    Type.COMPLEX,
+    multi_valued=True,
+    sub_attributes=(
+        Attribute(
+            "value",
+            "Identifier of the member.",
+            case_exact=True,
+            mutability=Mutability.IMMUTABLE,
+        ),
+        _reference("Address of the member.", "User", "Group", mutability=Mutability.IMMUTABLE),
+        Attribute(
+            "type",
+            "What the member is.",
+            mutability=Mutability.IMMUTABLE,
+            canonical_values=("User", "Group"),
+        ),
+        Attribute("display", "Name of the member.", mutability=_READ_ONLY),
     ),
+)
+
+COMMON = (
+    URNS,
     Attribute(
         "id",
         "The server's identifier, never used again.",
@@ -157,13 +189,7 @@ USER_SCHEMA = Schema(
             "every session and suspends every security key.",
             Type.BOOLEAN,
         ),
-        Attribute(
-            "password",
-            "Accepted and dropped: the service has no passwords.",
-            case_exact=True,
-            mutability=Mutability.WRITE_ONLY,
-            returned=Returned.NEVER,
-        ),
+        PASSWORD,
         _plural(
             "emails",
             "E-mail addresses.",
@@ -363,30 +389,7 @@ GROUP_SCHEMA = Schema(
     "A group of people and of other groups.",
     (
         Attribute("displayName", "Name of the group.", required=True),
-        Attribute(
-            "members",
-            "Who is in the group.",
-            Type.COMPLEX,
-            multi_valued=True,
-            sub_attributes=(
-                Attribute(
-                    "value",
-                    "Identifier of the member.",
-                    case_exact=True,
-                    mutability=Mutability.IMMUTABLE,
-                ),
-                _reference(
-                    "Address of the member.", "User", "Group", mutability=Mutability.IMMUTABLE
-                ),
-                Attribute(
-                    "type",
-                    "What the member is.",
-                    mutability=Mutability.IMMUTABLE,
-                    canonical_values=("User", "Group"),
-                ),
-                Attribute("display", "Name of the member.", mutability=_READ_ONLY),
-            ),
-        ),
+        MEMBERS,
     ),
 )
 

@@ -109,9 +109,7 @@ class Attribute:
     @cached_property
     def writable(self) -> bool:
         """Whether a client's value of it is kept."""
-        return self.mutability in (Mutability.READ_WRITE, Mutability.IMMUTABLE) and (
-            self.name != "schemas"
-        )
+        return self.mutability in (Mutability.READ_WRITE, Mutability.IMMUTABLE)
 
     @cached_property
     def hidden(self) -> frozenset[str]:
@@ -172,6 +170,11 @@ class AttributePath:
     def leaf(self) -> Attribute:
         """The attribute whose type and case rule apply."""
         return self.sub or self.attribute
+
+    @property
+    def whole(self) -> AttributePath:
+        """The path to the whole attribute."""
+        return replace(self, sub=None) if self.sub is not None else self
 
     def to(self, name: str) -> AttributePath | None:
         """Return the path to a sub-attribute, or None if there is no such one."""

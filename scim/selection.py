@@ -27,7 +27,7 @@ from .lookups import sort_column
 from .matching import key, matches, values
 from .plans import Found, Plan, plan
 from .projection import projection
-from .resource_types import KEYWRIGHT_USER_SCHEMA
+from .resource_types import KEYWRIGHT_USER
 from .resources import as_dict, derive
 from .rows import Row, fetch, read
 from .schema import AttributePath, ResourceType, Type
@@ -188,14 +188,10 @@ class Selection:
         """Load groups or keys for a scan only when the query reads them."""
         names = set(attributes_of(self.filter)) if self.filter is not None else set()
         if self.sort is not None and self.sort.path is not None:
-            names.add(self.sort.path.attribute.name)
+            names.add(str(self.sort.path.whole))
         if "meta" in names:  # an entity tag covers what is derived
-            names |= {"groups", "securityKeys"}
-        own = {attribute.name for attribute in KEYWRIGHT_USER_SCHEMA.attributes}
-        return projection(
-            self.type,
-            ["id", *(f"{KEYWRIGHT_USER_SCHEMA.urn}:{n}" if n in own else n for n in names)],
-        )
+            names |= {"groups", KEYWRIGHT_USER}
+        return projection(self.type, ["id", *names])
 
 
 @total_ordering

@@ -99,7 +99,7 @@ def _open(caller: Caller, resource_id: str, if_match: str | None) -> User:
 
 def _apply(caller: Caller, user: User, operations: Sequence[Operation]) -> Row:
     document = directory.document_of(user)
-    patched = patching.apply(USER, document, operations, caller.dialect)
+    patched = patching.apply(document, operations, caller.dialect)
     check_patched(USER, document, patched.document)
     return _store(caller, user, patched.document, before=document)
 

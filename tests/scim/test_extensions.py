@@ -196,6 +196,82 @@ def test_filters(added: Directory, filter_: str, names: list[str]) -> None:
     assert added.find(filter_) == names
 
 
+NAMESAKES: dict[str, Any] = {
+    "id": URN,
+    "name": "Namesakes",
+    "attributes": [
+        *({"name": name} for name in ("id", "userName", "displayName", "active", "meta")),
+        *({"name": name} for name in ("groups", "password", "schemas", "securityKeys")),
+        {**DOCUMENT["attributes"][8], "name": "emails"},
+    ],
+}
+TEAMS: dict[str, Any] = {
+    "id": TEAM,
+    "name": "Teams",
+    "attributes": [{**DOCUMENT["attributes"][8], "name": "members"}, {"name": "displayName"}],
+}
+
+
+@pytest.fixture
+def namesakes(services: Services, directory: Directory) -> Directory:
+    """Schemas whose attributes have the names of the core's own."""
+    data = services.settings.data
+    assert shell(data, "add", write(data, NAMESAKES)).exit_code == 0
+    assert shell(data, "add", write(data, TEAMS), "--for", "Group").exit_code == 0
+    extensions.look(now=True)
+    return directory
+
+
+@pytest.mark.req("S16")
+def test_a_namesake_of_a_core_attribute_is_kept_and_patched(namesakes: Directory) -> None:
+    own = {each["name"]: "x" for each in NAMESAKES["attributes"][:-1]}
+    user = namesakes.user("ann", displayName="Ann", **{URN: own})
+    assert user[URN] == own
+    for name in own:
+        change = {"op": "replace", "path": f"{URN}:{name}", "value": "y"}
+        user = namesakes.patch(f"/Users/{user['id']}", change).get_json(force=True)
+        assert user[URN][name] == "y"
+    assert (user["userName"], user["displayName"], user["active"]) == ("ann", "Ann", True)
+    assert user["schemas"] == [CORE_USER, URN]
+
+
+@pytest.mark.req("S16")
+@pytest.mark.parametrize("name", ["id", "userName", "displayName", "active", "meta", "groups",
+                                  "password", "schemas", "securityKeys"])  # fmt: skip
+def test_a_namesake_of_a_core_attribute_is_found_by_its_own_value(
+    namesakes: Directory, name: str
+) -> None:
+    namesakes.user("ann", **{URN: {name: "zed"}})
+    namesakes.user("bob", displayName="Zed", **{URN: {name: "other"}})
+    namesakes.group("zed", namesakes.user("zed")["id"])
+    assert namesakes.find(f'{URN}:{name} eq "ZED"') == ["ann"]
+    assert namesakes.find(f'{URN}:{name} sw "z"') == ["ann"]
+    assert namesakes.find(f"{URN}:{name} pr") == ["ann", "bob"]
+    assert namesakes.find(f'not ({URN}:{name} eq "zed")') == ["bob", "zed"]
+
+
+@pytest.mark.req("S16")
+def test_an_extensions_members_are_not_the_groups(namesakes: Directory) -> None:
+    ann, bob = (namesakes.user(name)["id"] for name in ("ann", "bob"))
+    one, two = {"value": "N1", "type": "nurse"}, {"value": "N1", "type": "doctor"}
+    group = namesakes.group("staff", ann, **{TEAM: {"members": [one]}})
+    path = f"/Groups/{group['id']}"
+
+    def after(**operation: object) -> tuple[list[str], object]:
+        assert namesakes.patch(path, operation).status_code == 204
+        shown = namesakes("GET", path).get_json(force=True)
+        own = shown.get(TEAM, {}).get("members")
+        return [each["value"] for each in shown["members"]], own
+
+    members = f"{TEAM}:members"
+    assert after(op="add", path=members, value=[two]) == ([ann], [one, two])
+    assert namesakes.find(f'{members}[type eq "nurse"]', "/Groups") == ["staff"]
+    assert namesakes.find(f'{members}.value eq "{ann}"', "/Groups") == []
+    assert after(op="remove", path=members, value=[two]) == ([ann], [one])
+    assert after(op="remove", path=members) == ([ann], None)
+    assert after(op="add", path="members", value=[{"value": bob}]) == ([ann, bob], None)
+
+
 @pytest.mark.req("S16")
 @pytest.mark.parametrize(
     "filter_",

@@ -47,7 +47,7 @@ def patch(
     dialect = Dialect(PROFILES[profile])
     body = {"schemas": [URN], "Operations": list(operations)}
     try:
-        return apply(type_, document, parse_operations(type_, body, "ann-1", dialect), dialect)
+        return apply(document, parse_operations(type_, body, "ann-1", dialect), dialect)
     finally:
         assert document == before
 

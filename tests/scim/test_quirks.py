@@ -247,7 +247,7 @@ def read(case: Case, dialect: Dialect) -> Any:
         return clean_document(case.type, case.sent, dialect)
     stored = STORED if case.type is USER else {"displayName": "Staff"}
     operations = parse_operations(case.type, case.sent, "ann-1", dialect)
-    patched = apply(case.type, stored, operations, dialect)
+    patched = apply(stored, operations, dialect)
     return patched.members[0] if patched.members else patched.document
 
 
