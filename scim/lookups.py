@@ -35,7 +35,7 @@ from .errors import InvalidFilter
 from .expressions import Comparison, Element, Operator, Present
 from .matching import matches
 from .ranges import narrowed
-from .resource_types import GROUP, KEYWRIGHT_USER, MEMBERS, SECURITY_KEY, USER
+from .resource_types import CORE_GROUP, GROUP, KEYWRIGHT_USER, MEMBERS, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
@@ -273,10 +273,10 @@ def _group(leaf: Leaf, base: str) -> Condition:
         return UNKNOWN
     if leaf.path.attribute is MEMBERS:
         return _in_members(leaf)
-    if name in ("schemas", "meta.resourceType"):
-        return constant(
-            matches(leaf, {"schemas": [GROUP.schema.urn], "meta": {"resourceType": GROUP.name}})
-        )
+    if name == "schemas":
+        return _in_schemas(leaf)
+    if name == "meta.resourceType":
+        return constant(matches(leaf, {"meta": {"resourceType": GROUP.name}}))
     if isinstance(leaf, Comparison) and name in ("meta.location", "meta.version"):
         if leaf.op is not Operator.EQ:
             raise InvalidFilter(f"{name} of groups takes eq, ne and pr only.")
@@ -306,6 +306,12 @@ def _group(leaf: Leaf, base: str) -> Condition:
     if condition is UNKNOWN:
         raise InvalidFilter(f"Groups cannot be filtered by {name}.")
     return condition
+
+
+def _in_schemas(leaf: Leaf) -> Condition:
+    """Each group lists the core's URN, and an extension's where its document has values of it."""
+    least, most = (matches(leaf, {"schemas": urns}) for urns in ([CORE_GROUP], [*GROUP.urns]))
+    return constant(least) if least == most else UNKNOWN
 
 
 def _in_members(leaf: Leaf) -> Condition:

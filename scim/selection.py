@@ -191,6 +191,8 @@ class Selection:
             names.add(str(self.sort.path.whole))
         if "meta" in names:  # an entity tag covers what is derived
             names |= {"groups", KEYWRIGHT_USER}
+        if "schemas" in names:
+            names.add(KEYWRIGHT_USER)
         return projection(self.type, ["id", *names])
 
 

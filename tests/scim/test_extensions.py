@@ -274,6 +274,28 @@ def test_an_extensions_members_are_not_the_groups(namesakes: Directory) -> None:
 
 @pytest.mark.req("S16")
 @pytest.mark.parametrize(
+    ("filter_", "names"),
+    [
+        (f'schemas eq "{TEAM}"', ["with"]),
+        (f'schemas[value eq "{TEAM.upper()}"]', ["with"]),
+        (f'not (schemas eq "{TEAM}")', ["without"]),
+        (f'schemas ne "{TEAM}"', ["without"]),
+        (f'schemas eq "{TEAM}" and displayName sw "w"', ["with"]),
+        (f'schemas eq "{CORE_GROUP}"', ["with", "without"]),
+        ("schemas pr", ["with", "without"]),
+        (f'schemas eq "{URN}"', []),
+    ],
+)
+def test_groups_are_found_by_the_schemas_they_list(
+    namesakes: Directory, filter_: str, names: list[str]
+) -> None:
+    namesakes.group("with", **{TEAM: {"displayName": "x"}})
+    namesakes.group("without")
+    assert namesakes.find(filter_, "/Groups") == names
+
+
+@pytest.mark.req("S16")
+@pytest.mark.parametrize(
     "filter_",
     [f'{URN}:nope eq "x"', f"{URN}:onCall gt true", f'{URN}:badge co "7"', f'{URN}:desk eq "x"'],
 )

@@ -162,6 +162,7 @@ USER_FILTERS = [
     f'{KEYWRIGHT_USER}:securityKeys.display eq "phone"',
     f'{KEYWRIGHT_USER}:securityKeys.activatedAt gt "1970-01-01T00:00:02Z"',
     'schemas eq "urn:ietf:params:scim:schemas:extension:ENTERPRISE:2.0:User"',
+    f'schemas eq "{KEYWRIGHT_USER}"',
     'meta.resourceType eq "User"',
     'meta.lastModified gt "2020-01-01T00:00:00Z"',
     'meta.created lt "2020-01-01T00:00:00Z"',
