@@ -28,6 +28,7 @@ from provisioning.models import EventStream, StreamEvent
 from provisioning.services import Services
 from provisioning.vault import Vault
 
+from .projection import projection
 from .resource_types import ALL, KEYWRIGHT_USER, KEYWRIGHT_USER_SCHEMA, USER
 from .resources import location
 from .timestamps import iso
@@ -144,13 +145,16 @@ def _event(
 
 
 def _resource(event: StreamEvent, content: Mapping[str, Any], base: str) -> dict[str, object]:
-    """Return the resource as it was at that moment, without what other rows say of it."""
+    """Return the resource as it was at that moment, without what other rows say of it.
+
+    It shows what a response would (RFC 9967 §2.4): nothing that is returned on request or never.
+    """
     type_, document = _TYPES[event.type], content["document"]
     created, changed = content["times"]
-    return {
+    resource = {
         "schemas": [type_.schema.urn, *(u.urn for u in type_.extensions if u.urn in document)],
         "id": event.subject,
-        **_shown(type_.hides, document, type_.custom),
+        **document,
         "meta": {
             "resourceType": type_.name,
             "created": iso(created),
@@ -158,18 +162,7 @@ def _resource(event: StreamEvent, content: Mapping[str, Any], base: str) -> dict
             "location": location(type_, event.subject, base),
         },
     }
-
-
-def _shown(hides: bool, document: dict[str, Any], custom: Any) -> dict[str, Any]:
-    if not hides:
-        return document
-    shown = dict(document)
-    for schema in custom:
-        part = shown.get(schema.urn)
-        if isinstance(part, dict):
-            hidden = {each.name for each in schema.attributes if each.is_hidden}
-            shown[schema.urn] = {n: value for n, value in part.items() if n not in hidden}
-    return shown
+    return projection(type_).apply(resource)
 
 
 def _path(name: str) -> str:

@@ -32,10 +32,10 @@ from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.storage.recorder import EXTENSION as RECORDER
 from provisioning.upstream import conflicts, guard
-from scim import polling, security_events
+from scim import extensions, polling, security_events
 from scim.caller import make_caller
 from scim.door import Waits, open_door
-from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
+from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER, USER
 from scim.security_events import event_uris
 from tests.fakes.people import active_key, pending_key, station
 from tests.fakes.receiver import Receiver, receiver
@@ -177,6 +177,39 @@ def test_a_full_stream_has_the_document_and_the_external_id(
     now = directory("GET", f"/Users/{user['id']}").get_json(force=True)
     assert what(patched) == {"prov:patch:full": {"data": _without_version(now)}}
     assert "secret" not in json.dumps([created, patched])
+
+
+@pytest.mark.req("RFC9967")
+@pytest.mark.req("S5")
+def test_a_full_event_shows_what_an_answer_does(services: Services, directory: Directory) -> None:
+    hidden = {"id": "urn:example:hidden:2.0:User", "name": "Hidden", "attributes": [
+        {"name": "asked", "returned": "request"},
+        {"name": "badge", "type": "complex", "subAttributes": [
+            {"name": "number"}, {"name": "pin", "returned": "never"},
+            {"name": "note", "returned": "request"}]}]}  # fmt: skip
+    stream = make(directory, services, detail=Detail.FULL)
+    with adopted(hidden) as urn:
+        badge = {"number": "7", "pin": "s3cret", "note": "s3cret"}
+        both = directory.user("ada", **{urn: {"asked": "s3cret", "badge": badge}})
+        none = directory.user("bob", **{urn: {"asked": "s3cret", "badge": {"pin": "s3cret"}}})
+        came = told(directory, stream)
+    assert both[urn] == {"badge": {"number": "7"}}
+    assert none["schemas"] == [CORE_USER]
+    assert [what(claims) for claims in came] == [
+        {"prov:create:full": {"data": _without_version(user)}} for user in (both, none)
+    ]
+    assert "s3cret" not in json.dumps(came)
+
+
+@contextlib.contextmanager
+def adopted(document: dict[str, Any]) -> Iterator[str]:
+    """Let users carry an extension for the block, as if an installation had added it."""
+    schema = extensions.read(json.dumps(document).encode())
+    USER.adopt([schema], frozenset())
+    try:
+        yield schema.urn
+    finally:
+        USER.adopt([], frozenset())
 
 
 def test_of_who_was_deleted_nobody_hears_again(services: Services, directory: Directory) -> None:
