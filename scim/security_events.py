@@ -4,7 +4,9 @@
 """Events as security event tokens: RFC 8417 as RFC 9967 profiles it, signed with EdDSA.
 
 A notice names attributes and holds no value, so that nothing about a person leaves by it but the
-resource's own identifier; the `externalId` and the document go with `full` streams only.
+resource's own identifier; the `externalId` and people's documents go with `full` streams only.
+A group's event is a notice there, too: `full` is all that a response holds, the members included,
+and who holds all of it names no attributes (RFC 9967 §2.4).
 """
 
 from __future__ import annotations

@@ -165,7 +165,8 @@ def _rows(
     row = max((change.row for change in changes), key=lambda each: each.version)
     for stream, detail in streams:
         content: dict[str, object] = {"attributes": attributes}
-        if detail == "full" and Kind.DELETED not in kinds:
+        # A group's document says nothing of its members, and would be read as an empty group's.
+        if detail == "full" and isinstance(row, User) and Kind.DELETED not in kinds:
             content["document"] = json.loads(row.document)
             content["times"] = [row.created_at, row.updated_at]
         yield (

@@ -180,6 +180,25 @@ def test_a_full_stream_has_the_document_and_the_external_id(
 
 
 @pytest.mark.req("RFC9967")
+def test_a_group_is_never_shown_without_its_members(
+    services: Services, directory: Directory
+) -> None:
+    ada = directory.user("ada")["id"]
+    stream = make(directory, services, detail=Detail.FULL)
+    group = directory.group("staff", ada, externalId="g1")
+    path = f"/Groups/{group['id']}"
+    directory.patch(path, {"op": "remove", "path": f'members[value eq "{ada}"]'})
+    directory.patch(path, {"op": "replace", "path": "displayName", "value": "all"})
+    etag = directory("GET", path).headers["ETag"]
+    created, left, renamed = told(directory, stream)
+    assert created["sub_id"]["externalId"] == "g1"
+    names = what(created)["prov:create:notice"]["attributes"]
+    assert names == ["displayName", "externalId", "members"]
+    assert what(left)["prov:patch:notice"]["attributes"] == ["members"]
+    assert what(renamed) == {"prov:patch:notice": {"version": etag, "attributes": ["displayName"]}}
+
+
+@pytest.mark.req("RFC9967")
 @pytest.mark.req("S5")
 def test_a_full_event_shows_what_an_answer_does(services: Services, directory: Directory) -> None:
     hidden = {"id": "urn:example:hidden:2.0:User", "name": "Hidden", "attributes": [
