@@ -124,8 +124,8 @@ def add_members(group: Group, ids: Sequence[str], *, actor: Actor) -> int:
     Raises InvalidValue for an id that nothing has, a cycle or nesting deeper than eight (R6).
     """
     users, groups = _resolve(ids, group.connection)
-    for subgroup in groups:
-        nesting.check(group, subgroup)
+    if groups:
+        nesting.check(group, groups)
     rows: list[tuple[int | None, int | None]] = [(user, None) for user in users]
     rows += [(None, subgroup) for subgroup in groups]
     added, now = 0, now_ms()

@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Keywright authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How groups lie in each other: who is in a group through another one, and how deep that may go."""
+"""How groups lie in each other: who is in a group through another one, and how deep that may go.
+
+Only `check` knows the limit: whoever reads follows what is there to its end, so that no two
+readers disagree about who is in a group.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 from .errors import InvalidValue
 from .models import Group, Member, User
 from .storage.db import tuples
+from .storage.statements import ListStatements
 
 MAX_NESTING = 8
 
@@ -39,18 +44,16 @@ def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
     for user_id, group_id in tuples(direct):
         found[user_id][group_id] = "direct"
         holders.setdefault(group_id, set()).add(user_id)
-    for _ in range(MAX_NESTING):
+    while holders:
         rows = Member.select(Member.subgroup, Member.group).where(
             Member.subgroup.in_(list(holders))
         )
         above: dict[int, set[int]] = {}
-        for child, parent in tuples(rows) if holders else ():
+        for child, parent in tuples(rows):
             for user_id in holders[child]:
                 if parent not in found[user_id]:
                     found[user_id][parent] = "indirect"
                     above.setdefault(parent, set()).add(user_id)
-        if not above:
-            break
         holders = above
     ids = {group_id for groups in found.values() for group_id in groups}
     names = (
@@ -72,33 +75,51 @@ def groups_of_many(users: Sequence[User]) -> dict[int, list[GroupRef]]:
 
 def above(ids: set[int]) -> set[int]:
     """Return the row ids of these groups and of all that they are nested in."""
-    return set().union(*_levels(ids, up=True)) if ids else set()
+    return _reached(ids, _ABOVE)
 
 
 def below(group: Group) -> set[int]:
     """Return the row ids of a group and of all that are nested in it."""
-    return set().union(*_levels({group.id}, up=False))
+    return _reached({group.id}, _BELOW)
 
 
-def check(group: Group, subgroup: int) -> None:
-    """Raise InvalidValue if a group may not come into another: a circle, or too deep (R6)."""
-    above = _levels({group.id}, up=True)
-    below = _levels({subgroup}, up=False)
-    if any(subgroup in level for level in above) or subgroup == group.id:
+def check(group: Group, subgroups: set[int]) -> None:
+    """Raise InvalidValue if groups may not come into another: a circle, or too deep (R6)."""
+    over, under = _levels({group.id}, _ABOVE), _levels(subgroups, _BELOW)
+    if any(group.id in level for level in under):
         raise InvalidValue("A group cannot be a member of itself.", "members")
-    if len(above) + len(below) > MAX_NESTING:
+    if len(over) + len(under) > MAX_NESTING:
         raise InvalidValue(f"Groups nest at most {MAX_NESTING} deep.", "members")
 
 
-def _levels(start: set[int], *, up: bool) -> list[set[int]]:
-    """Return the groups above (or below) by level, the start first; bounded by MAX_NESTING."""
-    known, come = (Member.subgroup, Member.group) if up else (Member.group, Member.subgroup)
-    levels, seen = [start], set(start)
+def _reached(start: set[int], step: ListStatements) -> set[int]:
+    """Return all groups on one side of these, however deep: what is there counts."""
+    reached, level = set(start), set(start)
+    while level:
+        level = {pk for (pk,) in step.rows(list(level))} - reached
+        reached |= level
+    return reached
+
+
+def _levels(start: set[int], step: ListStatements) -> list[set[int]]:
+    """Return the groups that lie so many steps away, by the number of steps, the start first.
+
+    A group stands on each level that some path to it has, so that there are as many levels as
+    the longest path has groups: a shorter one may be taken away, and what it hid stays. One
+    level more than may be is enough to know.
+    """
+    levels = [start]
     while len(levels) <= MAX_NESTING:
-        rows = Member.select(come).where(known.in_(list(levels[-1])), come.is_null(False))
-        following = {row[0] for row in tuples(rows)} - seen
+        following = {pk for (pk,) in step.rows(list(levels[-1]))}
         if not following:
             break
-        seen |= following
         levels.append(following)
     return levels
+
+
+_ABOVE = ListStatements(lambda ids, _: Member.select(Member.group).where(Member.subgroup.in_(ids)))
+_BELOW = ListStatements(
+    lambda ids, _: Member.select(Member.subgroup).where(
+        Member.group.in_(ids), Member.subgroup.is_null(False)
+    )
+)

@@ -17,7 +17,6 @@ from peewee import ModelSelect
 from provisioning.directory import UNSEARCHED
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User, UserValue
-from provisioning.nesting import MAX_NESTING
 
 from .columns import (
     ALWAYS,
@@ -206,11 +205,11 @@ def _in_groups(leaf: Leaf, connection: Connection) -> Condition:
     )
     level = [pk for (pk,) in _tuples(found.limit(MAX_GROUPS + 1))]
     reached = set(level)
-    for _ in range(MAX_NESTING):
+    while level:
         below = Member.select(Member.subgroup).where(
             Member.group.in_(level), Member.subgroup.is_null(False)
         )
-        level = [pk for (pk,) in _tuples(below) if pk not in reached] if level else []
+        level = list({pk for (pk,) in _tuples(below)} - reached)
         reached.update(level)
         if len(reached) > MAX_GROUPS:
             return UNKNOWN

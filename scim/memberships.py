@@ -16,7 +16,6 @@ from peewee import SQL, CharField, ModelSelect, TextField, fn
 
 from provisioning.lifecycle import KeyState
 from provisioning.models import Connection, Group, Member, SecurityKey, User
-from provisioning.nesting import MAX_NESTING
 
 from .resource_types import GROUP, SECURITY_KEY, USER
 from .rows import Row, select
@@ -75,7 +74,7 @@ def _groups(
     names: dict[int, tuple[str, str]] = {}
     holders: dict[int, set[int]] = {}
     kind = "direct"
-    for _ in range(MAX_NESTING):
+    while True:
         above: dict[int, set[int]] = {}
         for inner, pk, group_id, name, owner in rows:
             if owner == connection.id:

@@ -73,6 +73,45 @@ def test_groups_nest_eight_deep_and_no_deeper(services: Services) -> None:
         groups.add_members(chain[7], [chain[8].resource_id], actor=CLI)
 
 
+@pytest.mark.req("R6")
+def test_a_short_cut_does_not_hide_how_deep_groups_lie(services: Services) -> None:
+    chain = [make(f"G{n}") for n in range(9)]
+    with transaction():
+        for outer, inner in pairwise(chain[:8]):
+            groups.add_members(outer, [inner.resource_id], actor=CLI)
+        groups.add_members(chain[0], [chain[7].resource_id], actor=CLI)
+    for outer, inner in ((chain[7], chain[8]), (chain[8], chain[0])):
+        with pytest.raises(InvalidValue, match="at most 8"), transaction():
+            groups.add_members(outer, [inner.resource_id], actor=CLI)
+
+
+@pytest.mark.req("R6")
+def test_the_depth_of_groups_that_lie_in_each_other_in_every_way_is_soon_known(
+    services: Services,
+) -> None:
+    chain = [make(f"G{n}") for n in range(8)]
+    with transaction():
+        for place, outer in enumerate(chain):
+            inner = [group.resource_id for group in chain[place + 1 :]]
+            groups.add_members(outer, inner, actor=CLI)
+    top = make("Top")
+    with counted() as asked, pytest.raises(InvalidValue, match="at most 8"), transaction():
+        groups.add_members(top, [group.resource_id for group in chain], actor=CLI)
+    assert len(asked) < 2 * nesting.MAX_NESTING
+
+
+@pytest.mark.req("R6")
+def test_groups_that_lie_deeper_than_they_may_are_read_to_the_end(services: Services) -> None:
+    chain, ada = [make(f"G{n}") for n in range(12)], people.person()
+    for outer, inner in pairwise(chain):
+        Member.create(group=outer, subgroup=inner)
+    with transaction():
+        groups.add_members(chain[-1], [ada.resource_id], actor=CLI)
+    every = {group.id for group in chain}
+    assert len(nesting.groups_of(ada)) == len(chain)
+    assert nesting.above({chain[-1].id}) == nesting.below(chain[0]) == every
+
+
 @pytest.mark.req("S15")
 def test_a_user_sees_direct_and_indirect_groups(services: Services) -> None:
     ward, hospital, ada = make("Ward 3"), make("Hospital"), people.person()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from flask import Flask
 
 from provisioning import directory as core
 from provisioning.lifecycle import KeyState
-from provisioning.models import AuditEvent, OutboxMail, SecurityKey, User
+from provisioning.models import AuditEvent, Group, Member, OutboxMail, SecurityKey, User
 from provisioning.storage.db import transaction
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER
 from tests.fakes.queries import counted
@@ -283,6 +284,18 @@ def test_groups_are_derived_direct_and_indirect(directory: Directory) -> None:
     assert groups(bob) == {"Nurses": "direct", "Staff": "indirect"}
     assert directory.find('groups.display eq "staff"') == ["ann", "bob"]
     assert directory.find(f'groups.value eq "{night["id"]}"') == ["ann"]
+
+
+@pytest.mark.req("S15")
+def test_groups_that_lie_deeper_than_they_may_are_shown_and_found(directory: Directory) -> None:
+    ann = directory.user("ann")
+    made = [directory.group("G0", ann["id"]), *(directory.group(f"G{n}") for n in range(1, 12))]
+    chain = [Group.get(Group.resource_id == each["id"]) for each in made]
+    for inner, outer in pairwise(chain):
+        Member.create(group=outer, subgroup=inner)
+    assert len(get(directory, ann)["groups"]) == len(chain)
+    for each in made:
+        assert directory.find(f'groups.value eq "{each["id"]}"') == ["ann"]
 
 
 @pytest.mark.req("P18")
