@@ -11,7 +11,7 @@ from enum import StrEnum, unique
 
 from provisioning.errors import InvalidValue
 
-from .errors import Immutable, InvalidSyntax, NoTarget, TooLarge
+from .errors import Immutable, InvalidFilter, InvalidSyntax, NoTarget, TooLarge
 from .expressions import And, Comparison, Expression, Operator, Or, typed
 from .paths import Target, parse_path
 from .quirks import Dialect, Quirk
@@ -171,20 +171,19 @@ class _Reader:
         given = self._dialect.value(attribute, element, element=True)
         urn = target.extension.urn if target.extension else None
         if not attribute.is_complex and isinstance(given, str | bool | int | float):
-            path = AttributePath(attribute, None, urn)
-            return Comparison(path, Operator.EQ, typed(path, Operator.EQ, given))
+            return _equal(AttributePath(attribute, None, urn), given)
         if not isinstance(given, Mapping):
             raise InvalidValue(f"{attribute.name} holds objects.", attribute.name)
         parts = {
             sub.name: part
             for name, part in given.items()
-            if (sub := attribute.sub(name)) is not None and isinstance(part, str | bool)
+            if (sub := attribute.sub(name)) is not None and part not in (None, [], {})
         }
         if "value" in parts:  # the rest is how the directory shows it
             names = ["value"] if attribute is MEMBERS else ["value", "type"]
             parts = {name: parts[name] for name in names if name in parts}
         terms = [
-            Comparison(AttributePath(attribute, attribute.sub(name), urn), Operator.EQ, part)
+            _equal(AttributePath(attribute, attribute.sub(name), urn), part)
             for name, part in parts.items()
         ]
         if not terms:
@@ -202,6 +201,13 @@ class _Reader:
         if value != self._id:
             raise Immutable("id is read-only.")
         return True
+
+
+def _equal(path: AttributePath, value: object) -> Comparison:
+    try:
+        return Comparison(path, Operator.EQ, typed(path, Operator.EQ, value))
+    except InvalidFilter as error:  # it stands in a value
+        raise InvalidValue(f"{path} is {path.leaf.type}.", path.attribute.name) from error
 
 
 def _plain(type_: ResourceType, path: AttributePath) -> Target:

@@ -92,11 +92,15 @@ def write(data: Path, document: object) -> str:
 @pytest.fixture
 def added(services: Services, directory: Directory) -> Directory:
     """The hospital's schema, added at the shell while the server runs."""
+    add(services, DOCUMENT)
+    return directory
+
+
+def add(services: Services, document: object) -> None:
     data = services.settings.data
-    result = shell(data, "add", write(data, DOCUMENT))
+    result = shell(data, "add", write(data, document))
     assert result.exit_code == 0, result.output
     extensions.look(now=True)
-    return directory
 
 
 def ada(directory: Directory, name: str = "ada", **more: object) -> dict[str, Any]:
@@ -364,6 +368,45 @@ def test_a_list_of_plain_values_is_patched_value_by_value(added: Directory) -> N
     assert URN not in last
 
 
+@pytest.mark.req("S16")
+def test_a_listed_removal_takes_what_is_named_in_every_part(
+    services: Services, directory: Directory
+) -> None:
+    wards = {
+        "name": "wards",
+        "type": "complex",
+        "multiValued": True,
+        "subAttributes": [
+            {"name": "level", "type": "integer"},
+            {"name": "share", "type": "decimal"},
+            {"name": "since", "type": "dateTime"},
+            {"name": "on", "type": "boolean"},
+            {"name": "notes", "multiValued": True},
+        ],
+    }
+    add(services, {**DOCUMENT, "attributes": [wards]})
+    stored = [
+        {"level": 2, "share": 0.5, "on": True},
+        {"level": 2, "share": 0.25, "on": True},
+        {"level": 9, "since": "2026-01-01T00:00:00Z", "on": True},
+        {"level": 9, "since": "2026-01-02T00:00:00Z", "on": True},
+    ]
+    path = f"/Users/{directory.user('ada', **{URN: {'wards': stored}})['id']}"
+    for named, left in (
+        ({"level": 3, "on": True}, stored),
+        ({"level": 2, "share": 0.5, "on": True}, stored[1:]),
+        ({"level": 2.0, "on": "true", "notes": []}, stored[2:]),
+        ({"since": "2026-01-01T01:00:00+01:00", "share": None}, stored[3:]),
+    ):
+        operation = {"op": "remove", "path": f"{URN}:wards", "value": [named]}
+        answer = directory.patch(path, operation)
+        assert answer.status_code == 200, answer.text
+        assert answer.get_json(force=True)[URN]["wards"] == left
+    for vague in ({"level": "x"}, {"since": "soon"}, {"on": True, "notes": ["a"]}, {"level": None}):
+        operation = {"op": "remove", "path": f"{URN}:wards", "value": [vague]}
+        refused(directory.patch(path, operation), 400, "invalidValue")
+
+
 @pytest.mark.req("S4")
 def test_what_is_immutable_keeps_its_first_value(added: Directory) -> None:
     user = ada(added)
@@ -395,9 +438,7 @@ def test_parts_keep_what_is_said_of_them(services: Services, directory: Director
             {"name": "note"},
         ],
     }
-    data = services.settings.data
-    assert shell(data, "add", write(data, {**DOCUMENT, "attributes": [badge]})).exit_code == 0
-    extensions.look(now=True)
+    add(services, {**DOCUMENT, "attributes": [badge]})
     for lacking in ({"number": "1"}, {"office": None, "note": "x"}):
         answer = directory("POST", "/Users", {"schemas": [CORE_USER], "userName": "b",
                                               URN: {"badge": lacking}})  # fmt: skip
