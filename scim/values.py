@@ -172,10 +172,14 @@ def twin_key(attribute: Attribute, element: object) -> object:
     if value is None or of_value is None:
         return tuple(sorted((name, repr(part)) for name, part in element.items()))
     type_ = element.get("type")
-    return (
-        key(of_value, value) if isinstance(value, str) else value,
-        key(of_type, type_) if of_type is not None and isinstance(type_, str) else None,
-    )
+    return _told(of_value, value), _told(of_type, type_) if of_type is not None else None
+
+
+def _told(attribute: Attribute, part: object) -> object:
+    """Return what a part is told apart by, whatever type an installation gives it."""
+    if isinstance(part, str):
+        return key(attribute, part)
+    return repr(part) if isinstance(part, list) else part
 
 
 def check_schemas(type_: ResourceType, body: Json, dialect: Dialect) -> None:

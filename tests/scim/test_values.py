@@ -147,6 +147,27 @@ def test_twins_are_joined_and_one_element_at_most_is_primary() -> None:
         document(emails=[{"value": "a", "primary": True}, {"value": "b", "primary": True}])
 
 
+@pytest.mark.req("S11")
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        ({"type": Type.INTEGER}, [1, 2]),
+        ({"type": Type.BOOLEAN}, [True, False]),
+        ({"type": Type.STRING, "multi_valued": True}, [["x"], ["y"]]),
+    ],
+)
+@pytest.mark.parametrize("name", ["type", "value"])
+def test_elements_that_differ_in_what_is_no_text_are_no_twins(
+    name: str, kind: dict[str, Any], parts: list[object]
+) -> None:
+    other = "value" if name == "type" else "type"
+    subs = (Attribute(name, "", **kind), Attribute(other, ""))
+    wards = Attribute("wards", "", Type.COMPLEX, multi_valued=True, sub_attributes=subs)
+    elements = [{other: "a", name: part} for part in parts]
+    found = clean(wards, [*elements, dict(elements[0])], Dialect(STRICT))
+    assert found == elements
+
+
 @pytest.mark.req("S6")
 def test_what_is_required_is_missed() -> None:
     with pytest.raises(InvalidValue, match="userName"):
