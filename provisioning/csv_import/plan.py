@@ -6,7 +6,8 @@
 A plan is made from the line and what is stored now, and made again when it is applied: only what
 was shown is done. An import changes whom it made itself or an admin made by hand; people and
 groups of a directory are that directory's, and a line about them is a conflict (R7, R9). An empty
-cell leaves what is there, and memberships are added, never taken away.
+cell leaves what is there, and memberships are added, never taken away. Nobody says by a file what
+their role keeps them from saying on a person's page.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 
 from .. import directory, groups
 from ..audit import Actor
-from ..errors import InvalidValue
+from ..errors import Forbidden, InvalidValue
 from ..mails import notices
 from ..mails.addresses import check_address
 from ..models import Connection, Group, Member, User
 from ..naming import fold, look_up_key
+from ..panel import access
 from ..services import Services
 from ..storage.statements import Statements, models, parameter
 from .columns import Content
@@ -55,6 +57,7 @@ class Why(StrEnum):
     EMAIL = "email"  # said
     ACTIVE = "active"  # value
     OWNED = "owned"  # source
+    ABOVE = "above"  # said
     GROUP_OWNED = "group_owned"  # group, source
     DUPLICATE = "duplicate"  # line
     TWO_PEOPLE = "two_people"
@@ -107,13 +110,18 @@ class _Conflict(Exception):
         self.why, self.about = why, about
 
 
-def of_line(content: Content, told: Mapping[str, str], source: Connection) -> Plan:
-    """Return the plan of a line; `told` is what its cells say, by attribute, stripped."""
+def of_line(content: Content, told: Mapping[str, str], source: Connection, admin: Actor) -> Plan:
+    """Return the plan of a line; `told` is what its cells say, by attribute, stripped.
+
+    `admin` is who imports.
+    """
     label = told.get("userName") or told.get("group") or ""
     if content is Content.GROUPS and told.get("member"):
         label = f"{label} · {told['member']}"
     try:
-        return (_person if content is Content.PEOPLE else _membership)(told, source, label)
+        if content is Content.PEOPLE:
+            return _person(told, source, label, admin)
+        return _membership(told, label)
     except _Conflict as conflict:
         return Plan(
             Verb.CONFLICT,
@@ -145,7 +153,7 @@ def apply(plan: Plan, source: Connection, actor: Actor, services: Services) -> N
         groups.create_group({"displayName": plan.join[0]}, connection=None, actor=actor)
 
 
-def _person(told: Mapping[str, str], source: Connection, label: str) -> Plan:
+def _person(told: Mapping[str, str], source: Connection, label: str, admin: Actor) -> Plan:
     user_name = told.get("userName", "")
     if not user_name:
         raise _Conflict(Why.MISSING, field="userName")
@@ -162,6 +170,8 @@ def _person(told: Mapping[str, str], source: Connection, label: str) -> Plan:
     _may_change(person, source)
     before = directory.document_of(person) if person is not None else {"active": True}
     document = _merged(before, told, active)
+    if person is not None:
+        _check_not_above(admin, person, document)
     wanted = _groups(told.get("groups", ""))
     join = tuple(name for name in wanted if not _is_member(name, person))
     changes = _changes(before, document)
@@ -180,7 +190,7 @@ def _person(told: Mapping[str, str], source: Connection, label: str) -> Plan:
     )
 
 
-def _membership(told: Mapping[str, str], source: Connection, label: str) -> Plan:
+def _membership(told: Mapping[str, str], label: str) -> Plan:
     name, member = told.get("group", ""), told.get("member", "")
     if not name:
         raise _Conflict(Why.MISSING, field="group")
@@ -255,6 +265,19 @@ def _may_change(person: User | None, source: Connection) -> None:
     owner = person.connection if person is not None else None
     if owner is not None and owner.id != source.id:
         raise _Conflict(Why.OWNED, source=owner.name)
+
+
+def _check_not_above(admin: Actor, person: User, document: Mapping[str, object]) -> None:
+    active = document.get("active") is not False
+    if directory.mail_address(document) == person.email and active == person.active:
+        return
+    account = access.account_of(admin)
+    if account is None:  # the shell may all
+        return
+    try:
+        access.check_not_above(account, person)
+    except Forbidden as error:
+        raise _Conflict(Why.ABOVE, said=str(error)) from None
 
 
 def _merged(

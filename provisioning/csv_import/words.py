@@ -92,6 +92,7 @@ _REASONS: dict[Why, Callable[[Mapping[str, Any]], str]] = {
     Why.OWNED: lambda d: _(
         "This person comes from %(source)s and is changed there alone.", source=d["source"]
     ),
+    Why.ABOVE: lambda d: str(d["said"]),
     Why.GROUP_OWNED: lambda d: _(
         "The group %(group)s comes from %(source)s and is changed there alone.",
         group=d["group"],

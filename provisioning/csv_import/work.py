@@ -13,9 +13,10 @@ from peewee import Expression, fn
 
 from .. import directory, keys, tasks
 from ..audit import Actor
-from ..errors import WrongState
+from ..errors import Forbidden, WrongState
 from ..models import Connection, ImportFile, ImportLine, SecurityKey, Task, User
 from ..models.directories import FILES
+from ..panel import access
 from ..panel.access import Role
 from ..storage.db import tuples
 from ..storage.statements import Statements, parameter
@@ -63,21 +64,26 @@ def _run_line(turn: Turn) -> str:
     owner = _source(turn)
     actor = Actor("connection", str(owner.id), f"{owner.name} ({turn.actor.name})")
     if turn.subject.startswith(GONE):
-        return _let_go(turn.subject.removeprefix(GONE), owner, actor)
+        return _let_go(turn, owner, actor)
     line = _line(turn)
     plan = _plan(turn, line, Content(turn.options["content"]))
     if plan.verb is Verb.UNCHANGED:
         raise Skip("It is so already.")
+    if plan.why is Why.ABOVE:  # since the check
+        raise Forbidden(str(plan.about["said"]))
     if not plan.does_the_same_as(line.verb or "", orjson.loads(line.detail)):
         raise WrongState("Something changed since the check: import the file once more.")
     import_plan.apply(plan, owner, actor, turn.services)
     return "created" if plan.verb is Verb.CREATE else "changed"
 
 
-def _let_go(resource_id: str, owner: Connection, actor: Actor) -> str:
-    person = directory.get_user(resource_id, owner)
+def _let_go(turn: Turn, owner: Connection, actor: Actor) -> str:
+    person = directory.get_user(turn.subject.removeprefix(GONE), owner)
     if not person.active:
         raise Skip("Suspended already.")
+    account = access.account_of(turn.actor)
+    if account is not None:
+        access.check_not_above(account, person)
     directory.suspend(person, actor)
     return "suspended: not in the file"
 
@@ -143,7 +149,7 @@ def _plan(turn: Turn, line: ImportLine, content: Content) -> Plan:
         for name, place in columns.items()
         if place < len(cells)
     }
-    return import_plan.of_line(content, told, _source(turn))
+    return import_plan.of_line(content, told, _source(turn), turn.actor)
 
 
 def _source(turn: Turn) -> Connection:

@@ -35,10 +35,14 @@ def person(user_name: str = "ada", **more: object) -> User:
         return directory.create_user(document(user_name, **more), connection=None, actor=CLI)
 
 
-def account(actor: Actor, role: Role) -> PanelAccount:
+def account(actor: Actor, role: Role, *, user: User | None = None) -> PanelAccount:
     """The panel account that acts as this one."""
     return PanelAccount.create(
-        id=int(actor.id or 0), name=actor.name, role=role, user_handle=secrets.token_bytes(64)
+        id=int(actor.id or 0),
+        name=actor.name,
+        role=role,
+        user_handle=secrets.token_bytes(64),
+        user=user,
     )
 
 

@@ -179,6 +179,48 @@ def test_people_of_a_directory_are_a_conflict_and_people_made_by_hand_are_not(
     assert user("alan").connection is None
 
 
+@pytest.mark.parametrize(("column", "cell"), [("email", "mallory@example.org"), ("active", "no")])
+@pytest.mark.req("R25")
+def test_nobody_readdresses_or_suspends_a_higher_role_by_a_file(
+    services: Services, column: str, cell: str
+) -> None:
+    boss = account(Actor("account", "2", "Boss"), Role.OWNER, user=person("boss"))
+    file = check(services, f"userName,{column},title\nboss,{cell},Boss\n")
+    sentence = "This person has the role owner, which is above yours."
+    assert shown(file) == [(2, Verb.CONFLICT, "boss", sentence)]
+    assert run(services, file) == []
+    file = check(services, f"userName,{column},title\nboss,,Boss\n")
+    assert [label for label, _, _ in run(services, file)] == ["2: boss"]  # the rest they may
+    assert PanelAccount.get_by_id(boss.id).state == "active"
+
+
+@pytest.mark.req("R25")
+def test_whoever_got_a_higher_role_since_the_check_is_left_alone(services: Services) -> None:
+    run(services, check(services, "userName\nboss\ngone\n"))
+    file = check(services, "userName,email\nboss,mallory@example.org\n")
+    for number, name in ((2, "boss"), (3, "gone")):
+        account(Actor("account", str(number), name), Role.OWNER, user=user(name))
+    sentence = "This person has the role owner, which is above yours."
+    assert run(services, file, suspend_gone=True) == [
+        ("2: boss", "failed", sentence),
+        ("gone", "failed", sentence),
+    ]
+    assert user("boss").email is None
+    assert user("gone").active
+
+
+def test_the_shell_changes_anybody_by_a_file(services: Services) -> None:
+    account(Actor("account", "2", "Boss"), Role.OWNER, user=person("boss"))
+    file = upload("userName,email\nboss,new@example.org\n")
+    with transaction():
+        task = imports.check(file, Content.PEOPLE, {"userName": 0, "email": 1}, "HR", CLI)
+    tasks.finish(task, services)
+    with transaction():
+        task = imports.run(imports.get(file.resource_id), CLI)
+    tasks.finish(task, services)
+    assert user("boss").email == "new@example.org"
+
+
 def test_an_id_of_the_source_finds_somebody_who_got_another_name(services: Services) -> None:
     run(services, check(services, "userName,externalId\nada.byron,7\n"))
     file = check(services, "userName,externalId\nada.lovelace,7\n")
