@@ -21,7 +21,7 @@ from flask_babel import gettext as _
 from provisioning import keys
 from provisioning.desks import jobs
 from provisioning.desks.jobs import Op
-from provisioning.errors import InvalidValue, NotFound, Taken, WrongState
+from provisioning.errors import Forbidden, InvalidValue, NotFound, StepUpNeeded, Taken, WrongState
 from provisioning.issuing import activations, assignment, link_codes, terms
 from provisioning.lifecycle import KeyState, Reason
 from provisioning.mails import notices
@@ -123,6 +123,7 @@ def revoke(key_id: str) -> ResponseReturnValue:
     if first is not None:
         return first
     with transaction():
+        access.check_may_revoke(web.panel_session(), user)
         activations.cancel(key, web.actor())
         jobs.cancel_for_key(key, web.actor())
         keys.revoke(key, Reason.CANCELLED, web.actor())
@@ -160,7 +161,10 @@ def rename(key_id: str) -> ResponseReturnValue:
 @blueprint.route("/<key_id>/ends", methods=["GET", "POST"])
 @panel_page(Role.OPERATOR)
 def ends(key_id: str) -> ResponseReturnValue:
-    """Lend a key until a day, give it more time, or let it be for good."""
+    """Lend a key until a day, give it more time, or let it be for good.
+
+    A day that takes time away revokes the key, only later: for that, what revoking asks for.
+    """
     key, user = _key(key_id)
     now = terms.day_of(key)
     shown = now.isoformat() if now is not None else ""
@@ -168,17 +172,27 @@ def ends(key_id: str) -> ResponseReturnValue:
     words = times.exact(key.ends_at) if key.ends_at is not None else _("for good")
     if form.validate_on_submit() and form.is_fresh(form.ends_on, shown, words):
         day = form.ends_on.data
+        ends_at = terms.end_of(day) if day is not None else None
         try:
             with transaction():
-                terms.set_end(key, terms.end_of(day) if day is not None else None, web.actor())
+                key.renew()
+                if terms.takes_away(key, ends_at):
+                    access.check_may_revoke(web.panel_session(), user)
+                terms.set_end(key, ends_at, web.actor())
             return _page(user)
         except InvalidValue as error:
             form.blame(error, "ends_on")
+        except StepUpNeeded:
+            kept.keep()
+            raise
+        except Forbidden as error:
+            form.ends_on.errors = [*form.ends_on.errors, str(error)]
     return render_template(
         "panel/term.html",
         key_name=key.name,
         form=form,
         ends_at=key.ends_at,
+        only_more=key.state not in (KeyState.DRAFT, KeyState.PENDING) and not web.may(Role.OFFICER),
         back={
             "label": user.display_name,
             "url": url_for("users.user", user_id=user.resource_id),

@@ -36,7 +36,7 @@ def worker(data: Path) -> None:
     logs.configure()
     services = open_installation(data)
     leavers = Hook("finish_leavers", MINUTE, _finish_leavers)
-    ended = Hook("end_temporary_keys", MINUTE, terms.end_due)
+    ended = Hook("end_temporary_keys", MINUTE, _end_temporary_keys)
     alerts = Hook("alerts", MINUTE, _tell_alerts)
     pins = Hook("forget_old_pins", HOUR, jobs.forget_old_pins)
     requests = Hook("forget_old_requests", HOUR, deferred.forget_old)
@@ -54,6 +54,10 @@ def worker(data: Path) -> None:
 
 def _tell_alerts() -> None:
     alert_mails.tell(current_services())
+
+
+def _end_temporary_keys() -> None:
+    terms.end_due(current_services())
 
 
 def _finish_leavers() -> None:

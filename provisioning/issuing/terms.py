@@ -17,7 +17,9 @@ from ..clock import DAY, SECOND, now_ms
 from ..desks import jobs
 from ..errors import InvalidValue, WrongState
 from ..lifecycle import KeyState, Reason
+from ..mails import notices
 from ..models import SecurityKey
+from ..services import Services
 from . import activations
 
 LONGEST = 366 * DAY
@@ -56,13 +58,20 @@ def set_end(key: SecurityKey, ends_at: int | None, actor: Actor) -> None:
     audit.record(actor, Event.KEY_TERM_SET, user=key.user, key=key, name=key.name, ends_at=ends_at)
 
 
+def takes_away(key: SecurityKey, ends_at: int | None) -> bool:
+    """Say whether this end would revoke a key that was activated sooner than it ends now."""
+    if ends_at is None or key.state in (KeyState.DRAFT, KeyState.PENDING):
+        return False
+    return key.ends_at is None or ends_at < key.ends_at
+
+
 def has_ended(key: SecurityKey) -> bool:
     """Say whether a temporary key's time is over."""
     return key.ends_at is not None and key.ends_at <= now_ms()
 
 
-def end_due() -> int:
-    """Revoke the temporary keys whose time is over; return how many."""
+def end_due(services: Services) -> int:
+    """Revoke the temporary keys whose time is over and tell their holders; return how many."""
     due = list(
         SecurityKey.select()
         .where(
@@ -76,4 +85,5 @@ def end_due() -> int:
         activations.cancel(key, SYSTEM)
         jobs.cancel_for_key(key, SYSTEM)
         keys.revoke(key, Reason.ENDED, SYSTEM)
+        notices.key_revoked(key, SYSTEM, services)
     return len(due)

@@ -242,6 +242,17 @@ def check_not_above(account: PanelAccount, user: User) -> None:
             raise Forbidden(f"This person has the role {other.role}, which is above yours.")
 
 
+def check_may_revoke(session: Session, user: User) -> None:
+    """Raise Forbidden or StepUpNeeded unless a key of this person may be ended for ever here.
+
+    Whatever revokes a key that was activated, now or on a later day, asks here.
+    """
+    require_role(session, Role.OFFICER)
+    if session.account is not None:
+        check_not_above(session.account, user)
+    require_step_up(session)
+
+
 def still_has(actor: Actor, role: Role) -> bool:
     """Say whether whoever acts has this role now; the shell and the server itself have each."""
     if actor.kind != "account":

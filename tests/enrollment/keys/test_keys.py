@@ -526,6 +526,64 @@ def test_a_key_is_lent_and_given_more_time(panel: Panel) -> None:
     assert now(key).ends_at is None
 
 
+@pytest.mark.req("R25")
+def test_an_operator_gives_a_key_more_time_and_takes_none_away(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    key = active_key(person())
+    url = f"/keys/{key.resource_id}/ends"
+    operator = Panel(app, Role.OPERATOR)
+    today = datetime.now(UTC).date()
+    first, later = today + timedelta(days=3), today + timedelta(days=6)
+    assert "is set by an officer" in operator.see(url)
+    assert "needs the role officer" in text_of(operator.post(url, {"ends_on": first.isoformat()}))
+    assert now(key).ends_at is None
+    SecurityKey.update(ends_at=terms.end_of(first)).execute()
+    assert operator.post(url, {"ends_on": later.isoformat()}).status_code == 302
+    assert "needs the role officer" in text_of(operator.post(url, {"ends_on": first.isoformat()}))
+    assert now(key).ends_at == terms.end_of(later)
+    assert operator.post(url, {"ends_on": ""}).status_code == 302
+    assert now(key).ends_at is None
+
+
+def test_an_operator_lends_a_key_that_waits(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    key = pending_key(person())
+    url = f"/keys/{key.resource_id}/ends"
+    operator = Panel(app, Role.OPERATOR, stepped_up=False)
+    assert "is set by an officer" not in operator.see(url)
+    day = datetime.now(UTC).date()
+    assert operator.post(url, {"ends_on": day.isoformat()}).status_code == 302
+    assert now(key).ends_at == terms.end_of(day)
+
+
+def test_taking_time_away_asks_for_the_admins_key_and_keeps_the_day(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    key = active_key(person())
+    url = f"/keys/{key.resource_id}/ends"
+    officer = Panel(app, Role.OFFICER, stepped_up=False)
+    day = (datetime.now(UTC).date() + timedelta(days=3)).isoformat()
+    assert officer.post(url, {"ends_on": day}).location == f"/step-up?next={url}"
+    assert now(key).ends_at is None
+    officer.step_up()
+    assert f'value="{day}"' in officer.get(url).text
+    assert officer.post(url, {"ends_on": day}).status_code == 302
+    assert now(key).ends_at is not None
+
+
+@pytest.mark.req("R25")
+@pytest.mark.parametrize("verb", ["revoke", "ends"])
+def test_nobody_ends_a_key_of_a_higher_role_for_ever(app: Flask, verb: str) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    boss = person()
+    key = active_key(boss)
+    Panel(app, Role.OWNER, user=boss, name="Boss")
+    officer = Panel(app, Role.OFFICER)
+    day = datetime.now(UTC).date().isoformat()
+    answer = officer.post(f"/keys/{key.resource_id}/{verb}", {"ends_on": day})
+    assert "has the role owner, which is above yours" in text_of(answer)
+    assert (now(key).state, now(key).ends_at) == (KeyState.ACTIVE, None)
+
+
 @pytest.mark.parametrize(
     ("day", "sentence"),
     [

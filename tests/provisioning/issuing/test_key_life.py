@@ -128,7 +128,7 @@ VERBS: dict[str, Callable[[Life, SecurityKey | None], None]] = {
     "return": _with_key(lambda life, key: life.wipe(key, Wipe.STOCK)),
     "replace": _with_key(Life.replace),
     "lend": _with_key(Life.lend),
-    "end": lambda _life, _key: (terms.end_due(), None)[1],
+    "end": lambda life, _key: (terms.end_due(life.services), None)[1],
     "leave": lambda life, _key: directory.deactivate(life.user, Reason.LEFT, CLI),
     "come back": lambda life, _key: directory.reactivate(life.user, CLI),
     "grace is over": lambda _life, _key: (directory.finish_leavers(-1), None)[1],
@@ -271,10 +271,10 @@ class TestPinMails:
         assert self.waiting(key) == [("sent", False)]
         assert not AuditEvent.select().where(AuditEvent.event == Event.PIN_CANCELLED).exists()
 
-    def test_a_key_whose_time_is_over(self, key: SecurityKey) -> None:
+    def test_a_key_whose_time_is_over(self, services: Services, key: SecurityKey) -> None:
         SecurityKey.update(ends_at=now_ms() - 1).execute()
         with transaction():
-            assert terms.end_due() == 1
+            assert terms.end_due(services) == 1
         assert self.waiting(key) == [("cancelled", False)]
 
     def test_a_key_that_is_replaced(
@@ -295,13 +295,14 @@ class TestTerms:
         key = people.active_key(people.person())
         with transaction():
             terms.set_end(key, now_ms() + HOUR, CLI)
-            assert terms.end_due() == 0
+            assert terms.end_due(services) == 0
         SecurityKey.update(ends_at=now_ms() - 1).execute()
         with transaction():
-            assert terms.end_due() == 1
-            assert terms.end_due() == 0
+            assert terms.end_due(services) == 1
+            assert terms.end_due(services) == 0
         over = people.again(key)
         assert (over.state, over.reason) == (KeyState.REVOKED, Reason.ENDED)
+        assert [mail.template for mail in OutboxMail.select()] == ["key_revoked"]
 
     def test_a_key_past_its_end_opens_nothing_whether_the_worker_ran_or_not(
         self, services: Services
@@ -324,6 +325,20 @@ class TestTerms:
         assert people.again(key).ends_at is None
         told = AuditEvent.select().where(AuditEvent.event == Event.KEY_TERM_SET)
         assert told.count() == 3
+
+    @pytest.mark.parametrize(
+        ("before", "after", "taken"),
+        [(None, 5, True), (5, 4, True), (5, 5, False), (5, 6, False), (5, None, False)],
+    )
+    def test_time_is_taken_away_by_an_earlier_end_and_by_a_first_one(
+        self, services: Services, before: int | None, after: int | None, taken: bool
+    ) -> None:
+        key = people.active_key(people.person())
+        key.ends_at = before
+        assert terms.takes_away(key, after) is taken
+        waiting = people.pending_key(people.person("bob"))
+        waiting.ends_at = before
+        assert not terms.takes_away(waiting, after)
 
     def test_the_past_and_the_far_future_are_refused(self, services: Services) -> None:
         key = people.active_key(people.person())
@@ -349,7 +364,7 @@ class TestTerms:
             orders.queue_enrolment(desk, key, services, CLI)
         SecurityKey.update(ends_at=now_ms() - 1).execute()
         with transaction():
-            terms.end_due()
+            terms.end_due(services)
         assert Job.get(Job.op == Op.ENROL).state == JobState.CANCELLED
 
 
