@@ -212,7 +212,7 @@ def _turn(batch: Batch, item: BatchItem, verb: str) -> str:
 
 
 def _undo(batch: Batch, item: BatchItem) -> Action | None:
-    if batch.state == BatchState.FINISHED:
+    if not batches.is_open(batch):
         return None
     name = item.user.display_name
     return Action(

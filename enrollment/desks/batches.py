@@ -197,7 +197,7 @@ def undo(batch_id: str, number: int) -> ResponseReturnValue:
     if first is not None:
         return first
     web.check_may_activate(batches.item_of(found, number).user)
-    return _do(found, number, lambda item: turns.undo(item, web.actor()))
+    return _do(found, number, lambda item: turns.undo(item, web.actor(), services()))
 
 
 @blueprint.get("/<batch_id>/labels")

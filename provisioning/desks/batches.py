@@ -88,6 +88,8 @@ def is_over(batch: Batch) -> bool:
 
 def is_open(batch: Batch) -> bool:
     """Say whether the batch's hour, and the right of who opened it, still last."""
+    if batch.state == BatchState.FINISHED:
+        return False
     who = batch.account
     may = who.state == "active" and access.has_role(who, Role.OPERATOR)
     return may and batch.open_until > now_ms()

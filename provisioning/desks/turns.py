@@ -28,7 +28,7 @@ from ..lifecycle import (
     TurnState,
     advance,
 )
-from ..mails import outbox
+from ..mails import notices, outbox
 from ..models import Batch, BatchItem, BatchStation, Job, PanelAccount, SecurityKey, Station
 from ..panel import access
 from ..panel.access import STEP_UP
@@ -138,15 +138,24 @@ def retry(item: BatchItem, actor: Actor) -> None:
     _save(item)
 
 
-def undo(item: BatchItem, actor: Actor) -> None:
-    """Take a finished card back: its key is revoked for ever, its holder waits again."""
+def undo(item: BatchItem, actor: Actor, services: Services) -> None:
+    """Take a finished card back: its key is revoked for ever, its holder waits again.
+
+    Raises WrongState once the batch is not open any more: what was handed out is in use by then,
+    and to end it is an officer's.
+    """
     if item.state != TurnState.DONE or item.key is None:
         raise WrongState("Only a finished turn can be taken back.")
+    if not batches.is_open(item.batch):
+        raise WrongState("This batch is no longer open: revoke the key on its person's page.")
     key = SecurityKey.get_by_id(item.key_id)
+    worked = key.state == KeyState.ACTIVE
     outbox.cancel(key=key)
     activations.cancel(key, actor)
     if key.state != KeyState.REVOKED:
         keys.revoke(key, Reason.CANCELLED, actor)
+    if worked:
+        notices.key_revoked(key, actor, services)
     item.state = advance(TURN, TurnState(item.state), TurnState.WAITING, "turn")
     item.key = item.job = item.station = None
     item.note = ""

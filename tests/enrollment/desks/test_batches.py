@@ -166,6 +166,20 @@ def test_a_turn_is_skipped_taken_again_and_taken_back(
     assert "bob" in waiting
 
 
+def test_a_finished_batch_offers_no_way_back(
+    panel: Panel, desk: Desk, services: Services, three: list[User]
+) -> None:
+    url = started(panel, desk, three[:1])
+    tap(desk, services)
+    item = BatchItem.get()
+    assert f"/turns/{item.id}/undo" in panel.get(url).text
+    panel.post(f"{url}/finish")
+    assert f"/turns/{item.id}/undo" not in panel.get(url).text
+    answer = panel.post(f"{url}/turns/{item.id}/undo")
+    assert "revoke the key on its person's page" in panel.see(answer.location)
+    assert SecurityKey.get().state == KeyState.ACTIVE
+
+
 def test_start_asks_for_the_admins_key_and_undo_too(
     app: Flask, desk: Desk, three: list[User]
 ) -> None:

@@ -265,9 +265,10 @@ def test_a_finished_card_is_taken_back(services: Services, desk: Station, batch:
     assert item is not None
     finish_card(services, item)
     with transaction():
-        turns.undo(BatchItem.get_by_id(item.id), CLI)
+        turns.undo(BatchItem.get_by_id(item.id), CLI, services)
     key = SecurityKey.get()
     assert key.state == KeyState.REVOKED
+    assert OutboxMail.get(OutboxMail.template == "key_revoked").recipient == "ada@example.org"
     assert OutboxMail.get(OutboxMail.template == "pin").state == "cancelled"
     assert AuditEvent.select().where(AuditEvent.event == Event.BATCH_UNDONE).exists()
     again = asks(services, desk)
@@ -275,7 +276,27 @@ def test_a_finished_card_is_taken_back(services: Services, desk: Station, batch:
     assert again.user.user_name == "ada"
     assert again.key != key
     with pytest.raises(WrongState):
-        turns.undo(again, CLI)
+        turns.undo(again, CLI, services)
+
+
+@pytest.mark.req("R25")
+@pytest.mark.parametrize("closed", ["finished", "its hour is over", "who opened it may no longer"])
+def test_no_card_is_taken_back_once_its_batch_is_closed(
+    services: Services, desk: Station, batch: Batch, account: PanelAccount, closed: str
+) -> None:
+    item = asks(services, desk) if running(batch, desk) else None
+    assert item is not None
+    finish_card(services, item)
+    with transaction():
+        if closed == "finished":
+            turns.finish(batch, CLI)
+        elif closed == "its hour is over":
+            Batch.update(open_until=1).execute()
+        else:
+            PanelAccount.update(state="suspended").execute()
+    with pytest.raises(WrongState, match="revoke the key on its person's page"), transaction():
+        turns.undo(BatchItem.get_by_id(item.id), CLI, services)
+    assert SecurityKey.get().state == KeyState.ACTIVE
 
 
 def test_whom_a_policy_or_the_directory_refuses_is_passed_over_with_the_reason(
