@@ -78,9 +78,9 @@ def above(ids: set[int]) -> set[int]:
     return _reached(ids, _ABOVE)
 
 
-def below(group: Group) -> set[int]:
-    """Return the row ids of a group and of all that are nested in it."""
-    return _reached({group.id}, _BELOW)
+def below(ids: set[int]) -> set[int]:
+    """Return the row ids of these groups and of all that are nested in them."""
+    return _reached(ids, _BELOW)
 
 
 def check(group: Group, subgroups: set[int]) -> None:

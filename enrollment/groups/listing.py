@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from provisioning import groups
-from provisioning.errors import Forbidden, InvalidValue, Taken
+from provisioning.errors import Forbidden, InvalidValue, StepUpNeeded, Taken
 from provisioning.issuing import group_policies
 from provisioning.issuing.group_policies import Ruling
 from provisioning.models import Group
@@ -62,6 +62,9 @@ def group(group_id: str) -> ResponseReturnValue:
     lines, following = group_list.members(row, search, after=after)
     here: dict[str, Any] = {"group_id": group_id, "q": search or None}
     source = row.connection.name if row.connection is not None else None
+    operator = row.connection is None and web.may(Role.OPERATOR)
+    refusal = _refusal(row) if operator else ""
+    changes = operator and not refusal
     return render_template(
         "panel/group.html",
         group={
@@ -74,7 +77,7 @@ def group(group_id: str) -> ResponseReturnValue:
                 (_("Changed"), times.exact(row.updated_at)),
             ],
         },
-        rows=[_member(line, row) for line in lines],
+        rows=[_member(line, row, changes) for line in lines],
         search_text=search,
         list_url=url_for(".group", group_id=group_id),
         pager={
@@ -86,12 +89,11 @@ def group(group_id: str) -> ResponseReturnValue:
         total=group_list.member_count(row),
         policy=policy_words.lines(Ruling(group_policies.of_group(row)[0]), all_parts=True),
         policy_url=url_for("group_policy.edit", group_id=group_id)
-        if web.may(Role.OFFICER)
+        if web.may(group_policies.EDITS)
         else None,
-        actions=_actions(row),
-        add_url=url_for("group_members.choose", group_id=group_id)
-        if row.connection is None and web.may(Role.OPERATOR)
-        else None,
+        actions=_actions(row, changes) if operator else [],
+        add_url=url_for("group_members.choose", group_id=group_id) if changes else None,
+        refusal=refusal,
         groups_url=url_for(".groups"),
     )
 
@@ -137,7 +139,11 @@ def rename(group_id: str) -> ResponseReturnValue:
 def delete(group_id: str) -> ResponseReturnValue:
     """Delete a group that was made by hand; its members stay users."""
     row = mine(group_id)
+    first = asked_first(row)
+    if first is not None:
+        return first
     with transaction():
+        group_policies.check_members(row, web.panel_session())
         groups.delete_group(row, web.actor())
     flash(_("%(name)s is deleted.", name=row.display_name), "success")
     return redirect(url_for(".groups"))
@@ -151,6 +157,29 @@ def mine(group_id: str) -> Group:
             _("%(source)s owns this group: change it there.", source=row.connection.name)
         )
     return row
+
+
+def asked_first(row: Group) -> ResponseReturnValue | None:
+    """Return the way to the step-up page if who is in this group changes only with a key, or None.
+
+    Raises Forbidden for whoever may not change that at all.
+    """
+    try:
+        group_policies.check_members(row, web.panel_session())
+    except StepUpNeeded:
+        return web.step_up_first(url_for("groups.group", group_id=row.resource_id))
+    return None
+
+
+def _refusal(row: Group) -> str:
+    """Return why the signed-in account cannot change who is in a group, or ""."""
+    try:
+        group_policies.check_members(row, web.panel_session())
+    except StepUpNeeded:
+        return ""
+    except Forbidden as error:
+        return str(error)
+    return ""
 
 
 def _is_fresh(form: GroupForm, row: Group) -> bool:
@@ -169,9 +198,11 @@ def _is_fresh(form: GroupForm, row: Group) -> bool:
     return False
 
 
-def _actions(row: Group) -> list[Action]:
-    if row.connection is not None or not web.may(Role.OPERATOR):
-        return []
+def _actions(row: Group, changes: bool) -> list[Action]:
+    given: dict[str, Any] = {"group_id": row.resource_id}
+    rename = Action(_("Rename"), url_for(".rename", **given), "pencil", link=True)
+    if not changes:
+        return [rename]
     members = group_list.member_count(row)
     ask = Ask(
         _("Delete %(name)s?", name=row.display_name),
@@ -187,9 +218,8 @@ def _actions(row: Group) -> list[Action]:
         ],
         _("Delete group"),
     )
-    given: dict[str, Any] = {"group_id": row.resource_id}
     return [
-        Action(_("Rename"), url_for(".rename", **given), "pencil", link=True),
+        rename,
         Action(_("Delete"), url_for(".delete", **given), "trash-2", "danger-quiet", ask=ask),
     ]
 
@@ -215,8 +245,7 @@ def _row(line: Line) -> dict[str, object]:
     }
 
 
-def _member(line: MemberLine, group: Group) -> dict[str, object]:
-    changes = group.connection is None and web.may(Role.OPERATOR)
+def _member(line: MemberLine, group: Group, changes: bool) -> dict[str, object]:
     given: dict[str, Any] = {"group_id": group.resource_id, "member_id": line.resource_id}
     remove = url_for("group_members.remove", **given) if changes else None
     if line.is_user:

@@ -11,16 +11,17 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from provisioning import directory, groups
-from provisioning.errors import InvalidValue, NotFound
+from provisioning.errors import InvalidValue, NotFound, StepUpNeeded
+from provisioning.issuing import group_policies
 from provisioning.models import Group
 from provisioning.pages import group_list
 from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 
-from .. import web
+from .. import kept, web
 from ..web import panel_page
 from ..wizard import drafts
-from .listing import mine
+from .listing import asked_first, mine
 
 blueprint = Blueprint("group_members", __name__, url_prefix="/groups/<group_id>/members")
 
@@ -30,7 +31,10 @@ blueprint = Blueprint("group_members", __name__, url_prefix="/groups/<group_id>/
 def choose(group_id: str) -> ResponseReturnValue:
     """Search for people and groups to add."""
     group = mine(group_id)
-    return _page(group, request.args.get("q", "").strip()[:100], [])
+    group_policies.check_members(group, web.panel_session())
+    late = kept.take()
+    chosen = drafts.take_groups(late.getlist("members")) if late is not None else []
+    return _page(group, request.args.get("q", "").strip()[:100], chosen)
 
 
 @blueprint.post("/add")
@@ -43,7 +47,11 @@ def add(group_id: str) -> ResponseReturnValue:
         return _page(group, request.form.get("q", "").strip()[:100], chosen)
     try:
         with transaction():
+            group_policies.check_members(group, web.panel_session())
             added = groups.add_members(group, chosen, actor=web.actor())
+    except StepUpNeeded:
+        kept.keep()
+        raise
     except InvalidValue as error:
         flash(str(error), "error")
         return _page(group, request.form.get("q", "").strip()[:100], chosen)
@@ -61,7 +69,11 @@ def add(group_id: str) -> ResponseReturnValue:
 def remove(group_id: str, member_id: str) -> ResponseReturnValue:
     """Take one out; they stay what they are."""
     group = mine(group_id)
+    first = asked_first(group)
+    if first is not None:
+        return first
     with transaction():
+        group_policies.check_members(group, web.panel_session())
         removed = groups.remove_members(group, [member_id], actor=web.actor())
     if removed:
         words = _(

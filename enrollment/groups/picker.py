@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from flask_babel import gettext as _
 
 from provisioning.issuing.group_policies import Ruling
 from provisioning.pages import group_list
@@ -17,9 +19,17 @@ _FOUND = 20
 
 
 def shown(
-    chosen: Sequence[Line], search: str, ruling: Ruling, fixed: Sequence[dict[str, object]] = ()
+    chosen: Sequence[Line],
+    search: str,
+    ruling: Ruling,
+    fixed: Sequence[dict[str, object]] = (),
+    locked: Collection[str] = (),
 ) -> dict[str, object]:
-    """Return it for `panel/wizard/_group_picker.html`; `fixed` are groups changed elsewhere."""
+    """Return it for `panel/wizard/_group_picker.html`.
+
+    `fixed` are groups that the person is in and that are changed elsewhere, `locked` the resource
+    ids of those that whoever looks puts nobody into.
+    """
     without = [line.resource_id for line in chosen]
     found, more = group_list.page(search, without=without, size=_FOUND)
     return {
@@ -30,8 +40,10 @@ def shown(
                 "id": line.resource_id,
                 "name": line.name,
                 "members": line.members,
-                "source": line.source,
-                "fixed": line.source is not None,
+                "fixed": line.source is not None or line.resource_id in locked,
+                "hint": _("Owned by %(source)s: change it there.", source=line.source)
+                if line.source is not None
+                else locked_words(),
             }
             for line in found
         ],
@@ -39,3 +51,8 @@ def shown(
         "policy": policy_words.lines(ruling) if chosen or fixed else [],
         "any": bool(chosen or found or (search and group_list.count())),
     }
+
+
+def locked_words() -> str:
+    """Return why an operator puts nobody into a group, and takes nobody out."""
+    return str(_("It has a policy: an officer changes who is in it."))

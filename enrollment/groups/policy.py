@@ -15,7 +15,6 @@ from provisioning.errors import InvalidValue, Stale
 from provisioning.issuing import group_policies
 from provisioning.issuing.policy import ANY, Policy
 from provisioning.models import Group, GroupPolicy
-from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 
 from .. import kept, web
@@ -27,7 +26,7 @@ blueprint = Blueprint("group_policy", __name__, url_prefix="/groups/<group_id>/p
 
 
 @blueprint.get("")
-@panel_page(Role.OFFICER, step_up=True)
+@panel_page(group_policies.EDITS, step_up=True)
 def edit(group_id: str) -> ResponseReturnValue:
     """Show the policy as a form."""
     group = groups.get_group(group_id)
@@ -37,7 +36,7 @@ def edit(group_id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("")
-@panel_page(Role.OFFICER, step_up=True)
+@panel_page(group_policies.EDITS, step_up=True)
 def save(group_id: str) -> ResponseReturnValue:
     """Say what would follow, then store it; what somebody else saved meanwhile is shown first."""
     group = groups.get_group(group_id)

@@ -10,7 +10,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from provisioning import directory, groups
-from provisioning.errors import Forbidden, InvalidValue, NotFound, Stale, Taken, WrongState
+from provisioning.errors import (
+    Forbidden,
+    InvalidValue,
+    NotFound,
+    Stale,
+    StepUpNeeded,
+    Taken,
+    WrongState,
+)
 from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
 from provisioning.mails import notices
@@ -100,12 +108,15 @@ def keep_groups(user_id: str) -> ResponseReturnValue:
     try:
         with transaction():
             for group_id in [each for each in chosen if each not in before]:
-                group = _editable(group_id)
+                group = _changeable(group_id)
                 groups.add_members(group, [user.resource_id], actor=web.actor())
             for group_id in [each for each in before if each not in chosen]:
-                group = _editable(group_id)
+                group = _changeable(group_id)
                 groups.remove_members(group, [user.resource_id], actor=web.actor())
-    except (InvalidValue, NotFound) as error:
+    except StepUpNeeded:
+        kept.keep()
+        raise
+    except (InvalidValue, NotFound, Forbidden) as error:
         flash(str(error), "error")
         return _groups(user, chosen, before=before)
     if set(chosen) != set(before):
@@ -160,29 +171,45 @@ def _groups(user: User, chosen: list[str], *, before: list[str], search: str = "
 
 def _picker(user: User, chosen: list[str], search: str) -> dict[str, object]:
     mine = group_list.named(chosen)
-    others = [line for line in page.groups_of(user) if line["source"] or line["indirect"]]
-    fixed = [
-        {"name": line["name"], "source": line["source"] or _("another group")} for line in others
-    ]
+    locked = _locked()
+    others = [line for line in page.groups_of(user) if not _may_leave(line, locked)]
+    fixed = [{"name": line["name"], "hint": _why_fixed(line)} for line in others]
     direct = [str(line["id"]) for line in others if not line["indirect"]]
     held = [*(line.resource_id for line in mine), *direct]
-    return picker.shown(mine, search, group_policies.of_groups(held, services().settings), fixed)
+    return picker.shown(
+        mine, search, group_policies.of_groups(held, services().settings), fixed, locked
+    )
 
 
 def _local(user: User) -> list[str]:
-    return [
-        str(line["id"])
-        for line in page.groups_of(user)
-        if not line["source"] and not line["indirect"]
-    ]
+    locked = _locked()
+    return [str(line["id"]) for line in page.groups_of(user) if _may_leave(line, locked)]
 
 
-def _editable(group_id: str) -> Group:
+def _may_leave(line: dict[str, object], locked: set[str]) -> bool:
+    return not line["source"] and not line["indirect"] and line["id"] not in locked
+
+
+def _why_fixed(line: dict[str, object]) -> str:
+    if line["source"] or line["indirect"]:
+        return str(_("owned by %(source)s", source=line["source"] or _("another group")))
+    return picker.locked_words()
+
+
+def _locked() -> set[str]:
+    """Return the groups that the signed-in account changes nobody's membership of."""
+    if web.may(group_policies.EDITS):
+        return set()
+    return group_policies.with_members_under_policy()
+
+
+def _changeable(group_id: str) -> Group:
     group = groups.get_group(group_id)
     if group.connection is not None:
         raise InvalidValue(
             _("%(name)s is owned by a directory.", name=group.display_name), "groups"
         )
+    group_policies.check_members(group, web.panel_session())
     return group
 
 

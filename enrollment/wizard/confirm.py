@@ -131,6 +131,7 @@ def _create(typed: Typed, actor: Actor) -> User:
             raise InvalidValue(
                 _("%(name)s is owned by a directory.", name=group.display_name), "members"
             )
+        # A policy is no hindrance here: somebody new comes under it and out of none.
         groups.add_members(group, [user.resource_id], actor=actor)
     return user
 

@@ -40,7 +40,7 @@ def of_group(resource_id: str) -> list[User]:
     """Return a group's active people, nested groups included. Raises NotFound."""
     group = all_groups.get_group(resource_id)
     inside = Member.select(Member.user).where(
-        Member.group.in_(list(nesting.below(group))), Member.user.is_null(False)
+        Member.group.in_(list(nesting.below({group.id}))), Member.user.is_null(False)
     )
     return _in_order(User.id.in_(inside))
 

@@ -5,7 +5,8 @@
 
 A person is under the installation's settings, under the policy of every group they are in,
 directly or through nested groups, and under the rule for those who work in the panel. Every path
-to a key asks here: the wizard, the user page, links, jobs at readers, long work.
+to a key asks here: the wizard, the user page, links, jobs at readers, long work. And so does every
+page that changes who is in a group.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from peewee import fn
 from .. import audit, nesting
 from ..audit import Actor, Event
 from ..clock import now_ms
-from ..errors import InvalidValue, PolicyForbids, Stale
+from ..errors import Forbidden, InvalidValue, PolicyForbids, Stale
 from ..lifecycle import KeyKind, KeyState
-from ..models import Group, GroupPolicy, Member, PanelAccount, SecurityKey, User
-from ..panel.access import Role, account_of, has_role
+from ..models import Group, GroupPolicy, Member, PanelAccount, SecurityKey, Session, User
+from ..panel.access import Role, account_of, has_role, require_step_up
 from ..settings import PinDelivery, Settings
 from ..storage.db import tuples
 from .policy import ANY, LONGEST_PIN, NO_LENGTH, Method, Policy, strictest
+
+EDITS = Role.OFFICER  # who changes policies, with their key at hand
 
 
 @dataclass(frozen=True)
@@ -158,11 +161,36 @@ def check_role(policy: Policy, actor: Actor) -> None:
         )
 
 
+def check_members(group: Group, session: Session) -> None:
+    """Raise Forbidden or StepUpNeeded unless who is in this group may be changed here.
+
+    Whoever takes a person out of a group takes them out of its policy, and out of those of the
+    groups that it lies in: that needs what editing a policy needs.
+    """
+    asking = [each for each, policy in with_policy(nesting.above({group.id})) if policy != ANY]
+    if not asking:
+        return
+    if session.account is None or not has_role(session.account, EDITS):
+        named = ", ".join(each.display_name for each in asking)
+        raise Forbidden(
+            f"Members of {group.display_name} are under the policy of {named}: an officer changes "
+            "who they are."
+        )
+    require_step_up(session)
+
+
+def with_members_under_policy() -> set[str]:
+    """Return the resource ids of the groups of whose members a policy asks something."""
+    rows = GroupPolicy.select(GroupPolicy, Group).join(Group).where(Group.deleted_at.is_null())
+    under = nesting.below({row.group_id for row in rows if _policy(row) != ANY})
+    return {row[0] for row in tuples(Group.select(Group.resource_id).where(Group.id.in_(under)))}
+
+
 def people_under(group: Group) -> int:
     """Return how many people a group's policy holds for, those of nested groups included."""
     return int(
         Member.select(fn.COUNT(Member.user.distinct()))
-        .where(Member.group.in_(list(nesting.below(group))), Member.user.is_null(False))
+        .where(Member.group.in_(list(nesting.below({group.id}))), Member.user.is_null(False))
         .scalar()
     )
 
@@ -170,7 +198,7 @@ def people_under(group: Group) -> int:
 def waiting_against(group: Group, policy: Policy) -> int:
     """Return how many keys of a group's people wait for an activation that this would forbid."""
     people = Member.select(Member.user).where(
-        Member.group.in_(list(nesting.below(group))), Member.user.is_null(False)
+        Member.group.in_(list(nesting.below({group.id}))), Member.user.is_null(False)
     )
     rows = (
         SecurityKey.select(SecurityKey.kind, SecurityKey.method, fn.COUNT(SecurityKey.id))

@@ -10,10 +10,10 @@ import re
 import pytest
 from flask import Flask
 
-from provisioning import groups, keys
+from provisioning import groups, keys, nesting
 from provisioning.audit import CLI, Event
 from provisioning.issuing import assignment, group_policies
-from provisioning.issuing.policy import Method, Policy
+from provisioning.issuing.policy import ANY, Method, Policy
 from provisioning.lifecycle import KeyKind, KeyState
 from provisioning.models import (
     Activation,
@@ -24,6 +24,7 @@ from provisioning.models import (
     GroupPolicy,
     OutboxMail,
     SecurityKey,
+    Session,
     User,
 )
 from provisioning.panel.access import Role
@@ -31,7 +32,7 @@ from provisioning.services import Services
 from provisioning.settings import PinDelivery
 from provisioning.storage.db import transaction
 from tests.fakes.desk import Desk
-from tests.fakes.panel import CARD, Panel, tap, text_of
+from tests.fakes.panel import ADA, CARD, Panel, tap, text_of
 from tests.fakes.people import pending_key, person
 
 FORM = {
@@ -362,3 +363,118 @@ def test_the_user_page_shows_what_follows_and_why(panel: Panel) -> None:
     member(group("Nurses", Policy(kinds=frozenset({KeyKind.CONTACTLESS_CARD}))), ada)
     page = panel.see(f"/users/{ada.resource_id}")
     assert "Contactless Card because of Nurses" in page
+
+
+# --- who comes under a policy ---------------------------------------------------------------------
+
+
+STRICT = Policy(role=Role.OFFICER, second_approver=True)
+
+
+@pytest.fixture
+def operator(app: Flask, panel: Panel) -> Panel:
+    return Panel(app, Role.OPERATOR, name="Mallory")
+
+
+def changes(of: Group, user: User) -> dict[str, tuple[str, dict[str, object]]]:
+    """The ways to change who is in a group: address and form."""
+    here, person_page = f"/groups/{of.resource_id}", f"/users/{user.resource_id}/groups"
+    return {
+        "take out": (f"{here}/members/{user.resource_id}/remove", {}),
+        "delete": (f"{here}/delete", {}),
+        "add": (f"{here}/members/add", {"go": "add", "members": [user.resource_id]}),
+        "untick": (person_page, {"go": "save", "before": [of.resource_id]}),
+        "tick": (person_page, {"go": "save", "groups": [of.resource_id]}),
+    }
+
+
+def is_in(of: Group, user: User) -> bool:
+    return of.resource_id in [ref.resource_id for ref in nesting.groups_of(user)]
+
+
+@pytest.mark.req("R25")
+@pytest.mark.parametrize("way", ["take out", "delete", "add", "untick", "tick"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_operator_takes_nobody_out_of_a_policy_and_puts_nobody_under_it(
+    panel: Panel, operator: Panel, way: str, nested: bool
+) -> None:
+    ada = person()
+    inner = group("Inner", None if nested else STRICT)
+    if nested:
+        outer = group("Outer", STRICT)
+        with transaction():
+            groups.add_members(outer, [inner.resource_id], actor=CLI)
+    inside = way not in ("add", "tick")
+    if inside:
+        member(inner, ada)
+    url, form = changes(inner, ada)[way]
+    answer = operator.post(url, form)
+    named = "Outer" if nested else "Inner"
+    sentence = f"Members of Inner are under the policy of {named}: an officer changes who they are."
+    assert sentence in text_of(answer)
+    assert is_in(inner, ada) is inside
+    panel.post(url, form)
+    assert is_in(inner, ada) is not inside
+
+
+@pytest.mark.parametrize("way", ["take out", "delete", "add", "untick", "tick"])
+def test_changing_who_comes_under_a_policy_asks_for_the_admins_key(
+    app: Flask, panel: Panel, way: str
+) -> None:
+    ada = person()
+    nurses = group("Nurses", STRICT)
+    inside = way not in ("add", "tick")
+    if inside:
+        member(nurses, ada)
+    tired = Panel(app, Role.OFFICER, stepped_up=False, name="Alan Turing")
+    url, form = changes(nurses, ada)[way]
+    assert tired.post(url, form).location.startswith("/step-up?next=")
+    assert is_in(nurses, ada) is inside
+
+
+def test_ticks_wait_while_the_admins_key_is_asked_for(app: Flask, panel: Panel) -> None:
+    ada = person()
+    nurses = group("Nurses", STRICT)
+    tired = Panel(app, Role.OFFICER, stepped_up=False, name="Alan Turing")
+    url, form = changes(nurses, ada)["add"]
+    assert tired.get(url).location.startswith("/step-up?next=")
+    assert tired.post(url, form).location == f"/step-up?next={url}"
+    tired.step_up()
+    assert re.search(f'value="{ada.resource_id}"[^>]* checked', tired.get(url).text)
+    url, form = changes(nurses, ada)["tick"]
+    Session.update(stepped_up_at=None).execute()
+    assert tired.post(url, form).location == f"/step-up?next={url}"
+    tired.step_up()
+    assert re.search(f'value="{nurses.resource_id}"[^>]* checked', tired.get(url).text)
+
+
+def test_an_operator_sees_what_an_officer_changes(operator: Panel) -> None:
+    ada = person()
+    nurses, porters = group("Nurses", STRICT), group("Porters", ANY)
+    member(nurses, ada)
+    member(porters, ada)
+    here = f"/groups/{nurses.resource_id}"
+    words = operator.see(here)
+    assert "an officer changes who they are" in words
+    assert "Rename" in words
+    for offered in ("Add members", "Take out", "Delete"):
+        assert offered not in words
+        assert offered in operator.see(f"/groups/{porters.resource_id}")
+    page = operator.get(f"/users/{ada.resource_id}/groups").text
+    assert re.search(rf'name="groups" value="{nurses.resource_id}"[^>]* disabled>', page)
+    assert f'name="before" value="{nurses.resource_id}"' not in page
+    assert "It has a policy: an officer changes who is in it." in page
+    operator.post(
+        f"/users/{ada.resource_id}/groups", {"go": "save", "before": [porters.resource_id]}
+    )
+    assert (is_in(nurses, ada), is_in(porters, ada)) == (True, False)
+
+
+def test_an_operator_makes_somebody_new_in_a_group_with_a_policy(operator: Panel) -> None:
+    nurses = group("Nurses", Policy(pin_length=8))
+    draft = operator.new_user()
+    operator.step(draft, "user-information", **ADA)
+    operator.step(draft, "groups", groups=[nurses.resource_id])
+    operator.step(draft, "security-key", assign_key="")
+    operator.step(draft, "review", go="confirm")
+    assert is_in(nurses, User.get())
