@@ -27,6 +27,7 @@ from provisioning.lifecycle import KeyState, Reason
 from provisioning.mails import notices
 from provisioning.models import SecurityKey, User
 from provisioning.pages import key_list, times
+from provisioning.panel import access
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
