@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic, sleep
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +20,7 @@ from provisioning.lifecycle import BatchState
 from provisioning.models import Batch, BatchItem, User
 from provisioning.panel.access import Role
 from provisioning.services import services
-from provisioning.storage.db import transaction
+from provisioning.storage.db import BREATH, transaction
 
 from .. import web
 from ..forms import BatchForm
@@ -141,7 +142,7 @@ def start(batch_id: str) -> ResponseReturnValue:
             found = batches.get(batch_id)
             found.account = web.panel_account()
             turns.start(found, desks, web.actor())
-            turns.wake(found, services())
+        _wake(found)
     except (InvalidValue, Taken) as error:
         flash(str(error), "error")
     return _to(found)
@@ -158,7 +159,7 @@ def go_on(batch_id: str) -> ResponseReturnValue:
     with transaction():
         found = batches.get(batch_id)
         turns.reopen(found, web.panel_account(), web.actor())
-        turns.wake(found, services())
+    _wake(found)
     return _to(found)
 
 
@@ -228,10 +229,21 @@ def _do(found: Batch, number: int, does: Callable[[BatchItem], None]) -> Respons
     try:
         with transaction():
             does(batches.item_of(found, number))
-            turns.wake(batches.get(found.resource_id), services())
+        _wake(found)
     except KeywrightError as error:
         flash(str(error), "error")
     return _to(found)
+
+
+def _wake(found: Batch) -> None:
+    """Begin the next turns. After a second of nothing but refusals the readers go on with it."""
+    until = monotonic() + 1.0
+    while True:
+        with transaction():
+            more = turns.wake(batches.get(found.resource_id), services())
+        if not more or monotonic() >= until:
+            return
+        sleep(BREATH)
 
 
 def _chosen() -> list[User]:

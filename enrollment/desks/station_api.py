@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
+from time import monotonic, sleep
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
 from flask.blueprints import BlueprintSetupState
@@ -39,7 +40,7 @@ from provisioning.models import Job, Station
 from provisioning.processes.watch import EXTENSION as WATCH
 from provisioning.processes.watch import Watch
 from provisioning.services import EXTENSION, services
-from provisioning.storage.db import transaction
+from provisioning.storage.db import BREATH, transaction
 
 from .. import web
 
@@ -134,7 +135,7 @@ def poll() -> ResponseReturnValue:
             clock_offset=_clock(body),
         )
         sure = dispatch.take_back(station)
-        turns.tend(station, _text(body, "state"), services())
+        more = turns.tend(station, _text(body, "state"), services())
         ticket = dispatch.next_ticket(station, services())
         seconds = _seconds(body) if sure else min(_seconds(body), dispatch.QUIET / SECOND)
         if ticket is None and seconds:
@@ -147,11 +148,13 @@ def poll() -> ResponseReturnValue:
     with watch.place() as mine:
         if not mine:
             return _nothing(HINT_S)
-        for _wake in watch.wakes(station.id, seconds):
+        looks = _looks(watch, station, seconds, lambda: more)
+        for _look in looks:
             with transaction():
                 station = _living(station.resource_id)
                 if station.waits != taken.jti:
                     return _nothing()  # the station restarted, and asks anew
+                more = more and turns.tend(station, _text(body, "state"), services())
                 ticket = dispatch.next_ticket(station, services())
             if ticket is not None:
                 return jsonify(ticket=ticket)
@@ -274,6 +277,20 @@ def _clock(body: Body) -> int:
     if type(offset) is not int:
         raise InvalidValue("clock is a whole number of seconds.", "clock")
     return offset
+
+
+def _looks(
+    watch: Watch, station: Station, seconds: float, goes_on: Callable[[], bool]
+) -> Iterator[None]:
+    """Yield whenever to look for work: at once while `goes_on` says so, then when it may be there.
+
+    Until the time is over; others can write before each.
+    """
+    until = monotonic() + seconds
+    while goes_on() and monotonic() < until and not watch.is_over:
+        sleep(BREATH)
+        yield
+    yield from watch.wakes(station.id, until - monotonic())
 
 
 def _seconds(body: Body) -> float:

@@ -38,6 +38,7 @@ from . import batches, jobs, orders
 
 # Another try needs nobody: what broke off was the connection, or the card comes back by itself.
 _AT_ONCE = frozenset({"station_gone", "server_gone", "card_removed"})
+REFUSALS = 20  # in a row and in one transaction: a tenth of a second
 _TRIES = 5  # in a row, before the card has to leave the reader
 # Somebody has to look first: nobody tapped, or the desk itself cannot go on.
 _WAITS = frozenset({"no_card", "cancelled_at_desk", "refused_ticket", "no_service", "no_reader"})
@@ -174,21 +175,24 @@ def done(job: Job) -> None:
         batches.touch(BatchItem.get(BatchItem.job == job).batch)
 
 
-def wake(batch: Batch, services: Services) -> None:
-    """Give the batch's idle stations their next turn now, after a change on a page."""
-    for desk in batches.desks_of(batch):
-        tend(desk, desk.state, services)
+def wake(batch: Batch, services: Services) -> bool:
+    """Give the batch's idle stations their next turn now, after a change on a page.
+
+    Returns what `tend` does.
+    """
+    return any(tend(desk, desk.state, services) for desk in batches.desks_of(batch))
 
 
-def tend(station: Station, state: str, services: Services) -> None:
+def tend(station: Station, state: str, services: Services) -> bool:
     """Put in front of a station that asks for work what its batch has for it.
 
     `state` is how its reader is just now. Called before its next job is looked for; one indexed
-    look-up where there is no batch.
+    look-up where there is no batch. Returns whether it ended with `REFUSALS`: to be called again
+    in another transaction, so that others can write in between.
     """
     batch = _at(station)
     if batch is None or batch.state != BatchState.RUNNING:
-        return
+        return False
     mine = (
         BatchItem.select()
         .where(
@@ -198,12 +202,11 @@ def tend(station: Station, state: str, services: Services) -> None:
     )
     if mine is not None:
         if _goes_on(mine, state):
-            return
+            return False
         _drop(mine)
     if not batches.is_open(batch):
-        return
-    while _begin_next(batch, station, services) is False:
-        continue
+        return False
+    return all(_begin_next(batch, station, services) is False for _ in range(REFUSALS))
 
 
 def taken_from(batch_job: Job, known: Sequence[SecurityKey], uid_hash: str | None) -> str | None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from provisioning import audit, groups
 from provisioning.audit import CLI
-from provisioning.desks import batches
+from provisioning.desks import batches, turns
 from provisioning.lifecycle import BatchState, KeyState, TurnState
 from provisioning.models import Batch, BatchItem, Credential, Job, SecurityKey, User
 from provisioning.panel.access import Role
@@ -56,6 +57,28 @@ def started(panel: Panel, desk: Desk, people: list[User]) -> str:
     url = made(panel, people)
     assert panel.post(f"{url}/start", {"station": desk.id}).status_code == 302
     return url
+
+
+@pytest.fixture
+def nearly_all_leave(panel: Panel, three: list[User], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A batch of which only the last may have a card; each transaction refuses one."""
+    monkeypatch.setattr(turns, "REFUSALS", 1)
+    url = made(panel, three)
+    User.update(active=False).where(User.id.in_([user.id for user in three[:2]])).execute()
+    return url
+
+
+def test_a_page_goes_on_to_the_first_who_is_not_refused(
+    panel: Panel, services: Services, client: FlaskClient, nearly_all_leave: str
+) -> None:
+    desk = Desk.paired(client, services)
+    desk.poll()
+    panel.post(f"{nearly_all_leave}/start", {"station": desk.id})
+    assert states() == [TurnState.REFUSED, TurnState.REFUSED, TurnState.AT_READER]
+
+
+def states() -> list[str]:
+    return [item.state for item in batches.items(Batch.get())]
 
 
 def shown_ids(key: SecurityKey) -> list[str]:

@@ -19,9 +19,9 @@ from flask.testing import FlaskClient
 from provisioning import directory, keys
 from provisioning.audit import CLI, Event
 from provisioning.clock import MINUTE, SECOND, now_ms
-from provisioning.desks import jobs, orders, stations
+from provisioning.desks import batches, jobs, orders, stations, turns
 from provisioning.issuing import assignment
-from provisioning.lifecycle import JobState, JobStep, KeyKind, KeyState, Reason
+from provisioning.lifecycle import JobState, JobStep, KeyKind, KeyState, Reason, TurnState
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -36,7 +36,8 @@ from provisioning.models import (
     Station,
     User,
 )
-from provisioning.panel import sign_in
+from provisioning.panel import access, sign_in
+from provisioning.panel.access import Role
 from provisioning.processes import watch
 from provisioning.services import EXTENSION, Services
 from provisioning.settings import AttestationRule
@@ -45,6 +46,7 @@ from reader.simulator import root_pem
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url, pairing_code
 from tests.fakes.meanwhile import meanwhile
+from tests.fakes.people import person
 
 
 @pytest.fixture
@@ -365,6 +367,25 @@ class TestPoll:
         answer = desk.poll(wait=20)
         assert answer.status_code == 204
         assert answer.headers["Connection"] == "close"
+
+    def test_a_waiting_poll_goes_on_while_a_batch_refuses_one_after_the_other(
+        self, desk: Desk, services: Services, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(turns, "REFUSALS", 1)
+        gone = [person("bob"), person("cy")]
+        with transaction():
+            grace = access.create_account("Grace Hopper", Role.OPERATOR, CLI)
+            batch = batches.make("Monday", grace, [*gone, ada])
+            turns.start(batch, [desk.row], CLI)
+        User.update(active=False).where(User.id.in_([user.id for user in gone])).execute()
+
+        def states() -> list[str]:
+            return [item.state for item in batches.items(batch)]
+
+        assert desk.poll().status_code == 204
+        assert states() == [TurnState.REFUSED, TurnState.WAITING, TurnState.WAITING]
+        assert desk.poll(wait=5).json["ticket"]
+        assert states() == [TurnState.REFUSED, TurnState.REFUSED, TurnState.AT_READER]
 
     def test_at_most_half_of_the_threads_wait(self, app: Flask, services: Services) -> None:
         places = services.settings.web_threads // 2
@@ -831,8 +852,6 @@ def _no_thread_left() -> Iterator[None]:
 
 
 def _session(activation: Activation) -> Session:
-    from provisioning.panel import access
-
     return access.open_session(
         access.SessionKind.ACTIVATION,
         user=activation.user,

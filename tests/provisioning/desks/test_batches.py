@@ -108,6 +108,19 @@ def test_one_after_the_other_gets_a_working_card(
     assert OutboxMail.select().where(OutboxMail.template == "pin").count() == 4
 
 
+def test_many_refusals_in_a_row_let_others_write_in_between(
+    services: Services, desk: Station, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "REFUSALS", 2)
+    User.update(active=False).where(User.user_name != "dee").execute()
+    running(batch, desk)
+    for more, refused in ((True, 2), (False, 3)):
+        with transaction():
+            assert turns.wake(batches.get(batch.resource_id), services) is more
+        assert states(batch).count(TurnState.REFUSED) == refused
+    assert states(batch)[3] == TurnState.AT_READER
+
+
 def test_two_stations_share_the_row(services: Services, desk: Station, batch: Batch) -> None:
     other = people.station(services, "Second desk")
     running(batch, desk, other)
