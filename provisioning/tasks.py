@@ -89,7 +89,7 @@ OPEN = (TaskState.QUEUED, TaskState.RUNNING)
 
 
 class Skip(Exception):
-    """Raised by a kind for a row that needs nothing; its text says why."""
+    """Raised by a kind for a row that needs nothing; its text says why. What it noted stays."""
 
 
 @dataclass(frozen=True)
@@ -302,9 +302,10 @@ def forget_old() -> int:
 def _one(kind: Kind, turn: Turn) -> tuple[Outcome, str]:
     try:
         with transaction():  # a savepoint: a row that fails leaves nothing behind
-            return Outcome.DONE, kind.run(turn)
-    except Skip as skipped:
-        return Outcome.SKIPPED, str(skipped)
+            try:
+                return Outcome.DONE, kind.run(turn)
+            except Skip as skipped:
+                return Outcome.SKIPPED, str(skipped)
     except KeywrightError as error:
         return Outcome.FAILED, str(error)
     except (IntegrityError, DataError) as error:  # this row's, however often it is tried

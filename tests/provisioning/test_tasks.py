@@ -31,6 +31,8 @@ def note(turn: Turn) -> str:
     if turn.subject == "idle":
         raise Skip("There was nothing to do.")
     Setting.create(name=f"{turn.options.get('prefix', '')}{turn.subject}", value=turn.actor.name)
+    if turn.subject == "passed over":
+        raise Skip("It is noted, and that is all.")
     if turn.subject == "taken":
         raise InvalidValue("This one is taken.")
     if turn.subject == "fault":
@@ -84,6 +86,15 @@ def test_a_task_does_each_row_once_and_says_what_became_of_it(
         ("Two", Outcome.DONE, "noted by Grace Hopper"),
     ]
     assert tasks.work(services) == 0
+
+
+def test_what_a_row_that_is_passed_over_has_noted_stays(services: Services, kind: Kind) -> None:
+    task = begin(kind, "passed over")
+    tasks.work(services)
+    assert notes() == ["passed over"]
+    assert outcomes(task) == [
+        ("Passed Over", Outcome.SKIPPED, "It is noted, and that is all."),
+    ]
 
 
 def test_the_shell_that_waits_for_a_task_lets_others_write_between_its_turns(
