@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 
-from .. import audit
+from .. import audit, tasks
 from ..models import User
 from ..storage.db import transaction
+from ..tasks import Outcome
 from ..upstream import guard
+from ..upstream.departures import take_back
 from .shell import data_option, day, open_installation, refusing, row_number
 
 
@@ -53,7 +55,17 @@ def departures_approve(data: Path, number: int) -> None:
 @refusing
 def departures_reject(data: Path, number: int) -> None:
     """It was a mistake: bring the people and their keys back."""
-    open_installation(data)
+    services = open_installation(data)
     with transaction():
-        users = guard.reject(guard.get(number), audit.CLI)
-    click.echo(f"Rejected: {users} people are back, with their keys.")
+        held = guard.get(number)
+        task = take_back(held, audit.CLI)
+    task = tasks.finish(task, services)
+    back = 0
+    for name, outcome, detail in tasks.results(task):
+        back += outcome == Outcome.DONE
+        if detail:
+            click.echo(f"{name}: {detail}")
+    click.echo(f"Rejected: {back} people are back, with their keys.")
+    left = guard.count(held)
+    if left:
+        raise click.ClickException(f"{left} people are still held: decide once more.")

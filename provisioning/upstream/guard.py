@@ -142,18 +142,6 @@ def approve(held: MassDeparture, actor: Actor) -> int:
     return int(freed)
 
 
-def reject(held: MassDeparture, actor: Actor) -> int:
-    """Take it all back: users, their groups, the keys that this suspended. Return how many users.
-
-    A tombstone whose name or external id somebody else has by now stays one. For very many see
-    `departures`.
-    """
-    users = list(User.select().where(User.departure == held))
-    restored = sum(restore(user, held, actor) for user in users)
-    decide(held, "rejected", restored, actor)
-    return restored
-
-
 def restore(user: User, held: MassDeparture, actor: Actor) -> bool:
     """Take one departure back; False for a tombstone whose place somebody else has by now."""
     if user.deleted_at is not None:

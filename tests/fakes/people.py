@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import secrets
 
-from provisioning import directory, keys
+from provisioning import directory, keys, tasks
 from provisioning.audit import CLI, Actor
 from provisioning.ceremonies.ceremony import VerifiedRegistration
 from provisioning.desks import jobs, orders, stations
 from provisioning.lifecycle import JobState, JobStep, KeyKind
-from provisioning.models import Job, PanelAccount, SecurityKey, Station, User
+from provisioning.models import Job, MassDeparture, PanelAccount, SecurityKey, Station, User
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
+from provisioning.upstream import departures
 
 
 def document(user_name: str = "ada", **more: object) -> dict[str, object]:
@@ -108,6 +109,14 @@ def tapped(services: Services, key: SecurityKey, at: Station) -> Job:
         jobs.step_to(job, JobStep.DONE)
         jobs.finish(job, CLI)
     return job
+
+
+def brought_back(services: Services, held: MassDeparture) -> int:
+    """How many of a mass departure are back, once somebody has rejected it."""
+    with transaction():
+        task = departures.take_back(held, CLI)
+    tasks.finish(task, services)
+    return sum(outcome == tasks.Outcome.DONE for _label, outcome, _detail in tasks.results(task))
 
 
 def again(row: object) -> object:

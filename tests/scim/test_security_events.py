@@ -31,13 +31,13 @@ from provisioning.models import AuditEvent, Conflict, EventStream, MassDeparture
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.storage.recorder import EXTENSION as RECORDER
-from provisioning.upstream import conflicts, guard
+from provisioning.upstream import conflicts
 from scim import extensions, polling, security_events
 from scim.caller import make_caller
 from scim.door import Waits, open_door
 from scim.resource_types import ENTERPRISE_USER, KEYWRIGHT_USER, USER
 from scim.security_events import event_uris
-from tests.fakes.people import active_key, pending_key, station
+from tests.fakes.people import active_key, brought_back, pending_key, station
 from tests.fakes.receiver import Receiver, receiver
 from tests.scim.pushing import USER as CORE_USER
 from tests.scim.pushing import Directory, connect
@@ -302,8 +302,7 @@ def test_a_mass_departure_taken_back_is_told(services: Services, directory: Dire
         held = MassDeparture.create(connection=directory.connection, started_at=0)
         User.update(departure=held).execute()
     stream = make(directory, services)
-    with transaction():
-        guard.reject(held, audit.CLI)
+    brought_back(services, held)
     came = {c["sub_id"]["uri"]: what(c) for c in told(directory, stream)}
     active = {"prov:patch:notice": {"attributes": ["active"]}, "prov:activate": {}}
     assert came[f"/Users/{gone}"] == {**active, "feed:add": {}}

@@ -64,10 +64,9 @@ def test_too_many_are_suspended_at_once_and_nothing_is_revoked(crowd: list[User]
     assert states.count(KeyState.REVOKED) == 0
 
 
-def test_rejecting_brings_people_and_keys_back(crowd: list[User]) -> None:
+def test_rejecting_brings_people_and_keys_back(services: Services, crowd: list[User]) -> None:
     leave(crowd[:20])
-    with transaction():
-        assert guard.reject(guard.undecided()[0], CLI) == 20
+    assert people.brought_back(services, guard.undecided()[0]) == 20
     assert User.select().where(User.deleted_at.is_null(), User.active).count() == 30
     assert {key.state for key in SecurityKey.select()} == {KeyState.ACTIVE}
     assert all(directory.document_of(user)["active"] for user in User.select())
@@ -75,7 +74,7 @@ def test_rejecting_brings_people_and_keys_back(crowd: list[User]) -> None:
 
 
 def test_rejecting_brings_people_back_into_the_groups_that_are_there_still(
-    crowd: list[User],
+    services: Services, crowd: list[User]
 ) -> None:
     with transaction():
         strict, gone, other = (
@@ -90,8 +89,7 @@ def test_rejecting_brings_people_back_into_the_groups_that_are_there_still(
         groups.delete_group(gone, CLI)
     assert len(list(groups.members(strict))) == 10
     version = Group.get_by_id(strict.id).version
-    with transaction():
-        guard.reject(guard.undecided()[0], CLI)
+    people.brought_back(services, guard.undecided()[0])
     assert {ref.resource_id for ref in groups.members(strict)} == {u.resource_id for u in crowd}
     assert Group.get_by_id(strict.id).version > version
     assert list(groups.members(gone)) == []
@@ -141,7 +139,9 @@ def test_approving_lets_the_grace_time_go_on(crowd: list[User]) -> None:
         guard.get(held.id)
 
 
-def test_who_was_decided_about_is_not_held_with_the_next_ones(crowd: list[User]) -> None:
+def test_who_was_decided_about_is_not_held_with_the_next_ones(
+    services: Services, crowd: list[User]
+) -> None:
     leave(crowd[:15])
     with transaction():
         assert guard.approve(guard.undecided()[0], CLI) == 15
@@ -153,28 +153,30 @@ def test_who_was_decided_about_is_not_held_with_the_next_ones(crowd: list[User])
     (held,) = guard.undecided()
     assert User.select().where(User.departure == held).count() == 11
     assert finish() == 15
-    with transaction():
-        assert guard.reject(held, CLI) == 11
+    assert people.brought_back(services, held) == 11
 
 
-def test_a_key_that_was_suspended_for_another_reason_stays_so(crowd: list[User]) -> None:
+def test_a_key_that_was_suspended_for_another_reason_stays_so(
+    services: Services, crowd: list[User]
+) -> None:
     from provisioning import keys
 
     lost = SecurityKey.get(SecurityKey.user == crowd[0])
     with transaction():
         keys.suspend(lost, Reason.LOST, CLI)
     leave(crowd[:20])
-    with transaction():
-        guard.reject(guard.undecided()[0], CLI)
+    people.brought_back(services, guard.undecided()[0])
     assert people.again(lost).state == KeyState.SUSPENDED
 
 
-def test_a_name_that_somebody_else_has_by_now_stays_with_them(crowd: list[User]) -> None:
+def test_a_name_that_somebody_else_has_by_now_stays_with_them(
+    services: Services, crowd: list[User]
+) -> None:
     leave(crowd[:20])
     people.person("u0")
-    with transaction():
-        assert guard.reject(guard.undecided()[0], CLI) == 19
+    assert people.brought_back(services, guard.undecided()[0]) == 19
     assert people.again(crowd[0]).deleted_at is not None
+    assert guard.undecided() == [], "nobody has to decide about them once more"
 
 
 def test_what_people_do_in_the_panel_is_not_held(crowd: list[User]) -> None:
@@ -190,7 +192,9 @@ def test_counting_no_further_than_it_matters_holds_the_same(living: int) -> None
         assert guard.would_hold(enough + 1_000, living + deleted + 1_000)
 
 
-def test_people_who_came_inactive_have_not_left_and_do_not_come_back(crowd: list[User]) -> None:
+def test_people_who_came_inactive_have_not_left_and_do_not_come_back(
+    services: Services, crowd: list[User]
+) -> None:
     connection = Connection.get()
     for number in range(20):
         with transaction():
@@ -199,8 +203,7 @@ def test_people_who_came_inactive_have_not_left_and_do_not_come_back(crowd: list
     leave(crowd[:1])
     assert guard.undecided() == []
     leave(crowd[1:20])
-    with transaction():
-        assert guard.reject(guard.undecided()[0], CLI) == 20
+    assert people.brought_back(services, guard.undecided()[0]) == 20
     away_still = User.select().where(User.user_name.startswith("away"))
     assert not any(user.active for user in away_still)
 
@@ -215,7 +218,9 @@ def test_deleting_people_who_left_long_ago_is_no_departure(crowd: list[User]) ->
     assert finish() == 0
 
 
-def test_an_external_id_that_somebody_else_has_by_now_stays_with_them(crowd: list[User]) -> None:
+def test_an_external_id_that_somebody_else_has_by_now_stays_with_them(
+    services: Services, crowd: list[User]
+) -> None:
     connection = Connection.get()
     with transaction():
         first = directory.document_of(crowd[0])
@@ -224,8 +229,7 @@ def test_an_external_id_that_somebody_else_has_by_now_stays_with_them(crowd: lis
     with transaction():
         anew = people.document("renamed", externalId="e-1")
         directory.create_user(anew, connection=connection, actor=DIRECTORY)
-    with transaction():
-        assert guard.reject(guard.undecided()[0], CLI) == 19
+    assert people.brought_back(services, guard.undecided()[0]) == 19
     assert people.again(crowd[0]).deleted_at is not None  # type: ignore[attr-defined]
 
 
@@ -245,7 +249,7 @@ def test_whether_a_place_is_taken_is_read_from_indexes(services: Services) -> No
 
 
 def test_who_came_back_and_left_by_themselves_is_not_brought_back_with_the_others(
-    crowd: list[User],
+    services: Services, crowd: list[User]
 ) -> None:
     for user in crowd[:20]:
         with transaction():
@@ -256,6 +260,5 @@ def test_who_came_back_and_left_by_themselves_is_not_brought_back_with_the_other
         directory.reactivate(one, DIRECTORY)
     with transaction():
         directory.deactivate(one, Reason.LEFT, CLI)
-    with transaction():
-        assert guard.reject(held, CLI) == 19
+    assert people.brought_back(services, held) == 19
     assert not people.again(one).active  # type: ignore[attr-defined]

@@ -83,7 +83,6 @@ def test_those_whom_a_person_brings_back_count_again(services: Services) -> None
         with transaction():
             directory.delete_user(user, actor)
     assert told(connection) == counted(connection) == (10, 0)
-    with transaction():
-        guard.reject(guard.undecided()[0], CLI)
+    people.brought_back(services, guard.undecided()[0])
     assert told(connection) == counted(connection) == (30, 0)
     assert Tally.select().count() == 1
