@@ -33,7 +33,8 @@ EXTENSIBLE: Mapping[str, ResourceType] = {USER.name: USER, GROUP.name: GROUP}
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
 _LOOK_EVERY = 1.0  # seconds
-_URN = re.compile(r"urn:[a-z0-9][a-z0-9-]{1,31}:[a-z0-9()+,\-.:=@;$_!*'/~]{1,200}", re.I | re.A)
+# What RFC 8141 allows, less what a filter, a list of attributes or an address could not name.
+_URN = re.compile(r"urn:[a-z0-9][a-z0-9-]{1,31}:[a-z0-9.:_$-]{1,200}", re.IGNORECASE | re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _KNOWN = frozenset(
     {
@@ -112,7 +113,11 @@ def read(text: bytes) -> Schema:
         raise InvalidValue(f"schemas is not [{SCHEMA_URN}].", "schemas")
     urn = _text(given, "id", "The schema")
     if _URN.fullmatch(urn) is None:
-        raise InvalidValue(f"id {urn!r} is not a URN, such as urn:example:hospital:2.0:User.", "id")
+        raise InvalidValue(
+            f"id {urn!r} is not a URN of letters, digits and . : _ $ - alone, "
+            "such as urn:example:hospital:2.0:User.",
+            "id",
+        )
     built_in = {each.urn.lower() for each in SCHEMAS}
     if urn.lower() in built_in or urn.lower().startswith("urn:ietf:params:scim:schemas:core:"):
         raise InvalidValue(f"{urn} is one of the standard's or of this service.", "id")

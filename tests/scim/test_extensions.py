@@ -673,6 +673,32 @@ def test_a_bad_document_is_refused_by_name(
     assert not CustomSchema.select().exists()
 
 
+@pytest.mark.parametrize("character", [*"()+,=@;!*'/~% \"[]?#&|^`<>{}\\é"])
+def test_a_urn_that_a_query_could_not_name_is_refused(character: str) -> None:
+    urn = f"urn:example:hos{character}pital:2.0:User"
+    with pytest.raises(extensions.InvalidValue, match="letters, digits and"):
+        read(json.dumps({**DOCUMENT, "id": urn}).encode())
+
+
+@pytest.mark.req("S16")
+def test_a_urn_with_every_mark_that_is_taken_can_be_named(
+    services: Services, directory: Directory
+) -> None:
+    urn = "urn:Exa-mple:h.o_s$p-1::2.0:User"
+    data = services.settings.data
+    assert shell(data, "add", write(data, {**DOCUMENT, "id": urn})).exit_code == 0
+    extensions.look(now=True)
+    user = directory.user("ada", **{urn: {"ward": "A"}})
+    path = f"{urn}:ward"
+    assert directory.find(f'{path} eq "a"') == ["ada"]
+    assert found([ask(directory, "/Users", sortBy=path)]) == [user["id"]]
+    change = {"op": "replace", "path": path, "value": "B"}
+    assert directory.patch(f"/Users/{user['id']}", change).status_code == 200
+    shown = directory("GET", f"/Users/{user['id']}?attributes=userName,{path}")
+    assert shown.get_json(force=True)[urn] == {"ward": "B"}
+    assert directory("GET", f"/Schemas/{urn}").status_code == 200
+
+
 @pytest.mark.parametrize(("attribute", "sentence"), BAD_ATTRIBUTES)
 def test_a_bad_attribute_is_refused_by_name(attribute: object, sentence: str) -> None:
     with pytest.raises(extensions.InvalidValue, match=sentence.replace(".", r"\.")):
