@@ -148,7 +148,7 @@ class _Reader:
             attribute = target.extension.find(name)
             if attribute is None:
                 self._dialect.note_unknown(f"{target.extension.urn}:{name}")
-            else:
+            elif not (attribute.read_only and self._dialect.allows(Quirk.READ_ONLY_IN_VALUE)):
                 yield Operation(op, Target(attribute, target.extension), part)
 
     def _listed(self, target: Target, value: object) -> Target:

@@ -23,7 +23,7 @@ from scim.extensions import MAX_BYTES, read
 from scim.resource_types import GROUP, USER
 from tests.scim.pushing import GROUP as CORE_GROUP
 from tests.scim.pushing import USER as CORE_USER
-from tests.scim.pushing import Directory
+from tests.scim.pushing import Directory, connect
 from tests.scim.test_cursors import found, walk
 from tests.scim.test_listing import SEARCH, ask
 from tests.scim.test_routes import refused
@@ -348,6 +348,28 @@ def test_patch(added: Directory, operation: dict[str, object], after: dict[str, 
     assert answer.status_code == 200, answer.text
     wanted = {**user[URN], **after}
     assert answer.get_json(force=True)[URN] == {n: v for n, v in wanted.items() if v is not None}
+
+
+@pytest.mark.req("S4")
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "value": {URN: {"ward": "C", "rank": "x"}}},
+        {"op": "add", "path": URN, "value": {"RANK": "x", "ward": "C"}},
+        {"op": "replace", "value": {f"{URN}:rank": "x", f"{URN}:ward": "C"}},
+    ],
+)
+def test_what_is_read_only_may_stand_beside_what_changes(
+    added: Directory, operation: dict[str, object]
+) -> None:
+    path = f"/Users/{ada(added)['id']}"
+    shown = added.patch(path, operation).get_json(force=True)[URN]
+    assert (shown["ward"], "rank" in shown) == ("C", False)
+    alone = {"op": "replace", "path": f"{URN}:rank", "value": "x"}
+    refused(added.patch(path, alone), 400, "mutability")
+    strict = connect(added.app, "Strict", profile="strict")
+    theirs = f"/Users/{strict.user('bob')['id']}"
+    refused(strict.patch(theirs, operation), 400, "mutability")
 
 
 @pytest.mark.req("S16")
