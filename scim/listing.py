@@ -74,7 +74,7 @@ def from_search(body: Mapping[str, object]) -> Listing:
     cursor = _text(given, "cursor")
     return Listing(
         filter=_text(given, "filter"),
-        sort_by=_text(given, "sortBy"),
+        sort_by=_text(given, "sortBy") or None,
         descending=_descending(_text(given, "sortOrder")),
         start_index=_start(given.get("startindex"), cursor),
         count=_count(given.get("count"), cursor),
@@ -257,9 +257,10 @@ def _texts(given: Mapping[str, object], name: str) -> tuple[str, ...]:
 
 
 def _descending(order: str | None) -> bool:
-    if order is not None and order.lower() not in ("ascending", "descending"):
+    word = (order or "ascending").lower()  # empty is not given, as for `sortBy`
+    if word not in ("ascending", "descending"):
         raise InvalidValue("sortOrder is ascending or descending.", "sortOrder")
-    return order is not None and order.lower() == "descending"
+    return word == "descending"
 
 
 def _start(value: object, cursor: str | None) -> int:

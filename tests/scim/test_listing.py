@@ -120,6 +120,22 @@ def test_order_follows_the_case_rule_and_missing_comes_last(
     assert names(ask(directory, "/Users", sortBy="title", sortOrder="descending"))[0] == "zoe"
 
 
+@pytest.mark.req("P9")
+def test_an_empty_order_is_none_asked_for(directory: Directory, people: list[Any]) -> None:
+    as_made = names(ask(directory, "/Users"))
+
+    def both(**parameters: str) -> list[str]:
+        searched = directory("POST", "/Users/.search", parameters)
+        assert searched.status_code == 200, searched.text
+        asked = names(ask(directory, "/Users", **parameters))
+        assert names(searched.get_json(force=True)) == asked
+        return asked
+
+    assert both(sortBy="", sortOrder="descending") == as_made
+    assert both(sortBy="", sortOrder="") == as_made
+    assert both(sortBy="userName", sortOrder="") == both(sortBy="userName")
+
+
 @pytest.mark.req("P10")
 def test_a_search_in_the_body_asks_the_same(directory: Directory, people: list[Any]) -> None:
     body = {
