@@ -139,8 +139,9 @@ class _Reader:
                 yield Operation(op, target, None if op is Op.REMOVE else value)
 
     def _extension(self, op: Op, target: Target, value: object) -> Iterator[Operation]:
-        if value is None and op is Op.REPLACE:
-            yield Operation(Op.REMOVE, target)
+        if value is None:
+            if op is Op.REPLACE:
+                yield Operation(Op.REMOVE, target)
             return
         if not isinstance(value, Mapping) or target.extension is None:
             raise InvalidValue(f"{target} is an object.", str(target))

@@ -107,7 +107,7 @@ class _Patch:
         """Return a single-valued attribute after an add or replace: parts merge (§3.5.2.3)."""
         given = self._given(operation, attribute)
         if isinstance(given, Mapping) and given and isinstance(old, dict):
-            merged = _merged(attribute, old, clean_parts(attribute, given, self._dialect))
+            merged = _merged(attribute, old, self._parts(operation, attribute, given))
             if "value" in old and "value" not in merged:
                 return None  # a manager who is nobody has no name either
             return merged or None
@@ -121,6 +121,13 @@ class _Patch:
         if not attribute.is_complex:
             return given
         return self._dialect.value(attribute, given, element=True)
+
+    def _parts(self, operation: Operation, attribute: Attribute, given: object) -> Json:
+        """Return the parts that an operation gives; an add of no value changes none (§3.5.2.1)."""
+        parts = clean_parts(attribute, given, self._dialect)
+        if operation.op is Op.ADD:
+            return {name: part for name, part in parts.items() if part is not None}
+        return parts
 
     def _multi_valued(self, operation: Operation, attribute: Attribute, old: object) -> object:
         elements = list(old) if isinstance(old, list) else []
@@ -174,11 +181,12 @@ class _Patch:
         if not attribute.is_complex or not isinstance(given, Mapping) or not given:
             new = clean_element(attribute, given, self._dialect)
             if new is None:
-                return self._removed(target, elements, places)
+                is_add = operation.op is Op.ADD
+                return elements if is_add else self._removed(target, elements, places)
             for place in places:
                 elements[place] = new
             return self._settled(attribute, elements, [])
-        parts = clean_parts(attribute, given, self._dialect)
+        parts = self._parts(operation, attribute, given)
         chosen, touched = set(places), []
         kept: list[object] = []
         for place, element in enumerate(elements):

@@ -527,14 +527,48 @@ def test_a_part_that_is_given_as_nothing_goes_and_no_other() -> None:
         (None, {"name": {"givenName": None}}),
         (None, {"name.givenName": None}),
     ):
-        for verb in ("add", "replace"):
-            found = patch(op(verb, path, value), document=name).document
-            assert found == {"userName": "ann", "name": {"familyName": "L"}}
+        found = patch(op("replace", path, value), document=name).document
+        assert found == {"userName": "ann", "name": {"familyName": "L"}}
     found = patch(op("replace", "name", {"givenName": "", "familyName": "X"}), document=name,
                   profile="tolerant")  # fmt: skip
     assert found.document["name"] == {"familyName": "X"}
     both = patch(op("replace", "name", {"givenName": None, "familyName": None}), document=name)
     assert both.document == {"userName": "ann"}
+
+
+@pytest.mark.req("S9")
+@pytest.mark.req("P12")
+@pytest.mark.parametrize("profile", ["strict", "tolerant"])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("displayName", None),
+        ("emails", None),
+        ("emails", []),
+        ("name", {"givenName": None}),
+        ("name.givenName", None),
+        (None, {"name": {"GIVENNAME": []}, "emails": None}),
+        (None, {"name.givenName": None}),
+        ('emails[type eq "work"]', None),
+        ('emails[type eq "work"]', {"value": None}),
+        ('emails[type eq "work"].value', None),
+        ("emails.type", None),
+        (ENTERPRISE_USER, None),
+        (ENTERPRISE_USER, {"manager": None}),
+        (f"{ENTERPRISE_USER}:manager", {"value": None}),
+        (f"{ENTERPRISE_USER}:manager.value", None),
+    ],
+)
+def test_an_add_of_nothing_takes_nothing_away(path: str | None, value: Any, profile: str) -> None:
+    assert changed(op("add", path, value), profile=profile) == {}
+
+
+@pytest.mark.req("S9")
+def test_an_add_takes_what_is_given_beside_nothing() -> None:
+    given = {"givenName": None, "familyName": "X"}
+    assert patch(op("add", "name", given)).document["name"] == {**ANN["name"], "familyName": "X"}
+    for path in ("name.givenName", 'emails[type eq "work"].value', f"{ENTERPRISE_USER}:manager"):
+        assert changed(op("add", path, ""), profile="tolerant") == {}
 
 
 @pytest.mark.req("S9")
