@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
@@ -53,11 +53,15 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Some value at the path stands in this relation to the given one."""
+    """Some value at the path stands in this relation to the given one.
+
+    `literal` is the value as the client wrote it: of a dateTime only the instant is compared.
+    """
 
     path: AttributePath
     op: Operator
     value: Value
+    literal: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -215,4 +215,4 @@ def _relation(path: AttributePath, node: Any) -> Expression:
 def _comparison(path: AttributePath, op: Operator, value: object) -> Comparison:
     if path.sub is None and path.attribute.type is Type.COMPLEX:
         path = path.to("value") or path  # `members eq "x"`: the value is meant
-    return Comparison(path, op, typed_value(path, op, value))
+    return Comparison(path, op, typed_value(path, op, value), value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import orjson
 
@@ -284,5 +285,6 @@ def _equalities(where: Expression) -> Json | None:
     for term in terms:
         if not isinstance(term, Comparison) or term.op is not Operator.EQ:
             return None
-        parts[term.path.leaf.name] = term.value
+        is_instant = isinstance(term.value, Decimal)
+        parts[term.path.leaf.name] = term.literal if is_instant else term.value
     return parts

@@ -429,6 +429,25 @@ def test_a_listed_removal_takes_what_is_named_in_every_part(
         refused(directory.patch(path, operation), 400, "invalidValue")
 
 
+@pytest.mark.req("P15")
+def test_an_element_is_made_from_a_filter_by_a_date(
+    services: Services, directory: Directory
+) -> None:
+    subs = [{"name": "value"}, {"name": "since", "type": "dateTime"}]
+    wards = {"name": "wards", "type": "complex", "multiValued": True, "subAttributes": subs}
+    add(services, {**DOCUMENT, "attributes": [wards]})
+    path = f"/Users/{directory.user('ada')['id']}"
+    for since, value in (
+        ("2026-01-01T00:00:00.1234567+01:00", "d"),
+        ("2025-12-31T23:00:00.1234567Z", "e"),
+    ):
+        where = f'{URN}:wards[since eq "{since}"].value'
+        answer = directory.patch(path, {"op": "add", "path": where, "value": value})
+        assert answer.status_code == 200, answer.text
+        made = {"value": value, "since": "2026-01-01T00:00:00.1234567+01:00"}
+        assert answer.get_json(force=True)[URN] == {"wards": [made]}
+
+
 @pytest.mark.req("S4")
 def test_what_is_immutable_keeps_its_first_value(added: Directory) -> None:
     user = ada(added)
