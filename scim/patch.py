@@ -237,6 +237,8 @@ class _Patch:
         if isinstance(new, dict):
             element = clean_element(attribute, {**parts, **new}, self._dialect)
         if target.where is not None and not element_matches(target.where, element):
+            if operation.op is Op.REPLACE:
+                raise NoTarget(f"{target} selects nothing.")
             raise InvalidValue(f"The value contradicts the filter of {target}.", attribute.name)
         return element
 

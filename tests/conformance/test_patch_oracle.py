@@ -242,6 +242,11 @@ def theirs(
             if twins(model.model_dump()):
                 return TWINS
     except SCIMException as error:
+        # RFC 7644 §3.5.2.3: a replace that makes nothing has no target. What it would have made,
+        # and what contradicts that, is the oracle's first thought.
+        if operation["op"] == "replace" and error.scim_type == "invalidValue" and makes:
+            strictly = theirs(document, operations, STRICT)
+            return strictly if strictly == "noTarget" else error.scim_type
         return error.scim_type
     except ValidationError as error:  # with the exception inside
         return str(error.errors()[0]["type"]).removeprefix("scim_")

@@ -536,6 +536,24 @@ def test_a_part_that_is_given_as_nothing_goes_and_no_other() -> None:
     assert both.document == {"userName": "ann"}
 
 
+@pytest.mark.req("P15")
+@pytest.mark.parametrize("profile", ["strict", "tolerant"])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ('emails[value eq "new@example.com"].value', "other@example.com"),
+        ('emails[type eq "other"]', {"type": "x", "value": "other@example.com"}),
+    ],
+)
+def test_a_replace_that_finds_nothing_makes_nothing_else(
+    path: str, value: Any, profile: str
+) -> None:
+    with pytest.raises(NoTarget):
+        patch(op("replace", path, value), profile=profile)
+    with pytest.raises(InvalidValue, match="contradicts"):
+        patch(op("add", path, value), profile=profile)
+
+
 @pytest.mark.req("S9")
 @pytest.mark.req("P12")
 @pytest.mark.parametrize("profile", ["strict", "tolerant"])
