@@ -61,6 +61,7 @@ class _Patch:
         self.document = document
         self._dialect = dialect
         self._looked_at = 0
+        self._referred: set[Attribute] = set()
 
     def apply(self, operation: Operation) -> None:
         target, attribute = operation.target, operation.target.attribute
@@ -108,10 +109,7 @@ class _Patch:
         """Return a single-valued attribute after an add or replace: parts merge (§3.5.2.3)."""
         given = self._given(operation, attribute)
         if isinstance(given, Mapping) and given and isinstance(old, dict):
-            merged = _merged(attribute, old, self._parts(operation, attribute, given))
-            if "value" in old and "value" not in merged:
-                return None  # a manager who is nobody has no name either
-            return merged or None
+            return self._joined_parts(attribute, old, self._parts(operation, attribute, given))
         new = clean(attribute, given, self._dialect)
         return old if new is None and operation.op is Op.ADD else new
 
@@ -122,6 +120,23 @@ class _Patch:
         if not attribute.is_complex:
             return given
         return self._dialect.value(attribute, given, element=True)
+
+    def _joined_parts(self, attribute: Attribute, old: Json, parts: Json) -> object:
+        """Return old and new parts as one; what was said of another value is not said of a new one.
+
+        A request may bring the new value's own reference before it or after it.
+        """
+        if "$ref" in parts:
+            self._referred.add(attribute)
+        merged = _merged(attribute, old, parts)
+        if "value" not in old or merged.get("value") == old["value"]:
+            return merged or None
+        if "value" not in merged:
+            return None  # a manager who is nobody has no name either
+        if attribute.sub("$ref") is None:
+            return merged
+        given = {*parts, "$ref"} if attribute in self._referred else parts.keys()
+        return {name: part for name, part in merged.items() if name in given or name not in _SAID}
 
     def _parts(self, operation: Operation, attribute: Attribute, given: object) -> Json:
         """Return the parts that an operation gives; an add of no value changes none (§3.5.2.1)."""
@@ -252,6 +267,7 @@ class _Patch:
         return merge_twins(attribute, elements, self._dialect) or None
 
 
+_SAID = frozenset({"$ref", "display", "displayName"})  # of a value: they follow from it
 _LABELS = frozenset({"type", "primary", "display"})
 
 

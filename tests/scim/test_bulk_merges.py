@@ -45,6 +45,15 @@ def ada(directory: Directory) -> dict[str, Any]:
     return at(directory, outcome)
 
 
+@pytest.mark.req("P17")
+def test_another_manager_is_not_reached_at_the_former_ones_address(connector: Directory) -> None:
+    user = ada(connector)
+    reference = {"op": "add", "path": f"{ENTERPRISE_USER}:manager.$ref", "value": "../Users/1"}
+    connector.patch(f"/Users/{user['id']}", reference)
+    (outcome,) = send(connector, post("x", **{**ADA, ENTERPRISE_USER: {"manager": {"value": "2"}}}))
+    assert at(connector, outcome)[ENTERPRISE_USER]["manager"] == {"value": "2"}
+
+
 @pytest.mark.req("R8")
 @pytest.mark.req("P17")
 def test_a_leaver_who_is_sent_again_is_let_go(connector: Directory) -> None:

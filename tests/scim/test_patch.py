@@ -554,6 +554,36 @@ def test_a_replace_that_finds_nothing_makes_nothing_else(
         patch(op("add", path, value), profile=profile)
 
 
+_MANAGER = f"{ENTERPRISE_USER}:manager"
+_BOB = {"value": "bob", "$ref": "../Users/bob"}
+_EVE = {"value": "eve", "$ref": "../Users/eve"}
+
+
+@pytest.mark.req("P12")
+@pytest.mark.parametrize(
+    ("operations", "manager"),
+    [
+        ([op("replace", _MANAGER, "eve")], {"value": "eve"}),
+        ([op("add", _MANAGER, {"value": "eve"})], {"value": "eve"}),
+        ([op("replace", _MANAGER, {"value": "eve", "$ref": None})], {"value": "eve"}),
+        ([op("replace", f"{_MANAGER}.value", "eve")], {"value": "eve"}),
+        ([op("replace", None, {f"{_MANAGER}.value": "eve"})], {"value": "eve"}),
+        ([op("replace", ENTERPRISE_USER, {"manager": {"value": "eve"}})], {"value": "eve"}),
+        ([op("replace", _MANAGER, _EVE)], _EVE),
+        ([op("replace", f"{_MANAGER}.{part}", _EVE[part]) for part in ("value", "$ref")], _EVE),
+        ([op("replace", f"{_MANAGER}.{part}", _EVE[part]) for part in ("$ref", "value")], _EVE),
+        ([op("replace", _MANAGER, {"value": "bob"})], _BOB),
+        ([op("add", f"{_MANAGER}.value", "bob")], _BOB),
+    ],
+)
+def test_another_manager_is_not_reached_at_the_former_ones_address(
+    operations: list[dict[str, Any]], manager: dict[str, str]
+) -> None:
+    ann = {**ANN, ENTERPRISE_USER: {"manager": _BOB}}
+    found = patch(*operations, document=ann, profile="entra").document
+    assert found[ENTERPRISE_USER]["manager"] == manager
+
+
 @pytest.mark.req("S9")
 @pytest.mark.req("P12")
 @pytest.mark.parametrize("profile", ["strict", "tolerant"])
