@@ -153,6 +153,7 @@ def preview(file_id: str) -> ResponseReturnValue:
         counts=counts,
         gone=imports.gone(file),
         run_task=tasks.shown(file.run_task) if file.run_task is not None else None,
+        check_id=file.check_task.resource_id,
         run_url=url_for(".run", file_id=file_id),
         export_url=url_for(".lines", file_id=file_id, verb=verb),
         imports_url=url_for(".imports"),
@@ -184,7 +185,9 @@ def run(file_id: str) -> ResponseReturnValue:
             return first
     try:
         with transaction():
-            task = imports.run(file, web.actor(), suspend_gone=gone)
+            task = imports.run(
+                file, web.actor(), checked=request.form.get("check", ""), suspend_gone=gone
+            )
     except WrongState as error:
         flash(str(error), "error")
         return redirect(url_for(".preview", file_id=file_id))

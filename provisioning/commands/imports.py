@@ -106,7 +106,7 @@ def run(
         click.echo("Nothing was changed.")
         return 0
     with transaction():
-        task = imports.run(file, audit.CLI, suspend_gone=suspend_gone)
+        task = imports.run(file, audit.CLI, checked=check.resource_id, suspend_gone=suspend_gone)
     task = tasks.finish(task, services)
     if result is not None:
         _write(result, ["subject", "outcome", "detail"], tasks.results(task))

@@ -28,7 +28,7 @@ from ..models import Connection, ImportFile, ImportLine, Task, User
 from ..models.directories import FILES
 from ..storage.db import transaction, tuples
 from ..storage.statements import Statements, parameter
-from ..tasks import Queries, TaskState
+from ..tasks import OPEN, Queries, TaskState
 from . import columns as import_columns
 from . import csv_file
 from .columns import Content
@@ -136,10 +136,16 @@ def source(name: str, actor: Actor) -> Connection:
 def check(
     file: ImportFile, content: Content, columns: Mapping[str, int], source_name: str, actor: Actor
 ) -> Task:
-    """Begin to work out what each line would change. Raises InvalidValue, Taken, WrongState."""
+    """Begin to work out what each line would change; a check that is under way stops.
+
+    Raises InvalidValue, Taken, WrongState.
+    """
+    file.renew()
     if is_running(file) or file.erased_at is not None:
         raise WrongState("This import has begun already.")
     chosen = import_columns.check(content, columns, len(header_of(file)))
+    if file.check_task is not None and file.check_task.state in OPEN:
+        tasks.cancel(file.check_task, actor)
     file.source = source(source_name, actor)
     file.content, file.columns, file.counts = content, json.dumps(chosen), "{}"
     ImportLine.update(verb=None, key=None, matched=None).where(ImportLine.file == file).execute()
@@ -150,10 +156,16 @@ def check(
     return file.check_task
 
 
-def run(file: ImportFile, actor: Actor, *, suspend_gone: bool = False) -> Task:
-    """Begin to do what was shown. Raises WrongState before the check is over, or a second time."""
+def run(file: ImportFile, actor: Actor, *, checked: str, suspend_gone: bool = False) -> Task:
+    """Begin to do what was shown; `checked` is the id of the check that showed it.
+
+    Raises WrongState before the check is over, after another one, or a second time.
+    """
+    file.renew()
     if not is_checked(file) or is_running(file):
         raise WrongState("Check the file first; each check can be applied once.")
+    if file.check_task is None or file.check_task.resource_id != checked:
+        raise WrongState("Somebody has checked this file anew since: look at it once more.")
     doable = _lines(file).where(ImportLine.verb.in_([Verb.CREATE, Verb.CHANGE]))
     queries: list[ModelSelect[Any]] = [doable]
     if suspend_gone:

@@ -38,6 +38,13 @@ def check(panel: Panel, services: Services, content: str = PEOPLE, **fields: str
     return str(answer.location)
 
 
+def apply(panel: Panel, here: str, page: str = "", **fields: str) -> TestResponse:
+    """Press the button of the preview, or of one that was opened a while ago."""
+    page = page or panel.get(here).get_data(as_text=True)
+    seen = re.search(r'name="check" value="([^"]+)"', page)
+    return panel.post(f"{here}/run", {"check": seen[1] if seen is not None else "", **fields})
+
+
 def test_a_file_is_uploaded_looked_at_and_applied(panel: Panel, services: Services) -> None:
     here = check(panel, services)
     words = panel.see(here)
@@ -45,13 +52,31 @@ def test_a_file_is_uploaded_looked_at_and_applied(panel: Panel, services: Servic
     assert "1 line changes something" in words
     assert "1 line is a conflict and is left out; the table says why." in words
     assert "User name is empty." in words
-    answer = panel.post(f"{here}/run")
+    answer = apply(panel, here)
     assert answer.location.startswith("/tasks/")
     while tasks.work(services):
         pass
     assert User.get().user_name == "ada"
     assert "1 of 1 rows" in panel.see(answer.location)
     assert "This import was applied" in panel.see(here)
+
+
+def test_what_another_officer_checked_anew_is_looked_at_once_more(
+    app: Flask, panel: Panel, services: Services
+) -> None:
+    here = check(panel, services, "userName;E-Mail;x\nada;ada@example.org;other@example.org\n")
+    page = panel.get(here).get_data(as_text=True)
+    other = Panel(app, Role.OFFICER, name="Alan Turing")
+    columns = {"source": "HR", "content": "people", "column-0": "userName", "column-2": "email"}
+    other.post(f"{here}/columns", columns)
+    while tasks.work(services):
+        pass
+    answer = apply(panel, here, page)
+    assert answer.location == here
+    words = panel.see(here)
+    assert "Somebody has checked this file anew since: look at it once more." in words
+    assert "other@example.org" in words
+    assert apply(panel, here).location.startswith("/tasks/")
 
 
 def test_the_guesses_can_be_mended_by_hand(panel: Panel, services: Services) -> None:
@@ -116,7 +141,7 @@ def test_while_lines_are_looked_at_the_page_shows_how_far_it_is(
     page = panel.get(here).get_data(as_text=True)
     assert "50 %" in page
     assert '<noscript><meta http-equiv="refresh"' in page
-    assert panel.post(f"{here}/run").location == here  # not before the check is over
+    assert apply(panel, here).location == here  # not before the check is over
     assert "Check the file first" in panel.see(here)
 
 
@@ -124,7 +149,7 @@ def test_letting_people_go_is_told_in_numbers_and_asks_for_the_key(
     app: Flask, panel: Panel, services: Services
 ) -> None:
     here = check(panel, services, "userName\nada\nalan\n")
-    panel.post(f"{here}/run")
+    apply(panel, here)
     while tasks.work(services):
         pass
     here = check(panel, services, "userName\nada\n")
@@ -132,8 +157,8 @@ def test_letting_people_go_is_told_in_numbers_and_asks_for_the_key(
     assert "Suspend the one person of “HR” who is not in the file" in words
     assert "They have no key." in words
     tired = Panel(app, Role.OFFICER, stepped_up=False, name="Alan Turing")
-    assert tired.post(f"{here}/run", {"suspend_gone": "y"}).location.startswith("/step-up")
-    assert panel.post(f"{here}/run", {"suspend_gone": "y"}).location.startswith("/tasks/")
+    assert apply(tired, here, suspend_gone="y").location.startswith("/step-up")
+    assert apply(panel, here, suspend_gone="y").location.startswith("/tasks/")
     while tasks.work(services):
         pass
     assert [u.user_name for u in User.select() if not u.active] == ["alan"]

@@ -263,7 +263,7 @@ def _imports(services: Services, actor: Actor) -> None:
         tasks.finish(check, services)
         if apply:
             with transaction():
-                run = imports.run(imports.get(file.resource_id), actor)
+                run = imports.run(imports.get(file.resource_id), actor, checked=check.resource_id)
             tasks.finish(run, services)
     imports.spool(io.BytesIO(b"colour,shape\nred,round\n"), "not people.csv", actor)
 

@@ -30,6 +30,7 @@ from provisioning.models import (
     OutboxMail,
     PanelAccount,
     SecurityKey,
+    Task,
     User,
 )
 from provisioning.panel.access import Role
@@ -63,9 +64,15 @@ def check(services: Services, text: str, source: str = "HR", **columns: int) -> 
     return imports.get(file.resource_id)
 
 
-def run(services: Services, file: ImportFile, **choice: bool) -> list[tuple[str, str, str]]:
+def begin(file: ImportFile, actor: Actor = GRACE, *, suspend_gone: bool = False) -> Task:
+    """Begin to do what the file's last check showed, as this row of it knows."""
+    checked = file.check_task.resource_id
     with transaction():
-        task = imports.run(file, GRACE, **choice)
+        return imports.run(file, actor, checked=checked, suspend_gone=suspend_gone)
+
+
+def run(services: Services, file: ImportFile, **choice: bool) -> list[tuple[str, str, str]]:
+    task = begin(file, **choice)
     return list(tasks.results(tasks.finish(task, services)))
 
 
@@ -215,9 +222,7 @@ def test_the_shell_changes_anybody_by_a_file(services: Services) -> None:
     with transaction():
         task = imports.check(file, Content.PEOPLE, {"userName": 0, "email": 1}, "HR", CLI)
     tasks.finish(task, services)
-    with transaction():
-        task = imports.run(imports.get(file.resource_id), CLI)
-    tasks.finish(task, services)
+    tasks.finish(begin(imports.get(file.resource_id), CLI), services)
     assert user("boss").email == "new@example.org"
 
 
@@ -294,12 +299,54 @@ def test_a_check_is_applied_once_and_only_when_it_is_over(services: Services) ->
     file = upload("userName\nada\n")
     with transaction():
         task = imports.check(file, Content.PEOPLE, {"userName": 0}, "HR", GRACE)
-    with pytest.raises(WrongState, match="Check the file first"), transaction():
-        imports.run(imports.get(file.resource_id), GRACE)
+    with pytest.raises(WrongState, match="Check the file first"):
+        begin(imports.get(file.resource_id))
     tasks.finish(task, services)
     run(services, imports.get(file.resource_id))
-    with pytest.raises(WrongState, match="applied once"), transaction():
-        imports.run(imports.get(file.resource_id), GRACE)
+    with pytest.raises(WrongState, match="applied once"):
+        begin(imports.get(file.resource_id))
+
+
+def test_of_two_who_apply_one_check_at_once_one_does(services: Services) -> None:
+    file = check(services, "userName\nada\n")
+    mine, theirs = imports.get(file.resource_id), imports.get(file.resource_id)
+    begin(mine)
+    with pytest.raises(WrongState, match="applied once"):
+        begin(theirs)
+    assert Task.select().where(Task.kind == "import_run").count() == 1
+
+
+def test_what_somebody_else_checked_anew_is_not_applied_unseen(services: Services) -> None:
+    file = check(services, "userName,email,other\nada,ada@example.org,x@example.org\n")
+    with transaction():
+        again = imports.check(
+            imports.get(file.resource_id), Content.PEOPLE, {"userName": 0, "email": 2}, "B", GRACE
+        )
+    tasks.finish(again, services)
+    with pytest.raises(WrongState, match="checked this file anew since"):
+        begin(file)
+    assert not Task.select().where(Task.kind == "import_run").exists()
+
+
+def test_a_check_stops_the_one_before_it(services: Services) -> None:
+    file = upload("userName,email,other\nada,ada@example.org,x@example.org\n")
+    first, second = (_begin_check(file, {"userName": 0, "email": place}) for place in (1, 2))
+    assert tasks.get(first.resource_id).state == tasks.TaskState.CANCELLED
+    tasks.finish(second, services)
+    assert "x@example.org" in shown(imports.get(file.resource_id))[0][3]
+
+
+def test_no_check_begins_while_another_process_applies_the_file(services: Services) -> None:
+    file = check(services, "userName\nada\n")
+    late = imports.get(file.resource_id)
+    begin(file)
+    with pytest.raises(WrongState, match="begun already"):
+        _begin_check(late, {"userName": 0})
+
+
+def _begin_check(file: ImportFile, columns: dict[str, int]) -> Task:
+    with transaction():
+        return imports.check(file, Content.PEOPLE, columns, "HR", GRACE)
 
 
 # --- groups ---------------------------------------------------------------------------------------
@@ -385,8 +432,8 @@ def test_while_lines_have_no_user_name_nobody_is_gone(services: Services) -> Non
     run(services, check(services, "userName,title\nada,x\n"))
     file = check(services, "userName,title\n,Boss\n")
     assert imports.gone(file).nameless == 1
-    with pytest.raises(WrongState, match="nobody can say who is gone"), transaction():
-        imports.run(file, GRACE, suspend_gone=True)
+    with pytest.raises(WrongState, match="nobody can say who is gone"):
+        begin(file, suspend_gone=True)
 
 
 def test_each_source_lets_go_of_its_own_people_only(services: Services) -> None:
@@ -399,8 +446,8 @@ def test_each_source_lets_go_of_its_own_people_only(services: Services) -> None:
 def test_who_came_from_another_file_since_the_check_is_not_let_go(services: Services) -> None:
     file = check(services, "userName\nada\n")
     run(services, check(services, "userName\nada\nalan\n"))
-    with pytest.raises(WrongState, match="than the check has shown"), transaction():
-        imports.run(file, GRACE, suspend_gone=True)
+    with pytest.raises(WrongState, match="than the check has shown"):
+        begin(file, suspend_gone=True)
 
 
 @pytest.mark.req("R16")
@@ -408,8 +455,8 @@ def test_a_file_of_groups_says_nothing_of_who_is_gone(services: Services) -> Non
     run(services, check(services, "userName\nada\nalan\n"))
     file = check(services, "group,member\nNurses,ada\n")
     assert file.content == Content.GROUPS
-    with pytest.raises(WrongState), transaction():
-        imports.run(file, GRACE, suspend_gone=True)
+    with pytest.raises(WrongState):
+        begin(file, suspend_gone=True)
     assert user("alan").active
 
 
