@@ -259,6 +259,8 @@ def _file(file: ImportFile) -> dict[str, object]:
         state = _("Being applied") if file.run_task.state in OPEN else _("Applied")
     elif task is not None:
         state = _("Being checked") if task.state in OPEN else _("Checked, not applied")
+    if file.run_task is None and imports.is_left(file):
+        state = _("Erased, not applied")
     return {
         "name": file.name,
         "encoding": file.encoding,
@@ -273,7 +275,7 @@ def _file(file: ImportFile) -> dict[str, object]:
         "state": state,
         "people": file.content == Content.PEOPLE,
         "source": file.source.name if file.source is not None else "",
-        "erased": file.erased_at is not None,
+        "left": imports.is_left(file),
         "url": url_for("imports.preview", file_id=file.resource_id),
         "columns_url": url_for("imports.columns", file_id=file.resource_id),
     }

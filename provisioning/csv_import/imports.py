@@ -141,8 +141,9 @@ def check(
     Raises InvalidValue, Taken, WrongState.
     """
     file.renew()
-    if is_running(file) or file.erased_at is not None:
+    if is_running(file):
         raise WrongState("This import has begun already.")
+    _check_is_there(file)
     chosen = import_columns.check(content, columns, len(header_of(file)))
     if file.check_task is not None and file.check_task.state in OPEN:
         tasks.cancel(file.check_task, actor)
@@ -159,13 +160,15 @@ def check(
 def run(file: ImportFile, actor: Actor, *, checked: str, suspend_gone: bool = False) -> Task:
     """Begin to do what was shown; `checked` is the id of the check that showed it.
 
-    Raises WrongState before the check is over, after another one, or a second time.
+    Raises WrongState before the check is over, after another one, a second time, or once the file
+    is erased: what it says of who is gone would be done, and nothing else.
     """
     file.renew()
     if not is_checked(file) or is_running(file):
         raise WrongState("Check the file first; each check can be applied once.")
     if file.check_task is None or file.check_task.resource_id != checked:
         raise WrongState("Somebody has checked this file anew since: look at it once more.")
+    _check_is_there(file)
     doable = _lines(file).where(ImportLine.verb.in_([Verb.CREATE, Verb.CHANGE]))
     queries: list[ModelSelect[Any]] = [doable]
     if suspend_gone:
@@ -196,6 +199,12 @@ def is_checked(file: ImportFile) -> bool:
 def is_running(file: ImportFile) -> bool:
     """Say whether it is being applied, or was."""
     return file.run_task is not None
+
+
+def is_left(file: ImportFile) -> bool:
+    """Say whether the file is erased, or about to be, since nobody applied it for a day."""
+    left = not is_running(file) and file.created_at < now_ms() - ABANDONED
+    return left or file.erased_at is not None
 
 
 def counts(file: ImportFile) -> dict[Verb, int]:
@@ -248,6 +257,11 @@ def sweep() -> int:
         file.erased_at = now_ms()
         file.save()
     return len(part)
+
+
+def _check_is_there(file: ImportFile) -> None:
+    if is_left(file):
+        raise WrongState("Nobody applied this file within a day. It is erased: upload it again.")
 
 
 def _forget_old() -> None:

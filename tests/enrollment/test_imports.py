@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from enrollment import imports as pages
 from provisioning import tasks
+from provisioning.clock import now_ms
 from provisioning.csv_import import csv_file, imports
 from provisioning.models import ImportFile, Task, User
 from provisioning.panel.access import Role
@@ -253,6 +254,20 @@ def test_the_example_has_all_headings_that_need_no_choosing(panel: Panel) -> Non
     assert head.startswith("userName,email,givenName")
     columns = upload(panel, f"{head}\nada\n").location
     assert panel.get(columns).get_data(as_text=True).count(" selected>") == head.count(",") + 1
+
+
+def test_a_file_that_was_left_for_a_day_is_not_offered_any_more(
+    panel: Panel, services: Services
+) -> None:
+    here = check(panel, services)
+    page = panel.get(here).get_data(as_text=True)
+    ImportFile.update(created_at=now_ms() - imports.ABANDONED - 1).execute()
+    words = panel.see(here)
+    assert "It is erased: upload it again." in words
+    assert "Apply it?" not in words
+    assert "Erased, not applied" in panel.see("/import")
+    apply(panel, here, page, suspend_gone="y")
+    assert not Task.select().where(Task.kind == "import_run").exists()
 
 
 def test_imports_are_found_again(panel: Panel, services: Services) -> None:

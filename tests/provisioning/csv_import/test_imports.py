@@ -538,11 +538,30 @@ def test_a_file_that_nobody_applied_is_erased_after_a_day_and_forgotten_after_th
     file = check(services, "userName\nada\n")
     ImportFile.update(created_at=now_ms() - imports.ABANDONED - 1).execute()
     assert imports.sweep() == 1
+    assert imports.get(file.resource_id).erased_at is not None
     ImportFile.update(created_at=now_ms() - imports.KEPT - 1).execute()
     imports.sweep()
     assert not ImportLine.select().exists()
     with pytest.raises(NotFound):
         imports.get(file.resource_id)
+
+
+@pytest.mark.req("R16")
+@pytest.mark.parametrize("swept", [False, True])
+def test_nobody_is_let_go_by_a_file_that_was_left_for_a_day(
+    services: Services, swept: bool
+) -> None:
+    run(services, check(services, "userName\nada\nalan\n"))
+    file = check(services, "userName\nada\n")
+    left = ImportFile.update(created_at=now_ms() - imports.ABANDONED - 1)
+    left.where(ImportFile.id == file.id).execute()
+    while swept and imports.sweep():
+        pass
+    with pytest.raises(WrongState, match="It is erased: upload it again"):
+        begin(file, suspend_gone=True)
+    with pytest.raises(WrongState, match="It is erased: upload it again"):
+        _begin_check(file, {"userName": 0})
+    assert user("alan").active
 
 
 def test_a_file_with_a_fault_at_its_end_leaves_nothing(services: Services) -> None:
