@@ -19,9 +19,10 @@ from provisioning.csv_import import columns as import_columns
 from provisioning.csv_import import csv_file, imports, spreadsheet, words
 from provisioning.csv_import.columns import Content
 from provisioning.csv_import.plan import Verb
-from provisioning.errors import InvalidValue, Taken, Unauthenticated, WrongState
+from provisioning.errors import Forbidden, InvalidValue, Taken, Unauthenticated, WrongState
 from provisioning.models import ImportFile, ImportLine
 from provisioning.pages import figures
+from provisioning.panel import access
 from provisioning.panel.access import Role, SessionKind
 from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN
@@ -43,11 +44,11 @@ _ICONS = {
 
 @blueprint.url_value_preprocessor
 def let_files_in(endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Allow a large body, before anything reads it, to whoever is signed in and uploads."""
+    """Allow a large body, before anything reads it, to an officer who is signed in."""
     if endpoint == "imports.upload" and request.method == "POST":
         try:
-            web.session_of(SessionKind.PANEL, quiet=True)
-        except Unauthenticated:
+            access.require_role(web.session_of(SessionKind.PANEL, quiet=True), Role.OFFICER)
+        except (Unauthenticated, Forbidden):
             return
         request.max_content_length = csv_file.MAX_BYTES + _MARGIN
 

@@ -206,6 +206,13 @@ def test_a_directory_as_source_is_refused_beside_the_field(panel: Panel) -> None
     assert "Entra ID is a directory" in text_of(answer)
 
 
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
+def test_a_large_file_is_not_even_read_from_who_uploads_none(app: Flask, role: Role) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    app.config["MAX_CONTENT_LENGTH"] = 2_000
+    assert upload(Panel(app, role), "userName\n" + "ada\n" * 1_000).status_code == 413
+
+
 def test_a_large_file_is_taken_from_who_is_signed_in_only(
     app: Flask, panel: Panel, services: Services
 ) -> None:
