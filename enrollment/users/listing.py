@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -68,9 +77,9 @@ def users() -> ResponseReturnValue:
 @blueprint.get("/export.csv")
 @panel_page()
 def export() -> ResponseReturnValue:
-    """Send the whole filtered list as CSV."""
+    """Stream the whole filtered list as CSV."""
     lines = people.export(table.wanted(request.args))
-    response = Response("".join(table.as_csv(lines)), mimetype="text/csv")
+    response = Response(stream_with_context(table.as_csv(lines)), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="users.csv"'
     return response
 
