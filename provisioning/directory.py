@@ -163,8 +163,8 @@ def replace_user(
 ) -> bool:
     """Store a new document. False and nothing touched when it equals the old one.
 
-    `active` going to false runs the cascade; an e-mail that changes kills open links, and what a
-    second person said before it (T12).
+    `active` going to false runs the cascade; an e-mail that changes kills open links, mails with
+    secrets that have not left, and what a second person said before it (T12).
     `whole`: who asks gave all of it, and not only what changes. `before`: what `document_of`
     returned, where it is at hand.
     """
@@ -201,6 +201,7 @@ def replace_user(
         groups.show_renamed(user)
     if "email_key" in other:
         activations.end_for_user(user, LinkState.CANCELLED)
+        outbox.end_secrets(user, actor)
         approvals.ask_again(user, actor)
     if was_active and not active:
         deactivate(user, Reason.LEFT, actor, also=columns if late else ())

@@ -22,7 +22,8 @@ from provisioning.errors import (
 from provisioning.issuing import activations, group_policies
 from provisioning.lifecycle import LinkState
 from provisioning.mails import notices
-from provisioning.models import LIVE, Activation, Group, User
+from provisioning.mails.mail import Template
+from provisioning.models import LIVE, Activation, Group, OutboxMail, User
 from provisioning.pages import group_list
 from provisioning.panel.access import Role
 from provisioning.services import services
@@ -59,7 +60,7 @@ def details(user_id: str) -> ResponseReturnValue:
             user = _mine(user_id)
             if form.version.data != user.version:
                 raise Stale(_("Somebody else changed this person in the meantime."))
-            open_links = _open_links(user)
+            open_links, pin_waits = _open_links(user), _pin_waits(user)
             before = directory.document_of(user)
             typed = {name: form[name].data or "" for name in user_document.fields_of(before)}
             document = user_document.apply(before, typed)
@@ -80,6 +81,9 @@ def details(user_id: str) -> ResponseReturnValue:
         flash(_("The details of %(name)s are saved.", name=user.display_name), "success")
     if open_links and not _open_links(user):
         flash(_("A registration link went to the old address: it no longer works."), "warning")
+    if pin_waits and not _pin_waits(user):
+        words = _("A PIN mail had not left for the old address: it is cancelled. Reset the card.")
+        flash(words, "warning")
     return redirect(url_for("users.user", user_id=user_id), 303)
 
 
@@ -225,6 +229,15 @@ def _mine(user_id: str) -> User:
 def _open_links(user: User) -> bool:
     live = Activation.select().where(Activation.user == user, Activation.state == LIVE)
     return any(activations.state_of(link) is LinkState.LIVE for link in live)
+
+
+def _pin_waits(user: User) -> bool:
+    waiting = OutboxMail.select().where(
+        OutboxMail.user == user,
+        OutboxMail.template == Template.PIN,
+        OutboxMail.sealed_secret.is_null(False),
+    )
+    return bool(waiting.exists())
 
 
 def _crumbs(user: User) -> dict[str, str]:

@@ -134,6 +134,27 @@ def withdraw_pin(key: SecurityKey, actor: Actor) -> None:
         audit.record(actor, Event.PIN_CANCELLED, user=key.user, key=key)
 
 
+def end_secrets(user: User, actor: Actor) -> None:
+    """End what waits for a person at an address that is theirs no longer, and say so in the log.
+
+    A link or a PIN never goes to the address before (T12): not by itself, nor when somebody tries
+    a dead mail again.
+    """
+    _FORGET_DEAD.change((), (user.id,))
+    if cancel(user=user, templates=(Template.PIN,)):
+        audit.record(actor, Event.PIN_CANCELLED, user=user)
+    cancel(user=user, templates=(Template.ACTIVATION_LINK,))
+
+
+_FORGET_DEAD = Statements(
+    lambda: OutboxMail.update(sealed_secret=None).where(
+        OutboxMail.user == parameter(0),
+        OutboxMail.state == MailState.DEAD,
+        OutboxMail.sealed_secret.is_null(False),
+    )
+)
+
+
 def _cancel(of_user: bool, of_key: bool, kinds: tuple[Template, ...] | None) -> object:
     which = OutboxMail.state << _WAITING
     if of_user:

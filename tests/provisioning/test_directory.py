@@ -14,9 +14,10 @@ from provisioning import audit, directory, keys
 from provisioning.audit import CLI
 from provisioning.clock import HOUR
 from provisioning.desks import orders
-from provisioning.errors import InvalidValue, NotFound, Taken, Unauthenticated
+from provisioning.errors import InvalidValue, NotFound, Taken, Unauthenticated, WrongState
 from provisioning.issuing import activations, assignment
 from provisioning.lifecycle import JobState, KeyState, LinkState, Reason, UserStatus
+from provisioning.mails import outbox
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -204,6 +205,38 @@ def test_a_new_mail_address_kills_open_links(services: Services) -> None:
     assert people.again(activation).state == LinkState.CANCELLED
     assert people.again(user).email == "ada@new.example"
     assert [v.value for v in UserValue.select()] == ["ada@new.example"]
+
+
+@pytest.mark.req("T12")
+@pytest.mark.parametrize("state", ["queued", "held", "dead", "sent"])
+def test_no_pin_goes_to_the_address_before(services: Services, state: str) -> None:
+    user = people.person()
+    key = people.pending_key(user)
+    job = people.tapped(services, key, people.station(services))
+    with transaction():
+        assignment.complete(job, services, CLI)
+    sent_at = 1 if state == "sent" else None
+    OutboxMail.update(state=state, sent_at=sent_at).execute()
+    with transaction():
+        moved = people.document(emails=[{"value": "ada@new.example", "primary": True}])
+        directory.replace_user(people.again(user), moved, actor=CLI)
+    mail = OutboxMail.get(OutboxMail.template == "pin")
+    assert mail.state == (state if state in ("dead", "sent") else "cancelled")
+    assert state == "sent" or mail.sealed_secret is None
+    if state == "dead":
+        with pytest.raises(WrongState):
+            outbox.retry(mail)
+
+
+def test_a_pin_mail_stays_while_the_address_does(services: Services) -> None:
+    user = people.person()
+    key = people.pending_key(user)
+    job = people.tapped(services, key, people.station(services))
+    with transaction():
+        assignment.complete(job, services, CLI)
+        other = people.document(title="Boss", emails=[{"value": "ADA@example.org"}])
+        directory.replace_user(people.again(user), other, actor=CLI)
+    assert OutboxMail.get(OutboxMail.template == "pin").state == "queued"
 
 
 @pytest.mark.parametrize(

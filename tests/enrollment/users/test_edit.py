@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from enrollment.users import document as user_document
 from provisioning import audit, clock, directory, groups, nesting
 from provisioning.audit import CLI, Actor, Event
-from provisioning.issuing import activations
+from provisioning.issuing import activations, assignment
 from provisioning.models import (
     Activation,
     AuditEvent,
@@ -30,7 +30,7 @@ from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from tests.fakes.panel import ADA, Panel, text_of
-from tests.fakes.people import active_key, document, pending_key, person
+from tests.fakes.people import active_key, document, pending_key, person, station, tapped
 
 ENTRA = Actor("connection", "1", "Entra ID")
 HOSTILE = [
@@ -154,6 +154,20 @@ class TestDetails:
         panel.post(edit(ada), form(User.get(), email="new@example.org"))
         assert "it no longer works" in panel.see(f"/users/{ada.resource_id}")
         assert Activation.get().state == "cancelled"
+
+    @pytest.mark.req("T12")
+    def test_another_address_cancels_the_pin_mail_and_says_so(
+        self, panel: Panel, services: Services
+    ) -> None:
+        ada = person()
+        job = tapped(services, pending_key(ada), station(services))
+        with transaction():
+            assignment.complete(job, services, CLI)
+        panel.post(edit(ada), form(User.get(), email="new@example.org"))
+        page = panel.see(f"/users/{ada.resource_id}")
+        assert "A PIN mail had not left for the old address: it is cancelled." in page
+        assert "The PIN mail was cancelled before it was sent." in page
+        assert "Reset card" in page
 
     @pytest.mark.req("T12")
     def test_the_old_address_is_told_of_another_one(self, panel: Panel) -> None:
