@@ -109,7 +109,7 @@ def test_groups_that_lie_deeper_than_they_may_are_read_to_the_end(services: Serv
         groups.add_members(chain[-1], [ada.resource_id], actor=CLI)
     every = {group.id for group in chain}
     assert len(nesting.groups_of(ada)) == len(chain)
-    assert nesting.above({chain[-1].id}) == nesting.below(chain[0]) == every
+    assert nesting.above({chain[-1].id}) == nesting.below({chain[0].id}) == every
 
 
 @pytest.mark.req("S15")
