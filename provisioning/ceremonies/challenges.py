@@ -76,8 +76,3 @@ def value_of(taken: TakenChallenge | None) -> bytes:
     if taken.fault is not None:
         raise refused(taken.fault)
     return taken.challenge
-
-
-def drop_expired() -> int:
-    """Delete challenges that nobody answered in time and return how many."""
-    return int(Challenge.delete().where(Challenge.expires_at <= now_ms()).execute())

@@ -68,11 +68,6 @@ def strictest(policies: Iterable[Policy]) -> Policy:
     return reduce(_join, policies, ANY)
 
 
-def is_as_strict(one: Policy, other: Policy) -> bool:
-    """Say whether `one` allows nothing that `other` does not allow."""
-    return _join(one, other) == one
-
-
 def _join(one: Policy, other: Policy) -> Policy:
     return Policy(
         kinds=one.kinds & other.kinds,

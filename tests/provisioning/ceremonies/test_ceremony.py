@@ -281,14 +281,6 @@ def test_of_answers_at_once_one_gets_the_challenge() -> None:
     assert sorted(one.fault is None for one in taken) == [False, False, False, True]
 
 
-def test_expired_challenges_are_swept() -> None:
-    ask(binding="job:1")
-    Challenge.update(expires_at=1).execute()
-    ask(binding="job:2")
-    assert challenges.drop_expired() == 1
-    assert take_challenge("enrol", "job:2").fault is None
-
-
 def test_no_challenge_taken_is_refused() -> None:
     response = a_key().create(ask())
     assert refusal_of(lambda: verify_registration(response, None, policy=STRICT, party=PARTY)) == (
