@@ -32,6 +32,7 @@ from ..models import LIVE, Activation, Challenge, OutboxMail, RequestId
 from ..services import EXTENSION, Services
 from ..storage.db import BREATH, database, transaction
 from ..vault import SealBroken
+from . import leftovers
 from .logs import kind_and_place
 
 BATCH = 50  # mails in one pass, so that the hooks get their turn in between
@@ -62,6 +63,7 @@ class Worker:
         self._hooks = (
             Hook("expire_mail", MINUTE, expire_mail),
             Hook("sweep", 10 * MINUTE, sweep),
+            Hook("forget_leftovers", 10 * MINUTE, leftovers.forget),
             Hook("check_log", 10 * SECOND, audit_check.advance),
             Hook("forget_old_tasks", HOUR, tasks.forget_old),
             Hook("forget_old_events", HOUR, streams.forget_old),
