@@ -23,7 +23,7 @@ from .resource_types import GROUP, USER
 from .resources import location
 from .rows import Row
 from .users import check_id
-from .values import Json, check_patched, clean_document, keep_immutable
+from .values import Json, check_patched, clean_document, keep_immutable, tidy
 
 Body = Mapping[str, object]
 
@@ -57,7 +57,7 @@ def patch(caller: Caller, resource_id: str, body: Body, if_match: str | None) ->
     patched = patching.apply(document, operations, caller.dialect)
     if patched.document != document:  # nearly all change the members alone
         check_patched(GROUP, document, patched.document)
-        groups.replace_group(group, _tidy(patched.document), actor=caller.actor)
+        groups.replace_group(group, tidy(patched.document, "displayName"), actor=caller.actor)
     _change(caller, group, joined(patched.members))
     return rows.of_group(group)
 
@@ -78,13 +78,8 @@ def _split(caller: Caller, body: Body) -> tuple[Json, tuple[str, ...]]:
     rest = caller.dialect.body(GROUP, body)  # first, as `members` may come by its whole name
     name = next((name for name in rest if name.lower() == "members"), None)
     given = rest.pop(name) if name is not None else None
-    document = _tidy(clean_document(GROUP, rest, caller.dialect))
+    document = tidy(clean_document(GROUP, rest, caller.dialect), "displayName")
     return document, member_ids(given, caller.dialect)
-
-
-def _tidy(document: Json) -> Json:
-    name = document.get("displayName")
-    return {**document, "displayName": name.strip()} if isinstance(name, str) else document
 
 
 def _change(caller: Caller, group: Group, changes: Sequence[MemberChange]) -> None:

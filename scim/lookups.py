@@ -32,10 +32,11 @@ from .columns import (
 )
 from .errors import InvalidFilter
 from .expressions import Comparison, Element, Operator, Present
-from .matching import matches
+from .matching import compare_text, matches, sought
 from .ranges import narrowed
 from .resource_types import CORE_GROUP, GROUP, KEYWRIGHT_USER, MEMBERS, SECURITY_KEY, USER
 from .schema import AttributePath, ResourceType, Type
+from .statements import Parameter
 
 MAX_GROUPS = 2_000  # groups that one filter term may select before it is left to `matching`
 
@@ -147,7 +148,11 @@ def _user(leaf: Leaf, connection: Connection) -> Condition:
         return _in_keys(leaf) if leaf.path.extension == KEYWRIGHT_USER else UNKNOWN
     name = leaf.path.attribute.name
     if name == "displayName" and isinstance(leaf, Comparison):
-        # The column holds what is shown, made from other names where there is no displayName.
+        # The column holds what is shown, made from other names where there is no displayName or
+        # an empty one, of which the document alone knows.
+        wanted = sought(leaf.path.leaf, leaf.op, str(leaf.value))
+        if not isinstance(leaf.value, Parameter) and compare_text(leaf.op, "", wanted):
+            return UNKNOWN
         shown = text(User.display_name_key, leaf.path.leaf, leaf.op, leaf.value)
         return narrowed(leaf, Condition(shown, exact=False))
     if name in _IN_VALUES:

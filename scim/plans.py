@@ -154,7 +154,10 @@ def _shape(filter_: Expression, slots_: frozenset[str], texts: list[str]) -> Exp
     """Return the filter with parameters for its texts, or None if it has anything else."""
     match filter_:
         case Comparison(path, Operator.EQ, str() as text) if str(path) in slots_:
-            texts.append(sought(path.leaf, Operator.EQ, text))
+            wanted = sought(path.leaf, Operator.EQ, text)
+            if not wanted:
+                return None  # of an empty displayName no column knows
+            texts.append(wanted)
             return replace(filter_, value=Parameter(_FIRST + len(texts) - 1))
         case Comparison(path, Operator.EQ, bool()) if str(path) in slots_:
             return filter_

@@ -19,14 +19,14 @@ from .operations import URN, Op, Operation, parse_operations
 from .quirks import Quirk
 from .resource_types import USER
 from .rows import Row
-from .values import Json, check_patched, check_schemas, clean, clean_document, keep_immutable
+from .values import Json, check_patched, check_schemas, clean, clean_document, keep_immutable, tidy
 
 Body = Mapping[str, object]
 
 
 def create(caller: Caller, body: Body) -> Row:
     """Make a user. Raises Taken (a retry after an unknown result makes no twin), InvalidValue."""
-    document = _tidy(clean_document(USER, body, caller.dialect))
+    document = tidy(clean_document(USER, body, caller.dialect), "userName")
     document.setdefault("active", True)
     user = directory.create_user(document, connection=caller.connection, actor=caller.actor)
     return rows.of_user(user)
@@ -115,12 +115,8 @@ def _store(
     # Left out or null never reactivates anybody, nor does it end anybody's access (R8).
     document.setdefault("active", user.active)
     old = user.email
-    directory.replace_user(user, _tidy(document), actor=caller.actor, whole=whole, before=before)
+    directory.replace_user(
+        user, tidy(document, "userName"), actor=caller.actor, whole=whole, before=before
+    )
     notices.address_changed(user, old, caller.door.services)
     return rows.of_user(user)
-
-
-def _tidy(document: Json) -> Json:
-    """Store the name without outer blanks: it is unique without them (R7)."""
-    name = document.get("userName")
-    return {**document, "userName": name.strip()} if isinstance(name, str) else document

@@ -63,6 +63,18 @@ def clean_document(type_: ResourceType, body: Mapping[str, object], dialect: Dia
     return document
 
 
+def tidy(document: Json, unique: str) -> Json:
+    """Return a document as it is stored: the unique name without outer blanks (R7).
+
+    An identifier that is empty identifies nothing, so it is none.
+    """
+    name = document.get(unique)
+    tidied = {**document, unique: name.strip()} if isinstance(name, str) else document
+    if tidied.get("externalId") == "":
+        return {name: value for name, value in tidied.items() if name != "externalId"}
+    return tidied
+
+
 def keep_immutable(type_: ResourceType, old: Json, new: Json) -> None:
     """Put immutable values that a PUT leaves out back into the new document.
 

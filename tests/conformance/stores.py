@@ -73,7 +73,7 @@ person = st.fixed_dictionaries(
     optional={
         "active": st.booleans(),
         "externalId": word,
-        "displayName": word,
+        "displayName": st.one_of(word, st.just("")),
         "title": st.one_of(word, _nothing),
         "nickName": word,
         "userType": word,

@@ -147,6 +147,21 @@ def test_the_database_finds_the_users_that_reading_all_of_them_finds(
     assert any(0 < count < 24 for count in hits)
 
 
+@pytest.mark.req("P4")
+def test_an_empty_name_is_found_though_another_one_is_shown(connection: Connection) -> None:
+    with transaction():
+        for place, name in enumerate(["", " "]):
+            named = {"userName": f"empty{place}", "active": True, "name": {"formatted": "Zoe"}}
+            user = {**named, "displayName": name}
+            directory.create_user(user, connection=connection, actor=audit.CLI)
+    all_ = everything(USER, connection)
+    for term in ('eq ""', 'eq " "', 'lt "m"', 'le ""', 'ge ""', 'gt ""', 'sw ""', 'co ""'):
+        agree(USER, connection, all_, f"displayName {term}")
+        agree(USER, connection, all_, f"not (displayName {term})")
+        agree(USER, connection, all_, f'displayName {term} and title pr or id eq "x"')
+    assert agree(USER, connection, all_, 'displayName eq ""') == 2
+
+
 USER_FILTERS = [
     'groups.display eq "staff"',
     'groups.display sw "N"',

@@ -268,6 +268,22 @@ def test_a_patch_of_another_shape_is_a_syntax_error(directory: Directory) -> Non
         refused(directory("PATCH", f"/Users/{user['id']}", body), 400, "invalidSyntax")
 
 
+@pytest.mark.req("S9")
+@pytest.mark.parametrize("path", ["/Users", "/Groups"])
+def test_an_empty_identifier_is_none(app: Flask, path: str) -> None:
+    okta = connect(app, profile="okta")
+    make = okta.user if path == "/Users" else okta.group
+    made = [make(name, externalId="") for name in ("a", "b")]
+    assert not any("externalId" in each for each in made)
+    assert okta.find('externalId eq ""', path) == []
+    one = f"{path}/{made[0]['id']}"
+    for value, found in (("7", ["a"]), ("", [])):
+        change = {"op": "replace", "path": "externalId", "value": value}
+        assert okta.patch(one, change).status_code in (200, 204)
+        assert okta.find("externalId pr", path) == found
+        assert okta.find('not (externalId eq "")', path) == ["a", "b"]
+
+
 @pytest.mark.req("S15")
 def test_groups_are_derived_direct_and_indirect(directory: Directory) -> None:
     ann, bob = directory.user("ann"), directory.user("bob")
