@@ -44,14 +44,17 @@ class MemberRef:
 
 
 def create_group(document: Document, *, connection: Connection | None, actor: Actor) -> Group:
-    """Make an empty group. Raises Taken(displayName) or InvalidValue with the field."""
+    """Make an empty group. Raises InvalidValue with the field, and Taken (displayName, externalId).
+
+    For an externalId Taken comes from the index (S6) and ends the caller's transaction.
+    """
     group = Group(resource_id=new_id(), connection=connection)
     _derive(group, document)
     _check_free(group)
     try:
         insert(group)
     except IntegrityError as error:
-        raise _taken(group) from error
+        raise _taken(group, error) from error
     tally.add(Group, group.connection_id, 1)
     events.note(events.Kind.CREATED, group, after=document)
     audit.record(
@@ -76,7 +79,7 @@ def replace_group(group: Group, document: Document, *, actor: Actor, whole: bool
     try:
         update(group)
     except IntegrityError as error:
-        raise _taken(group) from error
+        raise _taken(group, error) from error
     if group.display_name != shown:
         _touch_those_with(Member.subgroup == group)
     kind = events.Kind.REPLACED if whole else events.Kind.CHANGED
@@ -229,7 +232,11 @@ def _check_free(group: Group) -> None:
         raise _taken(group)
 
 
-def _taken(group: Group) -> Taken:
+def _taken(group: Group, error: IntegrityError | None = None) -> Taken:
+    # Both databases name the index or its columns, PostgreSQL the values as well, further down.
+    if "external_id" in str(error).partition("\n")[0]:
+        words = "Another group already has this externalId."
+        return Taken(words, "externalId", kind="Group", value=group.external_id or "")
     words = f"There is already a group {group.display_name}."
     return Taken(words, "displayName", kind="Group", value=group.display_name)
 

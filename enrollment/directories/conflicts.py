@@ -184,7 +184,8 @@ def _words(connection: Connection, line: Line) -> str:
     holder = line.holder
     if line.held is Held.FREE or holder is None:
         return str(_("Nobody holds it any more: the directory's next attempt will do."))
-    if isinstance(holder, Group):  # a directory's group names clash with its own alone
+    if isinstance(holder, Group) and line.conflict.attribute == "displayName":
+        # A directory's groups clash with its own alone.
         return str(
             _(
                 "This directory made a group of this name itself. It should look groups up by "
@@ -194,18 +195,18 @@ def _words(connection: Connection, line: Line) -> str:
             )
         )
     if line.held is Held.OWN:
-        return " ".join(map(str, _own_words(connection)))
+        return " ".join(map(str, _own_words(connection, line.conflict.kind)))
     if holder.connection is not None:
         return str(_("Held by somebody whom %(source)s sends.", source=holder.connection.name))
     return str(_("Held by somebody who was made here by hand."))
 
 
-def _own_words(connection: Connection) -> Iterator[object]:
+def _own_words(connection: Connection, kind: str) -> Iterator[object]:
     yield _(
         "This directory made the holder itself and did not recognise it. Look at the "
         "attribute by which it matches: it should be the one named here."
     )
-    if not connection.merges_bulk:  # HR connectors look nobody up
+    if kind == "User" and not connection.merges_bulk:  # HR connectors look nobody up
         yield _(
             "If it posts everybody anew each time, by Bulk, switch “%(name)s” on under Settings.",
             name=_("A Bulk POST of somebody who is there changes them"),

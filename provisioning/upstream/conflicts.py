@@ -279,6 +279,7 @@ def _lines(connection: Connection, conflicts: Sequence[Conflict]) -> list[Line]:
         ("User", "userName", User.user_name_key, User),
         ("User", "externalId", User.external_id, User),
         ("Group", "displayName", Group.display_name_key, Group),
+        ("Group", "externalId", Group.external_id, Group),
     ):
         keys = [c.value_key for c in conflicts if (c.kind, c.attribute) == (kind, attribute)]
         for part in chunked(keys, _CHUNK):

@@ -77,10 +77,15 @@ def test_one_refused_operation_of_a_bulk_is_a_conflict(app: Flask, directory: Di
 
 def test_what_it_made_itself_is_a_conflict_that_says_so(app: Flask, directory: Directory) -> None:
     directory.user("ada", externalId="1")
-    directory.group("Staff")
+    directory.group("Staff", externalId="1")
     assert directory("POST", "/Users", {**ADA, "userName": "bob", "externalId": "1"}).status_code
     directory("POST", "/Groups", {"displayName": "Staff"})
-    assert noted(app) == [("externalId", "1", 1), ("displayName", "Staff", 1)]
+    directory("POST", "/Groups", {"displayName": "Crew", "externalId": "1"})
+    assert noted(app) == [
+        ("externalId", "1", 1),
+        ("displayName", "Staff", 1),
+        ("externalId", "1", 1),
+    ]
     held = {line.held for line in conflicts.page(directory.connection)[0]}
     assert held == {conflicts.Held.OWN}
 

@@ -209,6 +209,31 @@ def test_a_name_is_unique_and_free_again_after_deletion(directory: Directory) ->
     assert directory.group("Staff")["id"] != group["id"]
 
 
+@pytest.mark.req("S6")
+@pytest.mark.req("S13")
+def test_an_identifier_is_unique_among_a_directorys_groups(
+    app: Flask, directory: Directory
+) -> None:
+    staff, crew = directory.group("Staff", externalId="7"), directory.group("Crew")
+    directory.user("ann", externalId="7")
+    connect(app, "Other").group("Staff", externalId="7")
+    directory.group("Exact", externalId="a")
+    directory.group("exactly", externalId="A")
+    path = f"/Groups/{crew['id']}"
+    body = {"schemas": [GROUP], "displayName": "Crew", "externalId": "7"}
+    change = {"op": "add", "path": "externalId", "value": "7"}
+    for answer in (
+        directory("POST", "/Groups", {**body, "displayName": "New"}),
+        directory("PUT", path, body),
+        directory.patch(path, change),
+    ):
+        refused(answer, 409, "uniqueness")
+        assert "Staff" not in answer.text
+    assert directory.find('externalId eq "7"', "/Groups") == ["Staff"]
+    assert directory("DELETE", f"/Groups/{staff['id']}").status_code == 204
+    assert directory.patch(path, change).status_code == 204
+
+
 @pytest.mark.req("P2")
 def test_members_left_out_are_never_loaded(directory: Directory, people: list[str]) -> None:
     group = directory.group("Staff", *people)

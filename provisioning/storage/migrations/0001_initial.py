@@ -258,8 +258,9 @@ Group.add_index(
 Group.add_index(
     Group.connection,
     Group.external_id,
-    where=Group.external_id.is_null(False),
-    name="group_external_id_index",
+    unique=True,
+    where=(Group.deleted_at.is_null() & Group.external_id.is_null(False)),
+    name="group_living_external_id",
 )
 
 Group.add_index(Group.connection, Group.deleted_at, Group.id, name="group_connection_living_id")

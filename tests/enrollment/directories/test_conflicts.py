@@ -73,6 +73,18 @@ def test_a_group_that_is_posted_again_is_not_taken_for_a_person(
     assert "holder" not in page
 
 
+def test_a_group_whose_identifier_comes_again_is_told_by_what_it_was_matched(
+    panel: Panel, app: Flask, entra: Directory
+) -> None:
+    entra.group("Staff", externalId="7")
+    body = {"schemas": [GROUP], "displayName": "Crew", "externalId": "7"}
+    assert entra("POST", "/Groups", body).status_code == 409
+    app.extensions[EXTENSION].flush()
+    page = panel.see(f"/directories/{entra.connection.id}/conflicts")
+    assert "attribute by which it matches" in page
+    assert "A Bulk POST" not in page
+
+
 def test_a_person_is_handed_over(panel: Panel, app: Flask, entra: Directory) -> None:
     ada = people.person("ada")
     page = wants(app, entra)
