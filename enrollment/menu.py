@@ -60,11 +60,12 @@ def role_name(role: access.Role) -> str:
     return names[role]
 
 
-def _shown(account: PanelAccount) -> dict[str, str]:
+def _shown(account: PanelAccount) -> dict[str, object]:
     return {
         "name": account.name,
         "role": role_name(access.Role(account.role)),
         "url": url_for("account.page"),
+        "current": request.blueprint == "account",
     }
 
 
