@@ -70,7 +70,7 @@ def begin(row: WizardDraft, typed: Typed) -> ResponseReturnValue:
 
 def give_back(row: WizardDraft) -> None:
     """Give back a card that is not wanted any more, and say what is on it now."""
-    left = view.on_card(drafts.key_job(row))
+    left = view.given_back(row)
     with transaction():
         confirm.drop_card(row, web.actor())
     if left:
@@ -95,6 +95,7 @@ def state(draft_id: str) -> ResponseReturnValue:
         live=view.live(row),
         polled=True,
         next_blocked=forms.blocked(row, typed),
+        leaving=view.leaving(row),
     )
 
 

@@ -167,13 +167,18 @@ def cancel(draft_id: str) -> ResponseReturnValue:
     """Discard what was typed and give a tapped card back, saying what is on it now."""
     row = drafts.load(draft_id, web.panel_account())
     if row.state == "open":
-        left = view.on_card(drafts.key_job(row))
+        left = view.given_back(row)
         with transaction():
             row = _open(draft_id)[0]  # it may have been confirmed in another tab just now
             confirm.drop_card(row, web.actor())
             row.state = "cancelled"
             drafts.save(row, Typed())
-        flash(_("Cancelled. Nobody was added and nothing was sent."), "info")
+        flash(
+            _("Cancelled. Nobody was added and nothing was sent.")
+            if row.user is None
+            else _("Cancelled. No key was assigned and nothing was sent."),
+            "info",
+        )
         if left:
             flash(left, "warning")
     if row.user is not None and row.user.deleted_at is None:

@@ -11,8 +11,9 @@ from typing import Any
 from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from markupsafe import Markup
 
-from provisioning import nesting
+from provisioning import keys, nesting
 from provisioning.desks import jobs
 from provisioning.issuing import activations, group_policies, link_codes
 from provisioning.issuing.group_policies import Ruling
@@ -27,6 +28,7 @@ from ..desks import tap
 from ..desks.tap import Links, Live
 from ..forms import kind_name
 from ..groups import picker as group_picker
+from ..keys.reader_verbs import Verb
 from ..users import page as user_page
 from . import drafts, forms, others, tabs
 from .confirm import Confirmed
@@ -64,7 +66,7 @@ def frame(
         ],
         "first": step is steps[0],
         "cancel_url": url_for("wizard.cancel", draft_id=row.resource_id),
-        "cancel_sentence": on_card(drafts.key_job(row)),
+        "leaving": leaving(row),
         "autosave_url": url_for(
             "wizard_live.save", draft_id=row.resource_id, step=step.value, turn=typed.turn
         )
@@ -86,20 +88,55 @@ def title(row: WizardDraft) -> str:
     return str(_("Assign security key to %(name)s", name=row.user.display_name))
 
 
-def on_card(job: Job | None) -> str:
-    """Return what is on the card of an assignment that is given up, honestly."""
+def leaving(row: WizardDraft) -> list[str]:
+    """Return what Cancel means right now, in sentences."""
+    if row.user is None:
+        said = _("What you typed here is discarded. Nobody is added and no mail is sent.")
+    else:
+        said = _(
+            "What you typed here is discarded. %(name)s gets no key and no mail is sent.",
+            name=row.user.display_name,
+        )
+    return [sentence for sentence in (said, on_card(row)) if sentence]
+
+
+def on_card(row: WizardDraft) -> str:
+    """Return what is on the card if its assignment is given up, honestly, and what helps."""
+    job = drafts.key_job(row)
     if job is None or not jobs.card_touched(job):
         return ""
-    if reached(JobStep(job.step), JobStep.REGISTERED):
+    if not reached(JobStep(job.step), JobStep.REGISTERED):
         return str(
             _(
-                "The card keeps a key that opens nothing here, and a PIN that nobody knows. "
-                "Reset the card before you use it again."
+                "The card may have a PIN now that nobody knows. When it is assigned again, choose "
+                "“Reset this card”."
+            )
+        )
+    if row.user is None or row.user.deleted_at is not None:
+        return str(
+            _(
+                "The card keeps a key that opens nothing here, and a PIN that nobody knows. When "
+                "it is assigned again, choose “Reset this card”."
             )
         )
     return str(
-        _("The card may have a PIN now that nobody knows. Reset the card before you use it again.")
+        _(
+            "The card keeps a key that opens nothing here, and a PIN that nobody knows. “Return "
+            "card to stock” on the page of %(name)s wipes it.",
+            name=row.user.display_name,
+        )
     )
+
+
+def given_back(row: WizardDraft) -> str:
+    """Return the same once it is given up, with the way to what helps; asked before that."""
+    left, key = on_card(row), row.key
+    if row.user is None or row.user.deleted_at is not None:
+        return left
+    if not left or key is None or not keys.is_registered(key):
+        return left
+    url = url_for("key_reader.choose", key_id=key.resource_id, verb=Verb.RETURN)
+    return Markup('{} <a href="{}">{}</a>').format(left, url, _("Return card to stock"))
 
 
 def picker(typed: Typed, ruling: Ruling) -> dict[str, object]:

@@ -227,7 +227,7 @@ class TestCancel:
         assert desk.tell(ticket, "pin_set").json["go"] is False
         assert Job.get().sealed_pin is None
         assert SecurityKey.get().state == KeyState.REVOKED
-        assert "Reset the card" in panel.see("/users")
+        assert "choose “Reset this card”" in panel.see("/users")
 
 
 class TestTwoAdmins:
@@ -308,7 +308,7 @@ class TestTheDirectory:
         assert not OutboxMail.select().exists()
         cancelled = panel.post(f"{draft}/cancel", follow_redirects=True)
         assert cancelled.status_code == 200
-        assert "Reset the card" in text_of(cancelled)
+        assert "choose “Reset this card”" in text_of(cancelled)
 
     def test_suspends_the_person_while_the_wizard_is_open(self, panel: Panel) -> None:
         ada = from_directory()

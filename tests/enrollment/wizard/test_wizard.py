@@ -350,6 +350,42 @@ def test_cancel_says_what_is_on_the_card(panel: Panel, desk: Desk) -> None:
     assert "Ada" not in panel.draft(draft).data
 
 
+def test_what_cancel_means_comes_along_with_the_live_panel(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    draft = panel.to_key_step()
+    panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+    page = panel.get(f"{draft}/security-key").text
+    poll = re.search(r'hx-get="([^"]*card\?seen=[^"]*)"', page)
+    assert poll
+    assert "Nobody is added and no mail is sent." in page
+    assert "opens nothing here" not in page
+    tap(desk, services)
+    moved = panel.get(poll[1]).text
+    assert 'id="wizard-leaving" hx-swap-oob="outerHTML"' in moved
+    assert "Nobody is added and no mail is sent." in moved
+    assert "The card keeps a key that opens nothing here" in moved
+    assert "When it is assigned again, choose “Reset this card”." in moved
+
+
+def test_cancel_for_somebody_known_names_what_helps_and_leads_there(
+    panel: Panel, desk: Desk, services: Services
+) -> None:
+    user = person("bob")
+    draft = panel.get(f"/users/{user.resource_id}/assign").location.rsplit("/", 1)[0]
+    panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
+    tap(desk, services)
+    page = panel.see(f"{draft}/security-key")
+    assert f"{user.display_name} gets no key and no mail is sent." in page
+    assert "Nobody is added" not in page
+    after = panel.post(f"{draft}/cancel", follow_redirects=True)
+    assert "Cancelled. No key was assigned and nothing was sent." in text_of(after)
+    assert "“Return card to stock” on the page of" in text_of(after)
+    link = re.search(r'<a href="(/keys/[^"]*/return)">Return card to stock</a>', after.text)
+    assert link
+    assert "Wipe and return" in panel.see(link[1])
+
+
 def test_a_switch_to_activate_by_user_gives_the_card_back(
     panel: Panel, desk: Desk, services: Services
 ) -> None:
