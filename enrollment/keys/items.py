@@ -146,6 +146,9 @@ def _state_note(key: SecurityKey) -> str:
     approval = approvals.of_key(key) if key.state == KeyState.PENDING else None
     if approval is not None and approval.state == ApprovalState.WAITING:
         return str(_("Waits until another officer agrees; %(who)s asked.", who=approval.requester))
+    if key.state == KeyState.SUSPENDED and key.user is not None and not key.user.active:
+        name = key.user.display_name
+        return str(_("It can be resumed once %(name)s is active again.", name=name))
     job = jobs.of_key(key, Op.ENROL)
     if key.state == KeyState.PENDING and job is not None and job.state != JobState.DONE:
         return str(_("A card was begun at %(station)s.", station=job.station.name))
@@ -245,7 +248,7 @@ def _actions(key: SecurityKey) -> list[Action]:
     if state is KeyState.PENDING and not card and not lacks_word:
         url = url_for("key_browser.page", key_id=key.resource_id)
         found.append(Action(_("Activate now as an admin"), url, "usb", link=True))
-    if state is KeyState.SUSPENDED and officer:
+    if state is KeyState.SUSPENDED and officer and key.user is not None and key.user.active:
         offer("resume", _("Resume"), "circle-play")
     if state is KeyState.NEEDS_RESET:
         at_reader("reset", _("Reset card"), "rotate-ccw")

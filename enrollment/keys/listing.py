@@ -91,11 +91,17 @@ def suspend(key_id: str) -> ResponseReturnValue:
 def resume(key_id: str) -> ResponseReturnValue:
     """Let a suspended key go on."""
     key, user = _key(key_id)
-    if not user.active:
-        raise WrongState(_("%(name)s is suspended: reactivate first.", name=user.display_name))
     web.check_may_activate(user)
-    with transaction():
-        keys.resume(key, web.actor())
+    try:
+        with transaction():
+            user.renew()
+            if not user.active:
+                name = user.display_name
+                raise WrongState(_("%(name)s is suspended: reactivate first.", name=name))
+            keys.resume(key, web.actor())
+    except WrongState as error:
+        flash(str(error), "error")
+        return _page(user)
     flash(_("“%(name)s” works again.", name=key.name), "success")
     return _page(user)
 
