@@ -229,6 +229,20 @@ def test_what_people_typed_is_escaped(render: Render) -> None:
     assert "<script>alert" not in page
 
 
+def test_an_address_wraps_between_its_parts_and_is_copied_as_it_is(app: Flask) -> None:
+    with app.test_request_context("/"):
+        page = render_template_string(
+            '{% from "macros.html" import breakable, copy_box %}'
+            '{{ breakable("ada.king@example.org") }} {{ breakable("ada.king", dots=true) }} '
+            '{{ breakable("<i>/") }} {{ copy_box("url", "https://id.example.org/scim/v2", "URL") }}'
+        )
+    assert "ada.king<wbr>@example.org ada.<wbr>king &lt;i&gt;/<wbr>" in page
+    box = re.search(r'<code id="url">(.*?)</code>', page)
+    assert box is not None
+    assert "example.org/<wbr>scim/<wbr>v2" in box[1]
+    assert box[1].replace("<wbr>", "") == "https://id.example.org/scim/v2"
+
+
 @pytest.mark.parametrize(
     "status", [400, 401, 403, 404, 405, 409, 410, 412, 413, 429, 500, 503, 418]
 )

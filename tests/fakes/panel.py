@@ -124,5 +124,5 @@ def tap(desk: Desk, services: object) -> tuple[str, Authenticator]:
 def text_of(answer: TestResponse) -> str:
     """A page's words, tags left out, spaces collapsed."""
     page = re.sub(r"(?s)<(script|style).*?</\1>|<!--.*?-->", " ", answer.get_data(as_text=True))
-    page = re.sub(r"<[^>]+>", " ", page)
+    page = re.sub(r"<[^>]+>", " ", page.replace("<wbr>", ""))
     return " ".join(html.unescape(page).split())
