@@ -19,6 +19,7 @@ from provisioning.issuing import spare_keys
 from provisioning.lifecycle import KeyKind, KeyState, Reason
 from provisioning.mails import languages
 from provisioning.models import AuditEvent, Job, SecurityKey, Session, User
+from provisioning.pages import audit_list
 from provisioning.pages.error_pages import wants_json
 from provisioning.panel import access
 from provisioning.panel.access import SessionKind
@@ -220,7 +221,7 @@ def _events(user: User) -> list[AuditEvent]:
     return list(
         AuditEvent.select()
         .where(
-            AuditEvent.user == user,
+            audit_list.about([user.id]),
             AuditEvent.event.not_in([event.value for event in timeline.NOISE]),
         )
         .order_by(AuditEvent.id.desc())

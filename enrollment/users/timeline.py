@@ -26,7 +26,7 @@ from provisioning import directory
 from provisioning.audit import Event
 from provisioning.clock import SECOND
 from provisioning.models import AuditEvent, Connection, Group, Member, User
-from provisioning.pages import times
+from provisioning.pages import audit_list, times
 from provisioning.storage.db import tuples
 
 from .. import timeline
@@ -97,7 +97,7 @@ def page(user: User, part: str = "", after: int = 0, size: int = PAGE) -> tuple[
     `after` is such a line's number; `size` counts lines of the log.
     """
     query = AuditEvent.select().where(
-        AuditEvent.user == user,
+        audit_list.about([user.id]),
         AuditEvent.event.not_in([event.value for event in timeline.NOISE]),
     )
     if after:

@@ -80,6 +80,12 @@ class AuditEvent(Row):
 AuditEvent.add_index(
     AuditEvent.user, where=AuditEvent.user.is_null(False), name="audit_event_of_user"
 )
+# What a wizard does to a card before its person is there is told by the key alone, and found by it.
+AuditEvent.add_index(
+    AuditEvent.key,
+    where=AuditEvent.user.is_null() & AuditEvent.key.is_null(False),
+    name="audit_event_of_key_alone",
+)
 # Every change of anything adds a line, and each index would have it written once more. Lines of
 # users, groups and keys are met soon by whoever walks the log; an index finds the other kinds.
 RARE = SQL("substr(event, 1, 4) NOT IN ('user', 'grou', 'key.')")

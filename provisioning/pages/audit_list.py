@@ -5,18 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from typing import Any
 
 from peewee import JOIN, Expression, fn
 
 from ..audit import CLI, SYSTEM
-from ..models import RARE, AuditEvent, AuditHead, Connection, PanelAccount, Station, User
+from ..models import (
+    RARE,
+    AuditEvent,
+    AuditHead,
+    Connection,
+    PanelAccount,
+    SecurityKey,
+    Station,
+    User,
+)
+from ..storage.db import tuples
 from . import people
 
 PAGE = 50
 _OFTEN = ("user", "group", "key")  # what the index of events leaves out; see `RARE`
-_FEW = 200  # people whose lines are looked up one by one instead of on the way through the log
+_FEW = 200  # people and keys whose lines are looked up instead of met on the way through the log
+_WHOM = fn.COALESCE(AuditEvent.user, SecurityKey.user)
 
 
 def count() -> int:
@@ -30,8 +44,8 @@ class Wanted:
     """What a page or an export shows.
 
     `kind` is an event's first word ("key"), `by` a kind of actor. A search finds beginnings of an
-    actor's and of a person's name. `since` and `until` in ms, the latter excluded; `after` is the
-    row id before the page.
+    actor's and of a person's name, and parts of a key's. `since` and `until` in ms, the latter
+    excluded; `after` is the row id before the page.
     """
 
     search: str = ""
@@ -44,8 +58,15 @@ class Wanted:
 
 
 def page(wanted: Wanted, size: int = PAGE) -> tuple[list[AuditEvent], bool]:
-    """Return a page, the newest first, and whether older rows follow."""
-    query = AuditEvent.select(AuditEvent, User).join(User, JOIN.LEFT_OUTER)
+    """Return a page, the newest first, and whether older rows follow.
+
+    A row's `user` is whom it is about: where it names a key alone, that key's person.
+    """
+    query = (
+        AuditEvent.select(AuditEvent, User)
+        .join_from(AuditEvent, SecurityKey, JOIN.LEFT_OUTER)
+        .join_from(AuditEvent, User, JOIN.LEFT_OUTER, on=(User.id == _WHOM), attr="user")
+    )
     if wanted.kind:
         first, last = wanted.kind + ".", wanted.kind + "/"
         query = query.where((AuditEvent.event >= first) & (AuditEvent.event < last))
@@ -54,7 +75,7 @@ def page(wanted: Wanted, size: int = PAGE) -> tuple[list[AuditEvent], bool]:
     if wanted.by:
         query = query.where(AuditEvent.actor_kind == wanted.by)
     if wanted.person is not None:
-        query = query.where(AuditEvent.user == wanted.person)
+        query = query.where(about([wanted.person.id]))
     if wanted.search.strip():
         whose = _whose(wanted.search.strip())
         if whose is None:
@@ -68,6 +89,16 @@ def page(wanted: Wanted, size: int = PAGE) -> tuple[list[AuditEvent], bool]:
         query = query.where(AuditEvent.id < wanted.after)
     rows = list(query.order_by(AuditEvent.id.desc()).limit(size + 1))
     return rows[:size], len(rows) > size
+
+
+def about(users: Sequence[int]) -> Expression:
+    """Return the condition for lines of these people, by row id, and of their keys.
+
+    A wizard's card is tapped before its person is there: those lines name the key alone.
+    """
+    theirs = SecurityKey.select(SecurityKey.id).where(SecurityKey.user.in_(users))
+    found: Expression = AuditEvent.user.in_(users) | _alone(theirs)
+    return found
 
 
 def export(wanted: Wanted) -> Iterator[AuditEvent]:
@@ -105,24 +136,38 @@ def _first_at(moment: int) -> int:
 
 
 def _whose(search: str) -> Expression | None:
-    """Return the condition for lines of and by those whom a search finds; None: it finds nobody.
+    """Return the condition for lines of and by whom and what a search finds; None: it finds none.
 
     A walk through the whole log is long when it meets nobody, and short when it meets many.
     """
     found = User.select(User.id).where(people.are_found(User.id, search)).limit(_FEW + 1)
     whom = [user.id for user in found]
-    acts = _is_known_actor(search)
-    if not whom and not acts:
-        return None
-    if len(whom) <= _FEW and not acts:
-        few: Expression = AuditEvent.user.in_(whom)
-        return few
-    either: Expression = AuditEvent.actor_name.startswith(search) | (
-        AuditEvent.user.in_(whom)
-        if len(whom) <= _FEW
-        else people.are_found(AuditEvent.user, search)
+    named = SecurityKey.select(SecurityKey.id, SecurityKey.user).where(
+        SecurityKey.name.contains(search)
     )
-    return either
+    held: dict[int, int | None] = dict(tuples(named.limit(_FEW + 1)))
+    parts: list[Expression] = []
+    if _is_known_actor(search):
+        parts.append(AuditEvent.actor_name.startswith(search))
+    if whom:
+        few = len(whom) <= _FEW
+        parts.append(about(whom) if few else people.are_found(_WHOM, search))
+    if held:
+        few = len(held) <= _FEW
+        parts.append(_of(held) if few else SecurityKey.name.contains(search))
+    return reduce(or_, parts) if parts else None
+
+
+def _of(held: dict[int, int | None]) -> Expression:
+    """Return the condition for lines of these keys: their people have an index, and they none."""
+    whom = [user for user in held.values() if user is not None]
+    theirs: Expression = AuditEvent.user.in_(whom) & AuditEvent.key.in_(list(held))
+    return theirs | _alone(list(held))
+
+
+def _alone(some: Any) -> Expression:
+    alone: Expression = AuditEvent.user.is_null() & AuditEvent.key.in_(some)
+    return alone
 
 
 def _is_known_actor(search: str) -> bool:

@@ -54,6 +54,9 @@ def lists() -> list[str]:
         "/keys?state=active",
         "/activity?q=person.0000500",
         "/activity?q=nobody-of-that-name",
+        "/activity?q=Card",
+        "/activity?q=Card+of&after=1000",
+        f"/activity?person={middle.resource_id}",
         "/activity?kind=user.created",
         f"/activity?after={AuditEvent.select().count() // 2}",
     ]

@@ -626,6 +626,11 @@ AuditEvent.add_index(
     AuditEvent.user, where=AuditEvent.user.is_null(False), name="audit_event_of_user"
 )
 AuditEvent.add_index(
+    AuditEvent.key,
+    where=AuditEvent.user.is_null() & AuditEvent.key.is_null(False),
+    name="audit_event_of_key_alone",
+)
+AuditEvent.add_index(
     AuditEvent.event,
     where=SQL("substr(event, 1, 4) NOT IN ('user', 'grou', 'key.')"),
     name="audit_event_of_rare_kind",

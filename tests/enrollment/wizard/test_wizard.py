@@ -95,6 +95,9 @@ def test_from_new_user_to_a_working_card(panel: Panel, desk: Desk, services: Ser
     assert mail.recipient == "ada@example.org"
     assert pin not in done.get_data(as_text=True)
     assert Job.get().sealed_pin is None
+    story = panel.see(f"/users/{user.resource_id}/timeline")
+    assert re.search(r"Card tapped [\w ]+ · Desk NFC", story)  # before the person was there
+    assert "Card tapped" in panel.see("/activity?q=lovelace")
 
 
 def test_the_document_has_the_shape_of_the_rfc(panel: Panel) -> None:
