@@ -131,7 +131,7 @@ def _actors() -> dict[str, str]:
 
 
 def _kind_of_actor(row: AuditEvent) -> str:
-    if row.actor_kind in ("system", "cli"):
+    if row.actor_kind in ("system", "cli") or (row.actor_kind == "user" and not row.actor_id):
         return ""  # its name says it
     return _actors().get(row.actor_kind, row.actor_kind)
 
@@ -157,7 +157,7 @@ def _row(row: AuditEvent) -> dict[str, object]:
     return {
         "at": row.at,
         "text": text,
-        "actor": row.actor_name,
+        "actor": timeline.who(row.actor_name),
         "actor_kind": _kind_of_actor(row),
         "person": person.display_name if person is not None else None,
         "person_url": url_for("users.user", user_id=person.resource_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from provisioning.audit import Event
+from provisioning.audit import CLI, LINK_HOLDER, NOBODY, Event
 from provisioning.desks import faults
 from provisioning.desks.jobs import Op
 from provisioning.mails.mail import Template
@@ -261,8 +261,21 @@ def _known(event: str) -> Event | None:
 def moment(row: AuditEvent) -> Moment:
     """Return an event for a person's timeline."""
     text, icon, tone = words_of(row)
-    by = _("by Keywright itself") if row.actor_kind == "system" else row.actor_name
+    by = _("by Keywright itself") if row.actor_kind == "system" else who(row.actor_name)
     return Moment(text, by, row.at, icon, tone, row.id)
+
+
+def who(name: str) -> str:
+    """Return an actor's name in words: those who have no name of their own are called in English.
+
+    Anybody may bear such a name, and is then called the same in another language.
+    """
+    nameless: dict[str, str] = {
+        CLI.name: _("command line"),
+        LINK_HOLDER.name: _("whoever holds the link"),
+        NOBODY.name: _("somebody not signed in"),
+    }
+    return nameless.get(name, name)
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -151,6 +151,9 @@ class Actor:
 
 SYSTEM = Actor("system", None, "Keywright")
 CLI = Actor("cli", None, "command line")
+# Whoever comes by a link or to a page without signing in; pages say these names in words.
+LINK_HOLDER = Actor("user", None, "whoever holds the link")
+NOBODY = Actor("user", None, "somebody not signed in")
 
 
 Content = tuple[object, ...]

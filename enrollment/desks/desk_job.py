@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioning.audit import Actor
+from provisioning.audit import NOBODY, Actor
 from provisioning.desks import jobs, stations
 from provisioning.desks.jobs import Op
 from provisioning.errors import KeywrightError, NotFound, Unauthenticated
@@ -158,9 +158,9 @@ def _of_browser(job: Job) -> Place | None:
         return None
     if job.op == Op.ASSERT and job.purpose == sign_in.USER:
         here = url_for("me_sign_in.page")
-        return Place(here, here, sign_in.NOBODY)
+        return Place(here, here, NOBODY)
     if job.op == Op.CHANGE_PIN:
-        return Place(url_for("me_pin.page"), url_for("me_sign_in.page"), sign_in.NOBODY)
+        return Place(url_for("me_pin.page"), url_for("me_sign_in.page"), NOBODY)
     return None
 
 

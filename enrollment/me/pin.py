@@ -15,11 +15,11 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from provisioning import audit
 from provisioning.desks import jobs, orders
 from provisioning.desks.jobs import Op
 from provisioning.errors import KeywrightError
 from provisioning.models import Job
-from provisioning.panel import sign_in
 from provisioning.storage.db import transaction
 
 from .. import web
@@ -56,7 +56,7 @@ def start() -> ResponseReturnValue:
         station = station_choice.chosen(request.form.get("station", ""))
         with transaction():
             job = orders.queue_pin_change_by_holder(
-                station, sign_in.NOBODY, binding=web.browser_binding(waiting)
+                station, audit.NOBODY, binding=web.browser_binding(waiting)
             )
     except KeywrightError as refused:
         flash(str(refused), "error")

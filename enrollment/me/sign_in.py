@@ -102,7 +102,7 @@ def at_reader() -> ResponseReturnValue:
         with transaction():
             job = orders.queue_assertion(
                 station,
-                sign_in.NOBODY,
+                audit.NOBODY,
                 purpose=sign_in.USER,
                 binding=web.browser_binding(waiting),
             )

@@ -64,7 +64,7 @@ def add() -> ResponseReturnValue:
             key, activation = spare_keys.add(user, kind, form.name.data or "", actor, services())
             with contextlib.suppress(Unauthenticated):
                 access.end_session(web.session_of(SessionKind.ACTIVATION, quiet=True))
-            activations.opened(activation)
+            activations.opened(activation, actor)
             _opened, secret = access.open_session(
                 SessionKind.ACTIVATION, user=user, key=key, activation=activation
             )

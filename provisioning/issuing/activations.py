@@ -14,7 +14,7 @@ import secrets
 import uuid
 
 from .. import audit, keys
-from ..audit import SYSTEM, Actor, Event
+from ..audit import LINK_HOLDER, SYSTEM, Actor, Event
 from ..clock import MINUTE, now_ms
 from ..errors import InvalidValue, LinkDead, NotFound, WrongState
 from ..lifecycle import KeyKind, KeyState, LinkState
@@ -133,7 +133,7 @@ def takes_code(activation: Activation, typed: str, services: Services) -> bool:
     return False
 
 
-def opened(activation: Activation) -> None:
+def opened(activation: Activation, actor: Actor = LINK_HOLDER) -> None:
     """Note the first start; a mail scanner may cause it, so it decides nothing (R12).
 
     Raises LinkDead for a link that has died since it was looked up.
@@ -144,7 +144,7 @@ def opened(activation: Activation) -> None:
         activation.opened_at = now_ms()
         activation.save()
         audit.record(
-            SYSTEM,
+            actor,
             Event.LINK_OPENED,
             user=activation.user,
             key=activation.key,
@@ -180,7 +180,11 @@ def ask_again(activation: Activation, services: Services) -> None:
     activation.save()
     user, settings = activation.user, services.settings
     audit.record(
-        SYSTEM, Event.LINK_REQUESTED, user=user, key=activation.key, link=activation.resource_id
+        LINK_HOLDER,
+        Event.LINK_REQUESTED,
+        user=user,
+        key=activation.key,
+        link=activation.resource_id,
     )
     admins = PanelAccount.select().where(
         PanelAccount.state == "active", PanelAccount.email.is_null(False)

@@ -52,7 +52,7 @@ def is_right(activation: Activation, typed: str, services: Services) -> bool:
     activation.code_tries += 1
     activation.save()
     audit.record(
-        audit.SYSTEM,
+        audit.LINK_HOLDER,
         Event.LINK_CODE_WRONG,
         user=activation.user,
         key=activation.key,

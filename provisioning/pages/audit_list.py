@@ -13,7 +13,7 @@ from typing import Any
 
 from peewee import JOIN, Expression, fn
 
-from ..audit import CLI, SYSTEM
+from ..audit import CLI, LINK_HOLDER, NOBODY, SYSTEM
 from ..models import (
     RARE,
     AuditEvent,
@@ -28,6 +28,7 @@ from ..storage.db import tuples
 from . import people
 
 PAGE = 50
+_NAMELESS = (SYSTEM, CLI, LINK_HOLDER, NOBODY)
 _OFTEN = ("user", "group", "key")  # what the index of events leaves out; see `RARE`
 _FEW = 200  # people and keys whose lines are looked up instead of met on the way through the log
 _WHOM = fn.COALESCE(AuditEvent.user, SecurityKey.user)
@@ -172,7 +173,7 @@ def _alone(some: Any) -> Expression:
 
 def _is_known_actor(search: str) -> bool:
     """Say whether anybody who acts is called so; what people do themselves is about them, too."""
-    if any(one.name.lower().startswith(search.lower()) for one in (SYSTEM, CLI)):
+    if any(one.name.lower().startswith(search.lower()) for one in _NAMELESS):
         return True
     return any(
         table.select().where(table.name.startswith(search)).exists()

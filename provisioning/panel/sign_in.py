@@ -23,8 +23,6 @@ USER = "user.sign_in"
 PANEL = "panel.sign_in"
 STEP_UP = "panel.step_up"
 
-NOBODY = Actor("user", None, "somebody not signed in")
-
 
 def party(services: Services) -> RelyingParty:
     """Return who we are to an authenticator."""

@@ -38,6 +38,16 @@ class TestActivity:
         assert "group.created" not in page
         assert "group.created" in panel.see("/activity?by=nobody")
 
+    def test_who_has_no_name_is_called_in_words(self, panel: Panel) -> None:
+        with transaction():
+            audit.record(audit.LINK_HOLDER, Event.LINK_OPENED)
+            audit.record(CLI, Event.GROUP_CREATED)
+        page = panel.see("/activity")
+        assert "Registration link opened whoever holds the link" in page
+        assert "whoever holds the link user" not in page  # the name says it
+        assert "whoever holds the link" in panel.see("/activity?q=whoever")
+        assert "Befehlszeile" in panel.get("/activity", headers={"Accept-Language": "de"}).text
+
     def test_it_is_filtered_by_day(self, panel: Panel) -> None:
         with transaction():
             audit.record(GRACE, Event.GROUP_CREATED, display_name="Old")

@@ -145,6 +145,8 @@ class TestLink:
         assert start(browser, token).status_code == 303
         assert "Card of Ada" in browser.get("/activate/key").text
         assert events(Event.LINK_OPENED) == 1
+        line = AuditEvent.get(AuditEvent.event == Event.LINK_OPENED)
+        assert (line.actor_kind, line.actor_name) == ("user", "whoever holds the link")
 
     def test_start_takes_the_whole_link_too(self, browser: Browser, sent: Sent) -> None:
         assert start(browser, f" http://localhost:5005/activate#{sent()} ").status_code == 303
@@ -254,6 +256,8 @@ class TestAskAgain:
         Activation.update(expires_at=now_ms() - 1).execute()
         real = browser.post("/activate/ask", {"token": token})
         assert self.asked() == 1
+        line = AuditEvent.get(AuditEvent.event == Event.LINK_REQUESTED)
+        assert (line.actor_kind, line.actor_name) == ("user", "whoever holds the link")
         forged = browser.post("/activate/ask", {"token": "x" * 43})
         assert self.asked() == 1
         assert real.status_code == forged.status_code == 200

@@ -114,6 +114,7 @@ def test_ten_wrong_codes_end_the_link(app: Flask, services: Services, ada: User)
     assert (now.state, now.sealed_code) == (LinkState.CANCELLED, None)
     wrong = AuditEvent.select().where(AuditEvent.event == "link.code_wrong")
     assert wrong.count() == 10
+    assert {row.actor_name for row in wrong} == {"whoever holds the link"}
     assert all("WRONG" not in row.detail for row in wrong)
 
 
