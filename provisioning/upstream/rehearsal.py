@@ -87,9 +87,18 @@ class Stage:
 
 def rehearse(app: WsgiApp, base_url: str, connection: Connection, play: Callable[[Stage], T]) -> T:
     """Let `play` ask as this connection, take it all back, and return what it returned."""
+
+    def on_stage() -> T:
+        _row, text = tokens.issue(connection, MINUTE)
+        return play(Stage(app, base_url, text))
+
+    return taken_back(on_stage)
+
+
+def taken_back(play: Callable[[], T]) -> T:
+    """Return what `play` returns, and leave nothing of what it did. May be nested."""
     outcome: list[T] = []
     with suppress(_Over), transaction():
-        _row, text = tokens.issue(connection, MINUTE)
-        outcome.append(play(Stage(app, base_url, text)))
+        outcome.append(play())
         raise _Over
     return outcome[0]

@@ -65,6 +65,12 @@ def test_every_probe_holds_and_nothing_is_left(panel: Panel, app: Flask, entra: 
     assert rows() == before
 
 
+def test_no_probe_sees_what_another_one_made(app: Flask, entra: Directory) -> None:
+    verdict = play(app, entra)["Google Workspace Ask for one user"]
+    assert verdict.text == "It sees 0 users: those that it made itself."
+    assert not User.select().exists()
+
+
 def test_requests_and_answers_are_shown_without_a_token(
     panel: Panel, app: Flask, entra: Directory
 ) -> None:
