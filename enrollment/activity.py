@@ -22,7 +22,7 @@ from provisioning.pages import audit_list, times
 from provisioning.pages.audit_list import Wanted
 from provisioning.storage.db import transaction
 
-from . import timeline, web
+from . import actors, timeline, web
 from .web import panel_page
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
@@ -157,7 +157,7 @@ def _row(row: AuditEvent) -> dict[str, object]:
     return {
         "at": row.at,
         "text": text,
-        "actor": timeline.who(row.actor_name),
+        "actor": actors.who(row.actor_name),
         "actor_kind": _kind_of_actor(row),
         "person": person.display_name if person is not None else None,
         "person_url": url_for("users.user", user_id=person.resource_id)

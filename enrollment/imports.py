@@ -22,12 +22,13 @@ from provisioning.csv_import.plan import Verb
 from provisioning.errors import Forbidden, InvalidValue, Taken, Unauthenticated, WrongState
 from provisioning.models import ImportFile, ImportLine
 from provisioning.pages import figures
+from provisioning.pages.error_words import told
 from provisioning.panel import access
 from provisioning.panel.access import Role, SessionKind
 from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN
 
-from . import tasks, web
+from . import actors, tasks, web
 from .web import panel_page
 
 blueprint = Blueprint("imports", __name__, url_prefix="/import")
@@ -119,7 +120,7 @@ def check(file_id: str) -> ResponseReturnValue:
             imports.check(file, content, chosen, source, web.actor())
     except (InvalidValue, Taken, WrongState) as error:
         field = getattr(error, "field", None) or "columns"
-        return _columns_page(file, content, picked, source=source, fault=(field, str(error)))
+        return _columns_page(file, content, picked, source=source, fault=(field, told(error)))
     return redirect(url_for(".preview", file_id=file_id))
 
 
@@ -198,7 +199,7 @@ def run(file_id: str) -> ResponseReturnValue:
 def _upload_page(fault: str = "") -> ResponseReturnValue:
     page = render_template(
         "panel/imports.html",
-        fault=fault,
+        fault=told(fault),
         upload_url=url_for(".upload"),
         example_url=url_for(".example"),
         limit_mb=csv_file.MAX_BYTES // 1024 // 1024,
@@ -271,7 +272,7 @@ def _file(file: ImportFile) -> dict[str, object]:
             "tab": _("tab"),
         }.get(file.separator, file.separator),
         "lines": file.lines,
-        "by": file.actor_name,
+        "by": actors.who(file.actor_name),
         "at": file.created_at,
         "state": state,
         "people": file.content == Content.PEOPLE,

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from provisioning.audit import CLI, LINK_HOLDER, NOBODY, Event
+from provisioning.audit import Event
 from provisioning.desks import faults
 from provisioning.desks.jobs import Op
 from provisioning.mails.mail import Template
 from provisioning.models import AuditEvent
 from provisioning.pages import figures, times
+from provisioning.pages.error_words import told
+from provisioning.panel.access import Role
 
-from . import tasks
+from . import actors, menu, tasks
 
 
 @dataclass(frozen=True)
@@ -241,17 +243,19 @@ NOISE = (
 
 def detail_of(row: AuditEvent) -> dict[str, object]:
     """Return what the event's line tells besides who and when."""
-    told: dict[str, object] = json.loads(row.detail)
-    return told
+    detail: dict[str, object] = json.loads(row.detail)
+    return detail
 
 
 def words_of(row: AuditEvent) -> tuple[str, str, str]:
     """Return the event's sentence, icon and tone."""
     # A newer version may have written kinds that this one does not know.
     sentence, icon, tone = _WORDS.get(_known(row.event), (row.event, "circle-dashed", ""))
-    told: defaultdict[str, object] = defaultdict(lambda: "…")
-    told.update((name, _shown(name, value)) for name, value in detail_of(row).items())
-    return str(sentence) % told, icon, tone
+    words: defaultdict[str, object] = defaultdict(lambda: "…")
+    words.update((name, _shown(name, value)) for name, value in detail_of(row).items())
+    if row.event == Event.ACCOUNT_ROLE_CHANGED:
+        words["old"] = _shown("role", words["old"])
+    return str(sentence) % words, icon, tone
 
 
 def _known(event: str) -> Event | None:
@@ -261,21 +265,8 @@ def _known(event: str) -> Event | None:
 def moment(row: AuditEvent) -> Moment:
     """Return an event for a person's timeline."""
     text, icon, tone = words_of(row)
-    by = _("by Keywright itself") if row.actor_kind == "system" else who(row.actor_name)
+    by = _("by Keywright itself") if row.actor_kind == "system" else actors.who(row.actor_name)
     return Moment(text, by, row.at, icon, tone, row.id)
-
-
-def who(name: str) -> str:
-    """Return an actor's name in words: those who have no name of their own are called in English.
-
-    Anybody may bear such a name, and is then called the same in another language.
-    """
-    nameless: dict[str, str] = {
-        CLI.name: _("command line"),
-        LINK_HOLDER.name: _("whoever holds the link"),
-        NOBODY.name: _("somebody not signed in"),
-    }
-    return nameless.get(name, name)
 
 
 def kinds() -> list[tuple[str, str]]:
@@ -335,6 +326,10 @@ def _shown(name: str, value: object) -> object:
         return tasks.WORDS[str(value)].title
     if isinstance(value, int) and not isinstance(value, bool):
         return figures.number(value)
+    if name == "role" and value in set(Role):
+        return menu.role_name(Role(str(value)))
+    if name == "error":
+        return told(value)
     if name == "fault":
         return faults.of(str(value)).sentence
     return str(value).replace("_", " ") if name == "reason" else value

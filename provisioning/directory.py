@@ -351,10 +351,15 @@ def _store_values(rows: Sequence[tuple[object, ...]]) -> None:
 def _taken(user: User, error: IntegrityError) -> Taken:
     # Both databases name the index or its columns, PostgreSQL the values as well, further down.
     if "external_id" in str(error).partition("\n")[0]:
-        words = "Another user already has this externalId."
-        return Taken(words, "externalId", kind="User", value=user.external_id or "")
-    words = f"The user name {user.user_name} is taken."
-    return Taken(words, "userName", kind="User", value=user.user_name)
+        return Taken(
+            "Another user already has this externalId.",
+            "externalId",
+            kind="User",
+            value=user.external_id or "",
+        )
+    return Taken(
+        f"The user name {user.user_name} is taken.", "userName", kind="User", value=user.user_name
+    )
 
 
 # What `_derive` reads of a document beside its size, and the columns that it makes.

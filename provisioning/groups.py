@@ -235,10 +235,18 @@ def _check_free(group: Group) -> None:
 def _taken(group: Group, error: IntegrityError | None = None) -> Taken:
     # Both databases name the index or its columns, PostgreSQL the values as well, further down.
     if "external_id" in str(error).partition("\n")[0]:
-        words = "Another group already has this externalId."
-        return Taken(words, "externalId", kind="Group", value=group.external_id or "")
-    words = f"There is already a group {group.display_name}."
-    return Taken(words, "displayName", kind="Group", value=group.display_name)
+        return Taken(
+            "Another group already has this externalId.",
+            "externalId",
+            kind="Group",
+            value=group.external_id or "",
+        )
+    return Taken(
+        f"There is already a group {group.display_name}.",
+        "displayName",
+        kind="Group",
+        value=group.display_name,
+    )
 
 
 def _touch(group: Group) -> None:

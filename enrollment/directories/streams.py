@@ -19,6 +19,7 @@ from provisioning.errors import InvalidValue, WrongState
 from provisioning.event_streams import streams
 from provisioning.event_streams.streams import Detail, EventState, Method, StreamState
 from provisioning.models import Connection, EventStream
+from provisioning.pages.error_words import told
 from provisioning.panel.access import Role
 from provisioning.services import services
 from provisioning.storage.db import transaction
@@ -161,7 +162,7 @@ def _row(stream: EventStream, owner: bool) -> dict[str, object]:
         "dead": dead,
         "delivered": stream.delivered,
         "delivered_at": stream.delivered_at,
-        "error": stream.last_error,
+        "error": told(stream.last_error),
         "actions": _actions(stream, waiting, dead) if owner else [],
     }
 

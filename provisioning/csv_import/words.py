@@ -10,6 +10,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from ..pages.error_words import told
 from .plan import Verb, Why
 
 
@@ -87,12 +88,12 @@ _REASONS: dict[Why, Callable[[Mapping[str, Any]], str]] = {
         "%(field)s holds a line break or a character that cannot be seen.",
         field=attribute(d["field"]),
     ),
-    Why.EMAIL: lambda d: str(d["said"]),
+    Why.EMAIL: lambda d: told(d["said"]),
     Why.ACTIVE: lambda d: _("“%(value)s” is neither yes nor no.", value=d["value"]),
     Why.OWNED: lambda d: _(
         "This person comes from %(source)s and is changed there alone.", source=d["source"]
     ),
-    Why.ABOVE: lambda d: str(d["said"]),
+    Why.ABOVE: lambda d: told(d["said"]),
     Why.GROUP_OWNED: lambda d: _(
         "The group %(group)s comes from %(source)s and is changed there alone.",
         group=d["group"],

@@ -184,6 +184,12 @@ def test_a_file_that_cannot_be_read_says_why_beside_the_field(
     assert not ImportFile.select().exists()
 
 
+def test_why_a_file_cannot_be_read_is_said_in_german_to_germans(panel: Panel) -> None:
+    sent = {"file": (io.BytesIO(b" "), "x.csv")}
+    answer = panel.post("/import", sent, headers={"Accept-Language": "de"})
+    assert "Die Datei ist leer." in text_of(answer)
+
+
 def test_windows_1252_is_read_and_said(panel: Panel) -> None:
     columns = upload(panel, "userName\nzoë\n".encode("cp1252")).location
     words = panel.see(columns)

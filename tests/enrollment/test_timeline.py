@@ -13,7 +13,10 @@ from flask import Flask
 
 import provisioning
 from enrollment import timeline
-from provisioning.audit import Event
+from provisioning import audit
+from provisioning.audit import CLI, Event
+from provisioning.storage.db import transaction
+from tests.fakes.panel import Panel
 
 ICONS = Path(provisioning.__file__).parent / "static" / "icons"
 
@@ -35,6 +38,21 @@ def test_each_event_has_an_icon_that_there_is() -> None:
         icon.stem for icon in ICONS.glob("*.svg")
     }
     assert missing == set()
+
+
+def test_what_a_line_quotes_is_told_in_the_readers_language(app: Flask, panel: Panel) -> None:
+    error = "This address is not on the public internet."
+    with transaction():
+        audit.record(CLI, Event.STREAM_REFUSED, connection="Okta", error=error)
+        audit.record(CLI, Event.ACCOUNT_CREATED, account="Grace", role="auditor")
+        audit.record(CLI, Event.ACCOUNT_ROLE_CHANGED, account="Al", old="auditor", role="owner")
+        audit.record(CLI, Event.KEY_RENAMED, old="auditor", name="Blue card")
+    page = panel.see("/activity")
+    assert "Panel account Grace made (Auditor)" in page
+    assert "Role of Al changed from Auditor to Owner" in page
+    assert "“auditor” is now called “Blue card”" in page
+    german = panel.get("/activity", headers={"Accept-Language": "de"}).text
+    assert "Diese Adresse liegt nicht im öffentlichen Internet." in german
 
 
 def test_the_log_can_be_filtered_by_every_area(app: Flask) -> None:

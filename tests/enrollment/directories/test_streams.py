@@ -124,6 +124,15 @@ def test_others_look_and_change_nothing(app: Flask, entra: Directory, role: Role
     assert EventStream.get().state == "active"
 
 
+def test_why_it_fails_is_told_in_the_readers_language(panel: Panel, entra: Directory) -> None:
+    panel.post(address(entra), FORM)
+    error = "This address is not on the public internet."
+    EventStream.update(failures=3, last_error=error).execute()
+    page = text_of(panel.get(address(entra), headers={"Accept-Language": "de"}))
+    assert error not in page
+    assert "Diese Adresse liegt nicht im öffentlichen Internet." in page
+
+
 def test_how_it_goes_is_shown_in_words(panel: Panel, entra: Directory) -> None:
     panel.post(address(entra), FORM)
     entra.user("ada")

@@ -8,6 +8,7 @@ import itertools
 
 import orjson
 import pytest
+from flask import Flask
 
 from provisioning import directory, groups, keys, nesting, tasks
 from provisioning.audit import CLI, Actor
@@ -81,6 +82,13 @@ def shown(file: ImportFile) -> list[tuple[int, str, str, str]]:
         (line.number, line.verb, line.label, import_words.one_line(orjson.loads(line.detail)))
         for line in imports.all_lines(file)
     ]
+
+
+def test_what_is_wrong_with_an_address_is_said_in_the_readers_language(app: Flask) -> None:
+    said = "This e-mail address cannot be used. ada@localhost"
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        reason = import_words.reason({"why": "email", "said": said})
+    assert reason == "Diese E-Mail-Adresse ist nicht verwendbar. ada@localhost"
 
 
 def user(name: str) -> User:
