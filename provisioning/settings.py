@@ -24,6 +24,7 @@ from .pages import colours
 LANGUAGES = ("en", "de")
 """In which pages and mails exist; `translations/` holds all but the first."""
 
+CONTACT = "your IT service desk"  # unless set; pages and mails say it in their own language
 PREFIX = "KEYWRIGHT_"
 ENV_FILE = "keywright.env"
 _PORTS = {"http": 80, "https": 443}
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
         description="Name that people see on pages, mails and cards.",
     )
     contact: str = Field(
-        "your IT service desk",
+        CONTACT,
         min_length=1,
         max_length=200,
         description="Whom a mail tells people to ask.",

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 
 from provisioning import live_settings
 from provisioning.errors import InvalidValue, NotFound
+from provisioning.mails.mail import contact_words
 from provisioning.models import Logo
 from provisioning.pages import colours, pictures
 from provisioning.services import services
@@ -112,6 +113,7 @@ def accent(colour: str) -> ResponseReturnValue:
 def _surroundings() -> dict[str, object]:
     return {
         "logo_error": "",
+        "contact": contact_words(services().settings.contact),
         "has_logo": bool(services().logo),
         "upload_url": url_for(".upload"),
         "remove_url": url_for(".remove"),

@@ -34,7 +34,7 @@ from flask import current_app
 from flask_babel import force_locale, get_babel, gettext
 
 from ..errors import InvalidValue, KeywrightError
-from ..settings import MailTls, Settings
+from ..settings import CONTACT, MailTls, Settings
 from .addresses import check_address
 
 TIMEOUT = 15  # seconds, for each step of the conversation
@@ -135,6 +135,7 @@ def render(
             for name, value in context.items()
         }
         values["expires"] = _moment(context.get("expires"), context.get("timezone"), chosen)
+        values["contact"] = contact_words(str(values["contact"]))
         values["lang"], values["dir"] = str(chosen).replace("_", "-"), chosen.text_direction
         values["secret"], values["accent"] = secret, accent or OUR_ACCENT
         # Past Flask's render_template: an app's context processors expect a request.
@@ -143,6 +144,11 @@ def render(
         html = environment.get_template(f"mail/{template}.html").render(values)
     subject, _, body = text.partition("\n")
     return Rendered(_one_line(subject), _wrap(body), html)
+
+
+def contact_words(contact: str) -> str:
+    """Return whom people can ask; where nobody has said it, in the language that is spoken."""
+    return str(gettext("your IT service desk")) if contact == CONTACT else contact
 
 
 def _locale(name: str) -> Locale:

@@ -114,3 +114,7 @@ def test_the_name_is_on_pages_and_what_stands_in_it_stays_words(app: Flask, pane
     save(panel, "/settings/branding", organisation="Wards & Sons <b>")
     page = app.test_client().get("/sign-in").text
     assert "Wards &amp; Sons &lt;b&gt;" in page
+
+
+def test_whom_people_can_ask_is_shown_as_it_will_read(panel: Panel) -> None:
+    assert "Ask your IT service desk." in text_of(panel.get("/settings/branding"))

@@ -32,7 +32,7 @@ from provisioning.mails.mail import (
     Rendered,
     Template,
 )
-from provisioning.settings import Settings, load
+from provisioning.settings import CONTACT, Settings, load
 from tests.fakes.smtp import Fault, Sink
 
 ANYWHERE = pytest.mark.allow_hosts(["127.0.0.1", "localhost"])
@@ -148,6 +148,14 @@ def test_every_mail_says_who_sent_it_for_which_key_and_whom_to_ask(template: Tem
         assert "“Card of Ada Lovelace”" in half
         if template is not Template.LINK_REQUESTED:
             assert "Questions? Ask the service desk." in half
+
+
+def test_whom_to_ask_is_said_in_the_mails_language_unless_somebody_has_set_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail, "gettext", lambda words, **_given: f"[{words}]")
+    assert "Ask [your IT service desk]." in render(Template.KEY_ADDED, contact=CONTACT).text
+    assert "Ask the porter." in render(Template.KEY_ADDED, contact="the porter").text
 
 
 def test_the_link_mail_has_one_button_the_raw_link_the_expiry_and_three_things() -> None:
