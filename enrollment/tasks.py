@@ -23,7 +23,7 @@ from provisioning.panel.access import Role
 from provisioning.storage.db import transaction
 from provisioning.tasks import OPEN
 
-from . import web
+from . import actors, web
 from .keys.items import Action, Ask
 from .web import panel_page
 
@@ -34,7 +34,8 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
 class Words:
     """How a kind of work is shown: its name, and the page that people come from.
 
-    `place` tells that page's values from the task's options.
+    `place` tells that page's values from the task's options, `about` what the task is about where
+    it has no title: in the words of whoever looks.
     """
 
     title: Any
@@ -42,6 +43,7 @@ class Words:
     endpoint: str
     icon: str = "clock"
     place: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _options: {}
+    about: Callable[[Mapping[str, Any]], str] = lambda _options: ""
 
 
 WORDS: dict[str, Words] = {}
@@ -117,11 +119,12 @@ def shown(found: Task) -> dict[str, object]:
     """Return a task as the templates want it."""
     words = WORDS.get(found.kind) or Words(found.kind, _("Tasks"), "tasks.tasks")
     is_open = found.state in OPEN
+    options = json.loads(found.options)
     return {
         "id": found.resource_id,
         "url": url_for("tasks.task", task_id=found.resource_id),
         "name": words.title,
-        "title": found.title,
+        "title": found.title or words.about(options),
         "icon": words.icon,
         "state": found.state,
         "open": is_open,
@@ -130,12 +133,12 @@ def shown(found: Task) -> dict[str, object]:
         "failed": found.failed,
         "percent": 100 * found.done // found.total if found.total else 100,
         "left": _left(found) if is_open else "",
-        "by": found.actor_name,
+        "by": actors.who(found.actor_name),
         "created_at": found.created_at,
         "finished_at": found.finished_at,
         "back": {
             "label": words.back,
-            "url": url_for(words.endpoint, **words.place(json.loads(found.options))),
+            "url": url_for(words.endpoint, **words.place(options)),
         },
         "poll_url": url_for("tasks.progress", task_id=found.resource_id) if is_open else None,
         "result_url": url_for("tasks.result", task_id=found.resource_id),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from werkzeug.datastructures import MultiDict
 
 from provisioning import bulk_users, tasks
 from provisioning.bulk_users import ASSIGN, RESEND, SUSPEND, Reach
+from provisioning.lifecycle import UserStatus
 from provisioning.models import User
 from provisioning.pages import people
 from provisioning.panel.access import Role
@@ -50,9 +52,20 @@ VERBS = {
     "suspend": _Verb(SUSPEND, _l("Suspend"), "circle-pause", "danger"),
 }
 
+
+def _about(options: Mapping[str, Any]) -> str:
+    whom = options.get("whom")
+    if not whom:
+        return str(_("Chosen in the list"))
+    status = str(table.status_names()[UserStatus(whom["status"])]) if whom["status"] else ""
+    search = str(_("“%(name)s”", name=whom["search"])) if whom["search"] else ""
+    filters = ", ".join(part for part in (search, status) if part)
+    return str(_("All that match %(filters)s", filters=filters) if filters else _("All users"))
+
+
 for _one in VERBS.values():
     task_pages.WORDS[_one.kind.name] = task_pages.Words(
-        _one.label, _l("Users"), "users.users", _one.icon
+        _one.label, _l("Users"), "users.users", _one.icon, about=_about
     )
 
 
@@ -93,9 +106,8 @@ def begin() -> ResponseReturnValue:
         return first
     named = chosen.select(User.resource_id, User.display_name).order_by(User.display_name_key)
     with transaction():
-        title = _title(form, all_of_them)
-        subjects = Queries([named])
-        task = tasks.begin(verb.kind, web.actor(), subjects, title=title, options=options)
+        options["whom"] = _whom(form, all_of_them)
+        task = tasks.begin(verb.kind, web.actor(), Queries([named]), options=options)
     return redirect(url_for("tasks.task", task_id=task.resource_id), 303)
 
 
@@ -193,10 +205,9 @@ def _follows(kind: Kind, found: Reach) -> list[str]:
     return said
 
 
-def _title(form: MultiDict[str, str], all_of_them: bool) -> str:
+def _whom(form: MultiDict[str, str], all_of_them: bool) -> dict[str, object]:
+    """Return whom the work is about, to be said in each reader's language."""
     if not all_of_them:
-        return str(_("Chosen in the list"))
+        return {}
     wanted = table.wanted(form)
-    parts = [f"“{wanted.search}”" if wanted.search else "", str(wanted.status or "")]
-    told = ", ".join(part for part in parts if part)
-    return str(_("All that match %(filters)s", filters=told) if told else _("All users"))
+    return {"search": wanted.search, "status": wanted.status}

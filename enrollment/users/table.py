@@ -46,14 +46,21 @@ def address(shown: Wanted, endpoint: str = "users.users", **changes: str | None)
     return url_for(endpoint, **{name: value for name, value in given.items() if value})
 
 
+def status_names() -> dict[UserStatus, str]:
+    """Return what each status is called."""
+    return {
+        UserStatus.NEW: _("New"),
+        UserStatus.PENDING: _("Pending"),
+        UserStatus.ACTIVE: _("Active"),
+        UserStatus.SUSPENDED: _("Suspended"),
+    }
+
+
 def tabs(shown: Wanted, counts: dict[UserStatus, int]) -> list[dict[str, object]]:
     """Return the counters, each a link that keeps search and order."""
     labels: list[tuple[UserStatus | None, str]] = [
         (None, _("All")),
-        (UserStatus.NEW, _("New")),
-        (UserStatus.PENDING, _("Pending")),
-        (UserStatus.ACTIVE, _("Active")),
-        (UserStatus.SUSPENDED, _("Suspended")),
+        *status_names().items(),
     ]
     return [
         {

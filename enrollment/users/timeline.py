@@ -139,7 +139,7 @@ def _joined(user: User, *, since: int, before: int | None, directories_only: boo
 
 def _join(rows: list[tuple[int, str, str | None]]) -> Moment:
     at, _name, source = rows[0]
-    names = ", ".join(f"“{name}”" for _at, name, _source in rows[:_NAMED])
+    names = ", ".join(_("“%(name)s”", name=name) for _at, name, _source in rows[:_NAMED])
     names += " …" if len(rows) > _NAMED else ""
     text = ngettext("Joined %(names)s", "Joined %(num)s groups: %(names)s", len(rows), names=names)
     day = times.iso(at)[:10]

@@ -136,6 +136,18 @@ class TestSuspending:
         assert User.select().where(~User.active).count() == 60
         assert User.get_by_id(ada.id).active
         assert "All that match “nurse”" in panel.see("/tasks")
+        assert Task.get().title == ""  # whoever looks reads it in a language of their own
+        page = text_of(panel.get("/tasks", headers={"Accept-Language": "de"}))
+        assert "All that match" not in page
+
+    def test_who_was_ticked_and_how_they_were_filtered_is_told_in_words(
+        self, panel: Panel, services: Services
+    ) -> None:
+        ada = person("ada")
+        go(panel, services, ticked(ada, verb="suspend"))
+        assert "Chosen in the list" in panel.see("/tasks")
+        go(panel, services, {"whom": "all", "status": "suspended", "verb": "suspend"})
+        assert "All that match Suspended" in panel.see("/tasks")
 
     def test_keys_stop_and_who_is_suspended_already_is_left_out(
         self, panel: Panel, services: Services
