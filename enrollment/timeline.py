@@ -45,7 +45,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.USER_CREATED: (_l("Added"), "user-plus", ""),
     Event.USER_CHANGED: (_l("Changed: %(attributes)s"), "pencil", ""),
     Event.USER_DEACTIVATED: (
-        _l("Suspended: %(keys)s keys, %(sessions)s sign-ins and %(links)s links stopped at once"),
+        _l("Suspended. Keys stopped: %(keys)s, sign-ins: %(sessions)s, links: %(links)s"),
         "circle-pause",
         "bad",
     ),
@@ -128,10 +128,10 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.JOB_CANCELLED: (_l("%(op)s at the reader: cancelled"), "x", "warn"),
     Event.BADGE_ADDED: (_l("Badge kept as an identifier (%(technology)s)"), "scan-line", ""),
     Event.BADGE_REMOVED: (_l("Identifier forgotten (%(technology)s)"), "trash-2", ""),
-    Event.BATCH_STARTED: (_l("Batch “%(batch)s” started: %(people)s people"), "nfc", ""),
+    Event.BATCH_STARTED: (_l("Batch “%(batch)s” started (people: %(people)s)"), "nfc", ""),
     Event.BATCH_PAUSED: (_l("Batch “%(batch)s” paused"), "circle-pause", ""),
     Event.BATCH_FINISHED: (
-        _l("Batch “%(batch)s” finished: %(done)s cards, %(left)s without"),
+        _l("Batch “%(batch)s” finished (cards: %(done)s, without one: %(left)s)"),
         "circle-check",
         "ok",
     ),
@@ -152,15 +152,15 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.CONNECTION_CREATED: (_l("Directory %(connection)s connected"), "folder-sync", ""),
     Event.CONNECTION_CHANGED: (_l("Directory %(connection)s: settings changed"), "pencil", ""),
     Event.CONNECTION_RETIRED: (
-        _l("Directory %(connection)s retired, %(tokens)s tokens revoked"),
+        _l("Directory %(connection)s retired (tokens revoked: %(tokens)s)"),
         "ban",
         "bad",
     ),
     Event.CONNECTION_RESUMED: (_l("Directory %(connection)s brought back"), "rotate-ccw", ""),
     Event.CONNECTION_DELETED: (
         _l(
-            "Directory %(connection)s deleted: %(users)s people and %(groups)s groups belong to "
-            "the panel now"
+            "Directory %(connection)s deleted, and left to the panel (people: %(users)s, groups: "
+            "%(groups)s)"
         ),
         "x",
         "bad",
@@ -168,12 +168,12 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.TOKEN_CREATED: (_l("Token made for %(connection)s"), "key-round", ""),
     Event.TOKEN_REVOKED: (_l("Token of %(connection)s revoked"), "ban", "bad"),
     Event.DEPARTURES_HELD: (
-        _l("%(connection)s suspended %(users)s people at once: held until somebody decides"),
+        _l("Mass departure from %(connection)s held until somebody decides (people: %(users)s)"),
         "triangle-alert",
         "bad",
     ),
     Event.DEPARTURES_DECIDED: (
-        _l("Mass departure from %(connection)s: %(decision)s, %(users)s people"),
+        _l("Mass departure from %(connection)s: %(decision)s (people: %(users)s)"),
         "check",
         "",
     ),
@@ -182,10 +182,10 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     Event.BACKUP_MADE: (_l("Backup %(file)s made"), "download", "warn"),
     Event.BACKUP_RESTORED: (_l("Database restored from a backup"), "rotate-ccw", "warn"),
     Event.KEK_ADDED: (_l("Key-encryption key %(kek)s added"), "lock", ""),
-    Event.KEK_ROTATED: (_l("%(values)s secrets sealed anew under %(kek)s"), "lock", ""),
+    Event.KEK_ROTATED: (_l("Secrets sealed anew under %(kek)s: %(values)s"), "lock", ""),
     Event.KEK_RETIRED: (_l("Key-encryption key %(kek)s retired"), "ban", ""),
     Event.KEK_ABANDONED: (
-        _l("Key-encryption key %(kek)s given up as lost, with %(values)s secrets"),
+        _l("Key-encryption key %(kek)s given up as lost (secrets: %(values)s)"),
         "triangle-alert",
         "bad",
     ),
@@ -218,15 +218,15 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     ),
     Event.IMPORT_UPLOADED: (_l("%(file)s uploaded (lines: %(lines)s)"), "file-text", ""),
     Event.IMPORT_STARTED: (_l("Import of %(file)s into %(source)s begun"), "file-text", ""),
-    Event.TASK_QUEUED: (_l("Long work on %(rows)s rows begun (%(kind)s)"), "clock", ""),
+    Event.TASK_QUEUED: (_l("Long work begun (%(kind)s, rows: %(rows)s)"), "clock", ""),
     Event.TASK_FINISHED: (
-        _l("Long work on %(rows)s rows finished, %(failed)s failed (%(kind)s)"),
+        _l("Long work finished (%(kind)s, rows: %(rows)s, failed: %(failed)s)"),
         "circle-check",
         "",
     ),
-    Event.TASK_CANCELLED: (_l("Long work stopped after %(rows)s rows (%(kind)s)"), "ban", "warn"),
+    Event.TASK_CANCELLED: (_l("Long work stopped (%(kind)s, rows done: %(rows)s)"), "ban", "warn"),
     Event.TASK_REVOKED: (
-        _l("Long work of %(by)s stopped after %(rows)s rows: no right to it any more"),
+        _l("Long work of %(by)s stopped: no right to it any more (rows done: %(rows)s)"),
         "triangle-alert",
         "warn",
     ),

@@ -69,6 +69,7 @@ def test_the_extraction_finds_words_of_every_kind() -> None:
         ("error", "There is no such key."),
         ("error", "There is no user %(a)s."),
         ("error", "The mail server cannot be reached: %(a)s."),
+        ("conflicts", "Open"),  # and not what a button does
         ("error", "There is already a group %(a)s."),
         ("error", "Another user already has this externalId."),
         ("error", "%(a)s has no address."),

@@ -157,7 +157,7 @@ def test_from_a_directory_s_push_to_a_dead_key(
         "Signed in with “Card of Ada Lovelace” · Ada Lovelace · Ada Lovelace",
         "Signed in with “Card of Ada Lovelace” · Ada Lovelace · Ada Lovelace",
         "“Card of Ada Lovelace” suspended (left the company) · Ada Lovelace · Example directory",
-        "Suspended: 1 keys, 2 sign-ins and 0 links stopped at once",
+        "Suspended. Keys stopped: 1, sign-ins: 2, links: 0",
     )
     assert "chain whole" in product.verify_audit()
     product.never_logged(pin, OWN_PIN)

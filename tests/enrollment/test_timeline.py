@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 from flask import Flask
@@ -53,6 +54,14 @@ def test_what_a_line_quotes_is_told_in_the_readers_language(app: Flask, panel: P
     assert "“auditor” is now called “Blue card”" in page
     german = panel.get("/activity", headers={"Accept-Language": "de"}).text
     assert "Diese Adresse liegt nicht im öffentlichen Internet." in german
+
+
+def test_no_line_needs_a_plural() -> None:
+    """One of something reads as well as many: what is counted stands before its number."""
+    numbers = "keys|sessions|links|people|users|groups|tokens|rows|values|done|left|failed|lines"
+    counted = re.compile(rf"%\(({numbers})\)s [a-z]")
+    sentences = [str(sentence) for sentence, _, _ in timeline._WORDS.values()]
+    assert [each for each in sentences if counted.search(each)] == []
 
 
 def test_the_log_can_be_filtered_by_every_area(app: Flask) -> None:
