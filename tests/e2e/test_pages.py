@@ -241,6 +241,30 @@ def test_without_scripts_people_are_found_made_and_suspended(full: Site, browser
     context.close()
 
 
+def test_the_keyboard_does_not_leave_an_open_question(full: Site, browser: Browser) -> None:
+    context = full.browser(browser)
+    page = context.new_page()
+    page.goto("/users?q=turing")
+    page.get_by_role("table").get_by_role("link", name="Alan Turing").click()
+    asks = page.get_by_role("button", name="Suspend user")
+    asks.click()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body"  # on its way round past the browser's own
+            " || !!document.activeElement.closest('[role=dialog]:popover-open')"
+        )
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(asks.first).to_be_focused()
+    assert page.locator("[inert]").count() == 0
+    asks.click()
+    page.mouse.click(5, 400)  # beside it
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.locator("[inert]").count() == 0
+    context.close()
+
+
 def test_a_new_user_is_made_from_the_keyboard_alone(full: Site, browser: Browser) -> None:
     context = full.browser(browser)
     page = context.new_page()
