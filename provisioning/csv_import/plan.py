@@ -13,7 +13,7 @@ their role keeps them from saying on a person's page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
 from typing import Any
 
@@ -175,6 +175,8 @@ def _person(told: Mapping[str, str], source: Connection, label: str, admin: Acto
     wanted = _groups(told.get("groups", ""))
     join = tuple(name for name in wanted if not _is_member(name, person))
     changes = _changes(before, document)
+    if person is None:  # nobody was active before
+        changes = [replace(one, before="") for one in changes]
     if join:
         changes.append(Change("groups", "", ", ".join(join)))
     verb = Verb.CREATE if person is None else (Verb.CHANGE if changes else Verb.UNCHANGED)

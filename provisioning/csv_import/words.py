@@ -20,7 +20,7 @@ def verb(value: str) -> str:
         Verb.CREATE: _("Create"),
         Verb.CHANGE: _("Change"),
         Verb.UNCHANGED: _("Unchanged"),
-        Verb.CONFLICT: _("Conflict"),
+        Verb.CONFLICT: _("Left out"),
     }
     return str(words[Verb(value)])
 
@@ -48,7 +48,7 @@ def attribute(name: str) -> str:
 
 
 def reason(detail: Mapping[str, Any]) -> str:
-    """Return the sentence of a conflict; "" for a line without one."""
+    """Return why a line is left out; "" for one that is not."""
     if "why" not in detail:
         return ""
     return str(_REASONS[Why(detail["why"])](detail))

@@ -51,7 +51,7 @@ def test_a_file_is_uploaded_looked_at_and_applied(panel: Panel, services: Servic
     words = panel.see(here)
     assert "2 lines · UTF-8 · separated by semicolon · source “HR”" in words
     assert "1 line changes something" in words
-    assert "1 line is a conflict and is left out; the table says why." in words
+    assert "1 line is left out; the table says why." in words
     assert "User name is empty." in words
     answer = apply(panel, here)
     assert answer.location.startswith("/tasks/")
@@ -119,6 +119,18 @@ def test_the_preview_is_filtered_by_what_a_line_does_and_can_be_taken_along(
         "3,ada,create,User name: ada; Display name: x",
         "4,,conflict,User name is empty.",
     ]
+
+
+def test_somebody_new_was_nothing_before_and_a_slip_is_no_conflict(
+    panel: Panel, services: Services
+) -> None:
+    here = check(panel, services, "userName,active\nbob,no\neve,perhaps\n")
+    page = panel.get(here).text
+    assert "<ins>no</ins>" in page
+    assert "<del>" not in page
+    assert "“perhaps” is neither yes nor no." in page
+    assert "Left out" in page
+    assert "Conflict" not in page
 
 
 def test_a_long_preview_has_pages(
