@@ -196,6 +196,21 @@ def run(file_id: str) -> ResponseReturnValue:
     return redirect(url_for("tasks.task", task_id=task.resource_id))
 
 
+@blueprint.post("/<file_id>/discard")
+@panel_page(Role.OFFICER)
+def discard(file_id: str) -> ResponseReturnValue:
+    """Forget a file that was not applied, and what its lines hold."""
+    file = imports.get(file_id)
+    try:
+        with transaction():
+            imports.discard(file, web.actor())
+    except WrongState as error:
+        flash(str(error), "error")
+        return redirect(url_for(".preview", file_id=file_id))
+    flash(_("%(file)s is discarded. Nothing of it was applied.", file=file.name), "success")
+    return redirect(url_for(".imports"))
+
+
 def _upload_page(fault: str = "") -> ResponseReturnValue:
     page = render_template(
         "panel/imports.html",
@@ -280,6 +295,9 @@ def _file(file: ImportFile) -> dict[str, object]:
         "left": imports.is_left(file),
         "url": url_for("imports.preview", file_id=file.resource_id),
         "columns_url": url_for("imports.columns", file_id=file.resource_id),
+        "discard_url": url_for("imports.discard", file_id=file.resource_id)
+        if file.run_task is None
+        else None,
     }
 
 

@@ -218,6 +218,7 @@ _WORDS: dict[Event | None, tuple[object, str, str]] = {
     ),
     Event.IMPORT_UPLOADED: (_l("%(file)s uploaded (lines: %(lines)s)"), "file-text", ""),
     Event.IMPORT_STARTED: (_l("Import of %(file)s into %(source)s begun"), "file-text", ""),
+    Event.IMPORT_DISCARDED: (_l("%(file)s discarded, nothing of it applied"), "trash-2", ""),
     Event.TASK_QUEUED: (_l("Long work begun (%(kind)s, rows: %(rows)s)"), "clock", ""),
     Event.TASK_FINISHED: (
         _l("Long work finished (%(kind)s, rows: %(rows)s, failed: %(failed)s)"),

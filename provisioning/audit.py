@@ -134,6 +134,7 @@ class Event(StrEnum):
     ACCOUNT_HELD = "account.held"
     IMPORT_UPLOADED = "import.uploaded"
     IMPORT_STARTED = "import.started"
+    IMPORT_DISCARDED = "import.discarded"
     TASK_QUEUED = "task.queued"
     TASK_FINISHED = "task.finished"
     TASK_CANCELLED = "task.cancelled"

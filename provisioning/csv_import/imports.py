@@ -191,6 +191,17 @@ def run(file: ImportFile, actor: Actor, *, checked: str, suspend_gone: bool = Fa
     return file.run_task
 
 
+def discard(file: ImportFile, actor: Actor) -> None:
+    """Forget a file that nobody has applied. Raises WrongState for one that somebody has."""
+    file.renew()
+    if is_running(file):
+        raise WrongState("This import has begun already.")
+    if file.check_task is not None and file.check_task.state in tasks.OPEN:
+        tasks.cancel(file.check_task, actor)
+    file.delete_instance()
+    audit.record(actor, Event.IMPORT_DISCARDED, file=file.name)
+
+
 def is_checked(file: ImportFile) -> bool:
     """Say whether every line was looked at."""
     return file.check_task is not None and file.check_task.state == TaskState.DONE

@@ -14,7 +14,7 @@ from enrollment import imports as pages
 from provisioning import tasks
 from provisioning.clock import now_ms
 from provisioning.csv_import import csv_file, imports
-from provisioning.models import ImportFile, Task, User
+from provisioning.models import ImportFile, ImportLine, Task, User
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from tests.fakes.panel import Panel, text_of
@@ -131,6 +131,36 @@ def test_somebody_new_was_nothing_before_and_a_slip_is_no_conflict(
     assert "“perhaps” is neither yes nor no." in page
     assert "Left out" in page
     assert "Conflict" not in page
+
+
+def test_a_file_that_nobody_has_applied_can_be_discarded(panel: Panel, services: Services) -> None:
+    here = check(panel, services)
+    assert f'action="{here}/discard"' in panel.get(here).text
+    page = text_of(panel.post(f"{here}/discard", follow_redirects=True))
+    assert "people.csv is discarded. Nothing of it was applied." in page
+    assert not ImportFile.select().exists()
+    assert not ImportLine.select().exists()
+    assert not User.select().exists()
+    assert panel.get(here).status_code == 404
+    assert "people.csv discarded, nothing of it applied" in panel.see("/activity")
+
+
+def test_a_file_is_discarded_while_it_is_checked_and_not_once_it_is_applied(
+    panel: Panel, services: Services
+) -> None:
+    columns = upload(panel).location
+    discard = columns.replace("columns", "discard")
+    assert f'action="{discard}"' in panel.get(columns).text
+    panel.post(columns, {"column-0": "userName", "source": "HR", "content": "people"})
+    panel.post(discard)
+    assert Task.get().state == "cancelled"
+    assert not tasks.work(services)
+    here = check(panel, services)
+    apply(panel, here)
+    assert "/discard" not in panel.get(here).text
+    refused = text_of(panel.post(f"{here}/discard", follow_redirects=True))
+    assert "This import has begun already." in refused
+    assert ImportFile.select().exists()
 
 
 def test_a_long_preview_has_pages(

@@ -51,7 +51,7 @@ def address(directory: Directory, page: str = "") -> str:
 
 def test_a_directory_is_connected_and_its_token_shown_once(panel: Panel) -> None:
     form = {"name": "Entra ID", "scope": "users", "profile": "entra", "days": "90"}
-    page = panel.post("/directories", form).text
+    page = panel.post("/directories", form).text.replace("<wbr>", "")
     token = re.search(r"kw_[0-9a-f]{16}_[0-9a-f]{64}", page)
     assert token
     assert "http://localhost:5005/scim/v2" in page
