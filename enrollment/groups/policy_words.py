@@ -14,6 +14,7 @@ from provisioning.issuing.group_policies import Ruling
 from provisioning.issuing.policy import ANY, Method, Policy
 from provisioning.lifecycle import KeyKind
 from provisioning.panel.access import Role
+from provisioning.services import services
 from provisioning.settings import PinDelivery
 
 from ..forms import kind_name
@@ -115,8 +116,15 @@ def no_role(ruling: Ruling, role: Role) -> str:
 
 
 def _length(least: int) -> str:
-    if not least:
-        return str(_("any length"))
+    everywhere = services().settings.pin_length
+    if least < everywhere:
+        return str(
+            ngettext(
+                "at least %(num)s character, as everywhere here",
+                "at least %(num)s characters, as everywhere here",
+                everywhere,
+            )
+        )
     return str(ngettext("at least %(num)s character", "at least %(num)s characters", least))
 
 

@@ -96,6 +96,14 @@ class TestEditing:
         assert "another officer has to agree" in shown
         assert "at least 8 characters" in shown
 
+    def test_without_a_rule_of_its_own_a_pin_is_as_long_as_everywhere(self, panel: Panel) -> None:
+        nurses = group("Nurses")
+        assert "at least 6 characters, as everywhere here" in panel.see(
+            f"/groups/{nurses.resource_id}"
+        )
+        page = text_of(panel.post(url(nurses), FORM))
+        assert "Until now: at least 6 characters, as everywhere here." in page
+
     def test_the_answers_can_be_changed_again_before_saving(self, panel: Panel) -> None:
         nurses = group("Nurses")
         page = panel.post(url(nurses), {**FORM, "go": "edit"}).get_data(as_text=True)
