@@ -30,6 +30,7 @@ def head(user: User) -> dict[str, object]:
         "user_name": user.user_name,
         "email": user.email,
         "status": user.status,
+        "active": user.active,
         "pending_count": pending,
         "source": source,
         "managed": source is not None,

@@ -263,6 +263,8 @@ def test_reactivation_resumes_no_key_by_itself(panel: Panel) -> None:
     page = text_of(panel.post(f"/users/{user.resource_id}/reactivate", follow_redirects=True))
     assert "is active again" in page
     assert "One key is still suspended" in page
+    assert "is active again." in page
+    assert "Key suspended ada@example.org" in page  # of the person it would not be true
     assert User.get_by_id(user.id).active
     assert SecurityKey.get_by_id(key.id).state == KeyState.SUSPENDED
     panel.post(f"/keys/{key.resource_id}/resume")
