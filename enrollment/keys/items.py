@@ -54,8 +54,10 @@ class Action:
     rest: bool = False
 
 
-def reason_words(reason: str | None) -> str:
+def reason_words(key: SecurityKey) -> str:
     """Return why a key is stopped, in words."""
+    if key.reason == Reason.LEFT and key.state != KeyState.REVOKED:
+        return str(_("the person was suspended"))  # whether they left nobody has said
     return (
         {
             Reason.LOST: _("reported lost"),
@@ -68,8 +70,8 @@ def reason_words(reason: str | None) -> str:
             Reason.ENDED: _("its time was over"),
             Reason.ON_HOLD: _("on hold"),
             Reason.COUNTER_REGRESSED: _("its counter went backwards: there may be a copy"),
-        }.get(Reason(reason), "")
-        if reason
+        }.get(Reason(key.reason), "")
+        if key.reason
         else ""
     )
 
@@ -84,7 +86,7 @@ def item(key: SecurityKey) -> dict[str, object]:
         "kind": key.kind,
         "state": key.state,
         "model": key.model or attestation.model_name(key.aaguid or ""),
-        "reason": reason_words(key.reason),
+        "reason": reason_words(key),
         "last_used_at": key.last_used_at,
         "facts": [
             (_("Device"), kind_name(KeyKind(key.kind))),

@@ -193,7 +193,7 @@ def _item(key: SecurityKey, session: Session, *, readers: bool) -> dict[str, obj
         "kind": key.kind,
         "state": key.state,
         "model": key.model or attestation.model_name(key.aaguid or ""),
-        "reason": reason_words(key.reason),
+        "reason": reason_words(key),
         "last_used_at": key.last_used_at,
         "rename_url": url_for(".rename", key_id=key.resource_id) if living else None,
         "actions": _actions(key, session, readers=readers),

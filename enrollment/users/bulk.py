@@ -31,6 +31,7 @@ from .. import tasks as task_pages
 from ..forms import BulkAssignForm
 from ..web import panel_page
 from ..wizard import drafts
+from . import page as user_page
 from . import table
 
 blueprint = Blueprint("users_bulk", __name__, url_prefix="/users/many")
@@ -183,7 +184,7 @@ def _follows(kind: Kind, found: Reach) -> list[str]:
             )
         )
         said.append(_("Every sign-in of these people ends, and open links die."))
-        said.append(_("After the grace time the keys are revoked for ever, unless reactivated."))
+        said.append(user_page.after_grace())
     else:
         said.append(
             ngettext(

@@ -12,9 +12,11 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from provisioning import directory, keys, nesting
+from provisioning.clock import HOUR
 from provisioning.lifecycle import KeyState
 from provisioning.models import Group, User
 from provisioning.panel.access import Role
+from provisioning.services import services
 
 from ..keys.items import Action, Ask
 from ..web import may
@@ -31,6 +33,7 @@ def head(user: User) -> dict[str, object]:
         "email": user.email,
         "status": user.status,
         "active": user.active,
+        "deadline": deadline(user),
         "pending_count": pending,
         "source": source,
         "managed": source is not None,
@@ -81,6 +84,31 @@ def groups_of(user: User) -> list[dict[str, object]]:
     ]
 
 
+def after_grace() -> str:
+    """Return what happens to a suspended person's keys, and when."""
+    hours = services().settings.leaver_grace_hours
+    if not hours:
+        return str(_("Right after that the keys are revoked for ever."))
+    return str(
+        ngettext(
+            "After %(num)s hour the keys are revoked for ever, unless the person is reactivated "
+            "before.",
+            "After %(num)s hours the keys are revoked for ever, unless the person is reactivated "
+            "before.",
+            hours,
+        )
+    )
+
+
+def deadline(user: User) -> int | None:
+    """Return until when reactivating a suspended person saves their keys; None for no end."""
+    if user.active or user.left_at is None or user.departure is not None:
+        return None
+    if all(key.state == KeyState.REVOKED for key in keys.of_user(user)):
+        return None
+    return int(user.left_at) + services().settings.leaver_grace_hours * HOUR
+
+
 def actions(user: User) -> list[Action]:
     """Return what may be done with the person as a whole."""
     if not may(Role.OPERATOR):
@@ -119,10 +147,7 @@ def actions(user: User) -> list[Action]:
                     ),
                     _("Every sign-in of this person ends and open links die."),
                     _("A PIN mail that has not left is cancelled."),
-                    _(
-                        "After the grace time the keys are revoked for ever, unless the person is "
-                        "reactivated before."
-                    ),
+                    after_grace(),
                 ],
                 _("Suspend user"),
             ),

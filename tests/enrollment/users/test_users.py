@@ -15,12 +15,12 @@ from flask import Flask
 
 from provisioning import audit, directory, groups, keys
 from provisioning.audit import CLI
-from provisioning.clock import now_ms
+from provisioning.clock import HOUR, now_ms
 from provisioning.issuing import activations
 from provisioning.lifecycle import KeyState, LinkState, UserStatus
 from provisioning.models import Activation, Connection, OutboxMail, PanelAccount, SecurityKey, User
 from provisioning.naming import fold
-from provisioning.pages import people
+from provisioning.pages import people, times
 from provisioning.pages.people import Sort, Wanted
 from provisioning.panel.access import Role
 from provisioning.services import Services
@@ -253,6 +253,25 @@ def test_suspending_a_person_runs_the_whole_cascade(panel: Panel) -> None:
     assert directory.document_of(User.get_by_id(user.id))["active"] is False
     # Again is harmless.
     assert panel.post(f"/users/{user.resource_id}/suspend").status_code == 302
+
+
+@pytest.mark.req("R16")
+def test_a_suspension_names_its_hours_before_and_its_end_afterwards(
+    app: Flask, panel: Panel
+) -> None:
+    user = person()
+    active_key(user)
+    page = f"/users/{user.resource_id}"
+    assert "After 24 hours the keys are revoked for ever, unless" in panel.see(page)
+    panel.post(f"{page}/suspend")
+    told = panel.see(page)
+    with app.test_request_context():
+        ends = times.exact(User.get_by_id(user.id).left_at + 24 * HOUR)
+    assert f"They are revoked for ever on {ends}, unless this person is reactivated" in told
+    assert "the person was suspended" in told
+    assert "the person left" not in told
+    panel.post(f"{page}/reactivate")
+    assert "revoked for ever on" not in panel.see(page)
 
 
 @pytest.mark.req("R16")
