@@ -13,14 +13,16 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from provisioning import tasks
 from provisioning.clock import MINUTE, SECOND, now_ms
 from provisioning.csv_import import spreadsheet
 from provisioning.errors import WrongState
-from provisioning.models import Task
+from provisioning.models import Task, TaskRow, User
+from provisioning.pages.figures import number
 from provisioning.panel.access import Role
-from provisioning.storage.db import transaction
+from provisioning.storage.db import transaction, tuples
 from provisioning.tasks import OPEN
 
 from . import actors, web
@@ -35,7 +37,7 @@ class Words:
     """How a kind of work is shown: its name, and the page that people come from.
 
     `place` tells that page's values from the task's options, `about` what the task is about where
-    it has no title: in the words of whoever looks.
+    it has no title: in the words of whoever looks. `people`: each row is a person.
     """
 
     title: Any
@@ -44,6 +46,7 @@ class Words:
     icon: str = "clock"
     place: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _options: {}
     about: Callable[[Mapping[str, Any]], str] = lambda _options: ""
+    people: bool = False
 
 
 WORDS: dict[str, Words] = {}
@@ -69,7 +72,8 @@ def task(task_id: str) -> ResponseReturnValue:
     return render_template(
         "panel/task.html",
         task=shown(found),
-        failures=[{"label": row.label or row.subject, "detail": row.detail} for row in failures],
+        outcome=[] if found.state in OPEN else _outcome(found),
+        failures=_failures(found, failures),
         pager={
             "shown": _("%(some)s shown", some=len(failures)),
             "first_url": here if after else None,
@@ -115,9 +119,77 @@ def cancel(task_id: str) -> ResponseReturnValue:
     return redirect(url_for(".task", task_id=task_id))
 
 
+def _words(found: Task) -> Words:
+    return WORDS.get(found.kind) or Words(found.kind, _("Tasks"), "tasks.tasks")
+
+
+def _outcome(found: Task) -> list[str]:
+    """Return what became of the rows, in numbers; those of people are people."""
+    skipped = tasks.skipped(found)
+    done = found.done - found.failed - skipped
+    if _words(found).people:
+        said = [ngettext("%(n)s person done", "%(n)s people done", done, n=number(done))]
+        if skipped:
+            said.append(
+                ngettext(
+                    "%(n)s person left out: there was nothing to do",
+                    "%(n)s people left out: there was nothing to do",
+                    skipped,
+                    n=number(skipped),
+                )
+            )
+        if found.failed:
+            said.append(
+                ngettext(
+                    "not possible for %(n)s person",
+                    "not possible for %(n)s people",
+                    found.failed,
+                    n=number(found.failed),
+                )
+            )
+        return said
+    said = [ngettext("%(n)s row done", "%(n)s rows done", done, n=number(done))]
+    if skipped:
+        said.append(
+            ngettext(
+                "%(n)s row left out: there was nothing to do",
+                "%(n)s rows left out: there was nothing to do",
+                skipped,
+                n=number(skipped),
+            )
+        )
+    if found.failed:
+        said.append(
+            ngettext(
+                "not possible for %(n)s row",
+                "not possible for %(n)s rows",
+                found.failed,
+                n=number(found.failed),
+            )
+        )
+    return said
+
+
+def _failures(found: Task, rows: list[TaskRow]) -> list[dict[str, object]]:
+    there: set[str] = set()
+    if _words(found).people and rows:
+        named = User.select(User.resource_id).where(
+            User.resource_id.in_([row.subject for row in rows]), User.deleted_at.is_null()
+        )
+        there = {row[0] for row in tuples(named)}
+    return [
+        {
+            "label": row.label or row.subject,
+            "detail": row.detail,
+            "url": url_for("users.user", user_id=row.subject) if row.subject in there else None,
+        }
+        for row in rows
+    ]
+
+
 def shown(found: Task) -> dict[str, object]:
     """Return a task as the templates want it."""
-    words = WORDS.get(found.kind) or Words(found.kind, _("Tasks"), "tasks.tasks")
+    words = _words(found)
     is_open = found.state in OPEN
     options = json.loads(found.options)
     return {
@@ -126,6 +198,7 @@ def shown(found: Task) -> dict[str, object]:
         "name": words.title,
         "title": found.title or words.about(options),
         "icon": words.icon,
+        "people": words.people,
         "state": found.state,
         "open": is_open,
         "total": found.total,

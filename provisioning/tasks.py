@@ -275,6 +275,12 @@ def failures(task: Task, after: int = 0, limit: int = 50) -> list[TaskRow]:
     return list(failed.order_by(TaskRow.id).limit(limit))
 
 
+def skipped(task: Task) -> int:
+    """Return for how many rows there was nothing to do."""
+    rows = TaskRow.select().where(TaskRow.task == task, TaskRow.outcome == Outcome.SKIPPED)
+    return int(rows.count())
+
+
 def results(task: Task) -> Iterator[tuple[str, str, str]]:
     """Stream every row as (label, outcome, detail); the outcome is "" for one not reached."""
     after = 0

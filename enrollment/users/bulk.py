@@ -66,7 +66,7 @@ def _about(options: Mapping[str, Any]) -> str:
 
 for _one in VERBS.values():
     task_pages.WORDS[_one.kind.name] = task_pages.Words(
-        _one.label, _l("Users"), "users.users", _one.icon, about=_about
+        _one.label, _l("Users"), "users.users", _one.icon, about=_about, people=True
     )
 
 
@@ -156,8 +156,16 @@ def _carried(form: MultiDict[str, str], all_of_them: bool) -> list[tuple[str, st
 def _follows(kind: Kind, found: Reach) -> list[str]:
     """Return what the work would do, in sentences with numbers."""
     said = [ngettext("One person is chosen.", "%(num)s people are chosen.", found.people)]
+    away = found.people - found.active
+    if away:
+        said.append(
+            ngettext(
+                "One of the chosen is suspended already.",
+                "%(num)s of the chosen are suspended already.",
+                away,
+            )
+        )
     if kind is ASSIGN:
-        said.append(_("Each gets a key that waits, and a registration link by mail."))
         if found.with_key:
             said.append(
                 ngettext(
@@ -174,6 +182,12 @@ def _follows(kind: Kind, found: Reach) -> list[str]:
                     found.without_address,
                 )
             )
+        others = found.with_key or found.without_address or found.people > found.active
+        said.append(
+            _("Everybody else gets a key that waits, and a registration link by mail.")
+            if others
+            else _("Each gets a key that waits, and a registration link by mail.")
+        )
         said.append(_("Where the groups of a person do not allow this, the result says so."))
     elif kind is SUSPEND:
         said.append(
@@ -194,15 +208,6 @@ def _follows(kind: Kind, found: Reach) -> list[str]:
             )
         )
         said.append(_("Each that is activated by its user gets a new link; older ones stop."))
-    away = found.people - found.active
-    if away:
-        said.append(
-            ngettext(
-                "One of the chosen is suspended already.",
-                "%(num)s of the chosen are suspended already.",
-                away,
-            )
-        )
     return said
 
 

@@ -68,7 +68,7 @@ def test_a_task_that_is_over_stops_asking_and_the_page_comes_anew(
     assert "http-equiv" not in page
     words = panel.see(f"/tasks/{task.resource_id}")
     assert "Done, with exceptions" in words
-    assert "1 row could not be done." in words
+    assert "1 row done · not possible for 1 row" in words
     assert "That is a formula." in words
 
 

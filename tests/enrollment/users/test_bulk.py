@@ -70,6 +70,9 @@ class TestAssigning:
         assert "2 people are chosen." in page
         assert "One of them has a key already and is left out." in page
         assert "One has no address that a link could go to" in page
+        assert "Everybody else gets a key that waits" in page
+        page = text_of(panel.post("/users/many", ticked(person("alan"), verb="assign")))
+        assert "Each gets a key that waits" in page
         assert not Task.select().exists()
 
     def test_each_gets_a_key_and_a_link_and_who_has_one_is_left_out(
@@ -83,6 +86,11 @@ class TestAssigning:
         assert found["Alan Turing"] == ("done", "Link to alan@example.org.")
         assert found["Grace Hopper"][0] == "failed"
         assert "no e-mail address" in found["Grace Hopper"][1]
+        page = panel.get(f"/tasks/{Task.get().resource_id}")
+        assert "3 of 3 people" in text_of(page)
+        told = "1 person done · 1 person left out: there was nothing to do · not possible for 1 "
+        assert told in text_of(page)
+        assert f'<a href="/users/{grace.resource_id}">Grace Hopper</a>' in page.text
         (key,) = alan.keys
         assert key.state == KeyState.PENDING
         assert key.name == "Card of Alan Turing"
