@@ -102,7 +102,12 @@ def resume(key_id: str) -> ResponseReturnValue:
     except WrongState as error:
         flash(str(error), "error")
         return _page(user)
-    flash(_("“%(name)s” works again.", name=key.name), "success")
+    flash(
+        _("“%(name)s” works again.", name=key.name)
+        if key.state == KeyState.ACTIVE
+        else _("“%(name)s” waits for its activation again.", name=key.name),
+        "success",
+    )
     return _page(user)
 
 

@@ -73,6 +73,15 @@ def test_suspend_and_resume(panel: Panel) -> None:
     assert (now(key).state, now(key).reason) == (KeyState.ACTIVE, None)
 
 
+def test_a_key_that_never_worked_is_not_said_to_work_again(panel: Panel) -> None:
+    waiting = pending_key(person())
+    with transaction():
+        keys.suspend(now(waiting), Reason.ON_HOLD, CLI)
+    answer = panel.post(f"/keys/{waiting.resource_id}/resume", follow_redirects=True)
+    assert "waits for its activation again." in text_of(answer)
+    assert "“Card of Ada” works again." not in text_of(answer)
+
+
 def test_a_lost_key_stops_at_once(panel: Panel) -> None:
     key = active_key(person())
     page = text_of(panel.post(f"/keys/{key.resource_id}/lost", follow_redirects=True))
