@@ -24,6 +24,7 @@ from provisioning.storage.db import BREATH, transaction
 
 from .. import web
 from ..forms import BatchForm
+from ..users import table as users_table
 from ..web import panel_page
 from . import batch_board, station_choice
 
@@ -48,6 +49,9 @@ def all_batches() -> ResponseReturnValue:
 def make() -> ResponseReturnValue:
     """Make a draft, of the people that were ticked on the Users page or still of nobody."""
     form = BatchForm()
+    if "whom" in request.form and not request.form.getlist("user"):  # the Users page's list
+        flash(_("Tick somebody first, or choose all that match."), "info")
+        return redirect(users_table.address(users_table.wanted(request.form)), 303)
     name = (form.name.data or "").strip() or batch_board.suggested_name()
     try:
         with transaction():
@@ -96,6 +100,21 @@ def board(batch_id: str) -> ResponseReturnValue:
     if request.args.get("seen") == shown["version"]:
         return Response(status=204)
     return render_template("panel/_batch_board.html", board=shown, may=web.may(Role.OPERATOR))
+
+
+@blueprint.post("/<batch_id>/delete")
+@panel_page(Role.OPERATOR)
+def delete(batch_id: str) -> ResponseReturnValue:
+    """Delete a draft."""
+    try:
+        with transaction():
+            found = batches.get(batch_id)
+            batches.discard(found)
+    except WrongState as error:
+        flash(str(error), "error")
+        return redirect(url_for(".batch", batch_id=batch_id))
+    flash(_("“%(name)s” is deleted.", name=found.name), "success")
+    return redirect(url_for(".batches"))
 
 
 @blueprint.post("/<batch_id>/people")

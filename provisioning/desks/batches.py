@@ -35,6 +35,13 @@ def make(name: str, account: PanelAccount, users: Sequence[User]) -> Batch:
     return batch
 
 
+def discard(batch: Batch) -> None:
+    """Delete a draft, of which nothing has happened yet; raises WrongState for any other."""
+    if batch.state != BatchState.DRAFT:
+        raise WrongState("This batch has started: finish it instead.")
+    batch.delete_instance()
+
+
 def add(batch: Batch, users: Sequence[User]) -> int:
     """Add people at the end, those who are in it already left out; return how many.
 

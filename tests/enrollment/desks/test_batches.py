@@ -85,6 +85,29 @@ def shown_ids(key: SecurityKey) -> list[str]:
     return [b64url(bytes(Credential.get(Credential.key == key).credential_id))]
 
 
+def test_nobody_ticked_makes_no_batch_and_the_list_says_so(panel: Panel) -> None:
+    answer = panel.post("/batches", {"whom": "ticked", "q": "ada"}, follow_redirects=True)
+    assert answer.request.path == "/users"
+    assert answer.request.args["q"] == "ada"
+    assert "Tick somebody first" in answer.text
+    assert not Batch.select().exists()
+
+
+def test_a_draft_is_deleted_and_a_batch_that_has_started_is_not(
+    panel: Panel, desk: Desk, three: list[User]
+) -> None:
+    url = made(panel, three)
+    assert f'action="{url}/delete"' in panel.get(url).text
+    assert "“Monday” is deleted." in panel.post(f"{url}/delete", follow_redirects=True).text
+    assert not Batch.select().exists()
+    assert not BatchItem.select().exists()
+
+    url = started(panel, desk, three)
+    answer = panel.post(f"{url}/delete", follow_redirects=True)
+    assert "This batch has started: finish it instead." in answer.text
+    assert Batch.select().exists()
+
+
 def test_people_are_found_added_in_any_way_and_put_in_order(
     panel: Panel, three: list[User]
 ) -> None:
