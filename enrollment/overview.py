@@ -47,7 +47,7 @@ class Item:
 @panel_page()
 def overview() -> ResponseReturnValue:
     """Show what needs a hand now, the funnel, the plot and the stations."""
-    told = attention.now()
+    told = attention.now(web.panel_account())
     counts = people.counts()
     days = attention.activations_by_day(now_ms())
     return render_template(

@@ -152,12 +152,21 @@ def waiting(size: int = 50, after: int = 0) -> tuple[list[Approval], bool]:
     return rows[:size], len(rows) > size
 
 
-def how_many_wait() -> int:
-    """Return how many requests wait, for the menu."""
+def how_many_wait_for(account: PanelAccount) -> int:
+    """Return how many requests this account may decide: see `decide`."""
+    if not access.has_role(account, Role.OFFICER):
+        return 0
+    others = Approval.requested_by.is_null() | (Approval.requested_by != account)
+    if account.user_id is not None:
+        others &= Approval.user != account.user_id
     return int(
         Approval.select()
         .join(SecurityKey)
-        .where(Approval.state == ApprovalState.WAITING, SecurityKey.state == KeyState.PENDING)
+        .where(
+            Approval.state == ApprovalState.WAITING,
+            SecurityKey.state == KeyState.PENDING,
+            others,
+        )
         .count()
     )
 

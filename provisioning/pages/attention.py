@@ -28,6 +28,7 @@ from ..models import (
     Connection,
     MassDeparture,
     OutboxMail,
+    PanelAccount,
     SecurityKey,
     Station,
     User,
@@ -57,7 +58,7 @@ class Attention:
     """What needs a hand. Counts stop at MOST, which then means "or more"."""
 
     departures: list[Held]
-    approvals: int
+    approvals: int  # that this account may decide
     dead_mails: int
     stuck_mail: OutboxMail | None  # the oldest that waits because no mail server takes it
     resets: int
@@ -69,12 +70,12 @@ class Attention:
     stations: list[Station]  # all that are paired, by name
 
 
-def now() -> Attention:
-    """Ask everything; eleven queries, however much there is."""
+def now(account: PanelAccount | None = None) -> Attention:
+    """Ask everything; eleven queries, however much there is. Decisions are those of `account`."""
     at = now_ms()
     return Attention(
         departures=_departures(),
-        approvals=approvals.how_many_wait(),
+        approvals=approvals.how_many_wait_for(account) if account is not None else 0,
         dead_mails=_some(
             OutboxMail.select(OutboxMail.id).where(
                 UNSENT, OutboxMail.state == MailState.DEAD, OutboxMail.due_at >= at - DEAD_SHOWN

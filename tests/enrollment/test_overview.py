@@ -12,8 +12,9 @@ import pytest
 from flask import Flask
 
 from provisioning import tasks
-from provisioning.audit import CLI, Event
+from provisioning.audit import CLI, Actor, Event
 from provisioning.clock import DAY, HOUR, MINUTE, now_ms
+from provisioning.issuing import approvals
 from provisioning.lifecycle import KeyState, LinkState
 from provisioning.mails import alerts, outbox
 from provisioning.mails.mail import MailPermanent, Template
@@ -24,6 +25,7 @@ from provisioning.models import (
     Connection,
     MassDeparture,
     OutboxMail,
+    PanelAccount,
     PanelCredential,
     SecurityKey,
     Station,
@@ -101,6 +103,21 @@ def test_the_funnel_counts_people_on_their_way(panel: Panel) -> None:
     page = panel.see(HOME)
     assert "5 people" in page
     assert "New 3 without a key Pending 1 a key waits for activation Active 1" in page
+
+
+def test_a_decision_is_offered_to_who_may_decide_it(app: Flask, panel: Panel) -> None:
+    ada = people.person()
+    asked = panel.account
+    with transaction():
+        key = people.pending_key(ada)
+        approvals.ask(key, ada, Actor("account", str(asked.id), asked.name))
+    told = "1 key waits for a second officer"
+    assert told not in panel.see(HOME)  # who asked never decides
+    assert told not in Panel(app, Role.OPERATOR, name="Operator").see(HOME)
+    officer = Panel(app, Role.OFFICER, name="Officer")
+    assert told in officer.see(HOME)
+    PanelAccount.update(user=ada).where(PanelAccount.id == officer.account.id).execute()
+    assert told not in officer.see(HOME)  # nor whose key it is
 
 
 def test_activations_are_drawn_by_day_with_a_table_beside(panel: Panel) -> None:
