@@ -34,6 +34,7 @@ from ..groups import policy_words
 from ..keys import items as key_items
 from ..web import panel_page
 from ..wizard import drafts
+from ..wizard import view as wizard_view
 from . import badges, bulk, table, timeline
 from . import page as user_page
 
@@ -158,12 +159,12 @@ def _drafts() -> list[dict[str, object]]:
     """Return the wizards that this account left unfinished."""
     found = []
     for row in drafts.unfinished(web.panel_account()):
-        typed = drafts.read(row)
-        name = drafts.person_name(row, typed) or _("New User")
+        title = wizard_view.title(row)
+        name = drafts.person_name(row, drafts.read(row))
         step = drafts.steps_of(row)[0]
         found.append(
             {
-                "name": name,
+                "name": title if name in title else f"{title}: {name}",
                 "url": url_for("wizard.show", draft_id=row.resource_id, step=step.value),
                 "saved_at": row.updated_at,
             }

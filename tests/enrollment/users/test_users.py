@@ -331,8 +331,20 @@ def test_an_unfinished_wizard_is_offered_again(panel: Panel) -> None:
     page = panel.get("/users").text
     assert "One wizard is unfinished." in page
     assert f"{draft}/user-information" in page
+    assert "New User: Ada Lovelace" in panel.see("/users")
     panel.post(f"{draft}/cancel")
     assert "unfinished" not in panel.get("/users").text
+
+
+def test_an_unfinished_wizard_says_what_it_does(panel: Panel) -> None:
+    ada, alan = person("ada"), person("alan", displayName="Alan Turing")
+    key = active_key(alan, "My card")
+    draft = panel.get(f"/users/{ada.resource_id}/assign").location.rsplit("/", 1)[0]
+    panel.post(f"{draft}/save?step=security-key", {"key_name": "Blue card"})
+    panel.get(f"/users/{alan.resource_id}/assign?replaces={key.resource_id}")
+    told = panel.see("/users")
+    assert "Assign security key to Ada Lovelace saved" in told
+    assert "Replace “My card”: Alan Turing saved" in told
 
 
 def test_names_from_a_directory_stay_text(panel: Panel) -> None:
