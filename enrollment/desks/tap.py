@@ -93,7 +93,9 @@ def tap_view(job: Job, links: Links | None = None) -> Live:
 
 def version_of(job: Job) -> str:
     """Return a word that changes whenever the panel of this job looks different."""
-    return f"{job.updated_at}.{job.step}.{_phase(job)}"
+    phase = _phase(job)
+    waits = ".waits" if phase == "starting" and jobs.waits_for_another(job) else ""
+    return f"{job.updated_at}.{job.step}.{phase}{waits}"
 
 
 def answer(job: Job, seen: str | None, links: Links, then: str = "") -> Response:
@@ -131,6 +133,12 @@ def _words(job: Job, phase: str) -> tuple[str, str, str]:
             _("Offline"),
             _("%(station)s does not answer", station=station),
             _("Start the reader driver on its computer. This page goes on by itself."),
+        )
+    if phase == "starting" and jobs.waits_for_another(job):
+        return (
+            _("Waiting"),
+            _("%(station)s is busy with another card", station=station),
+            _("This one follows by itself as soon as that is done."),
         )
     if phase == "starting":
         return _("Starting"), _("Asking %(station)s …", station=station), ""

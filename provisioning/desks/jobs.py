@@ -275,6 +275,14 @@ def get(resource_id: str) -> Job:
     return job
 
 
+def waits_for_another(job: Job) -> bool:
+    """Say whether a queued job's station is at work on another one."""
+    other = Job.select().where(
+        Job.station == job.station, Job.state == JobState.RUNNING, Job.id != job.id
+    )
+    return job.state == JobState.QUEUED and bool(other.exists())
+
+
 def of_key(key: SecurityKey, op: Op) -> Job | None:
     """Return the newest job of this kind for a key that was not cancelled, or None."""
     found: Job | None = (

@@ -62,6 +62,23 @@ def test_a_job_that_waits_for_a_station_says_which(job: Job) -> None:
     assert str(live["poll_url"]).startswith("/live?of=1&seen=")
 
 
+def test_a_station_that_is_busy_with_another_card_is_said(
+    job: Job, station: Station, services: Services
+) -> None:
+    with transaction():
+        key = keys.draft(KeyKind.CONTACTLESS_CARD, "Second", "admin", user=None, actor=CLI)
+        second = orders.queue_enrolment(station, key, services, CLI)
+    before = version_of(second)
+    assert tap_view(second, LINKS)["headline"] == "Asking Desk NFC …"
+    with transaction():
+        jobs.save(running(job, at="waiting"))
+    assert tap_view(second, LINKS)["headline"] == "Desk NFC is busy with another card"
+    assert version_of(second) != before  # the page hears of it
+    with transaction():
+        jobs.finish(job, CLI)
+    assert tap_view(second, LINKS)["headline"] == "Asking Desk NFC …"
+
+
 def test_a_station_that_is_away_is_said(job: Job, station: Station) -> None:
     Station.update(last_seen_at=now_ms() - MINUTE).execute()
     live = tap_view(jobs.get(job.resource_id), LINKS)
