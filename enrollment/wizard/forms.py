@@ -109,6 +109,13 @@ def no_mail_reason(row: WizardDraft, typed: Typed) -> str:
     return str(_("Not possible: this person has no e-mail address that a link could go to."))
 
 
+def no_pin_mail_reason(row: WizardDraft, typed: Typed, policy: Policy) -> str:
+    """Return why an admin cannot activate a card for this person now, or nothing."""
+    if drafts.address(row, typed) or policy.pin_delivery is not PinDelivery.MAIL:
+        return ""
+    return str(_("The PIN is mailed to the person: give an e-mail address first."))
+
+
 def _first_answers(row: WizardDraft) -> dict[str, str]:
     # On a user's page somebody pressed "Assign security key"; a new user may well get none.
     return {
@@ -151,8 +158,8 @@ def _check_key(form: SecurityKeyForm, row: WizardDraft, typed: Typed, services: 
         form.method.errors = [no_mail]
     elif kind is not KeyKind.CONTACTLESS_CARD:
         return
-    elif not by_user and no_mail and ruling.policy.pin_delivery is PinDelivery.MAIL:
-        form.method.errors = [_("The PIN is mailed to the person: give an e-mail address first.")]
+    elif not by_user and (no_pin_mail := no_pin_mail_reason(row, typed, ruling.policy)):
+        form.method.errors = [no_pin_mail]
 
 
 def _add_faults(form: Form, typed: Typed, step: Step) -> None:

@@ -53,6 +53,8 @@ def security_key(row: WizardDraft, typed: Typed, other: Notice | None = None) ->
     """Step 3, with the live panel once a card was asked for."""
     form = forms.key_form(row, typed, services(), check=Step.SECURITY_KEY in typed.seen)
     ruling = drafts.ruling(row, typed, services())
+    no_pin_mail = forms.no_pin_mail_reason(row, typed, ruling.policy)
+    cards_only = ruling.policy.kinds == {KeyKind.CONTACTLESS_CARD}
     return render_template(
         "panel/wizard/security_key.html",
         wizard=view.frame(row, typed, Step.SECURITY_KEY, services(), other),
@@ -60,7 +62,12 @@ def security_key(row: WizardDraft, typed: Typed, other: Notice | None = None) ->
         recipient=drafts.address(row, typed),
         no_user_reason=policy_words.no_method(ruling, Method.USER)
         or forms.no_mail_reason(row, typed),
-        no_admin_reason=policy_words.no_method(ruling, Method.ADMIN),
+        no_admin_reason=policy_words.no_method(ruling, Method.ADMIN)
+        or (no_pin_mail if cards_only else ""),
+        no_pin_mail=no_pin_mail,
+        edit_url=url_for("user_edit.details", user_id=row.user.resource_id)
+        if row.user is not None and row.user.connection_id is None
+        else None,
         no_kind_reasons=[no for kind in KeyKind if (no := policy_words.no_kind(ruling, kind))],
         no_role_reason=policy_words.no_role(ruling, access.Role(web.panel_account().role)),
         impossible=not ruling.policy.is_possible,

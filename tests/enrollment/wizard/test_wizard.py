@@ -451,11 +451,23 @@ def test_a_person_without_an_address_cannot_be_sent_a_link(panel: Panel, desk: D
     draft = panel.to_key_step(email="")
     page = panel.see(f"{draft}/security-key")
     assert "no e-mail address that a link could go to" in page
+    # Nor a PIN: that is said before a card is asked for, beside the way to the address.
+    assert "The PIN is mailed to the person: give an e-mail address first. Edit" in page
+    assert 'value="assign"' not in panel.get(f"{draft}/security-key").text
     answer = panel.step(draft, "security-key", **{**CARD, "method": "user"})
     assert answer.location.endswith("/security-key")
     answer = panel.step(draft, "security-key", go="assign", station=desk.id, **CARD)
     assert not Job.select().exists()
     assert "The PIN is mailed to the person" in panel.see(f"{draft}/security-key")
+
+
+def test_a_person_without_an_address_is_edited_before_a_card_is_assigned(
+    panel: Panel, desk: Desk
+) -> None:
+    ada = person("ada", emails=[])
+    page = panel.get(f"/users/{ada.resource_id}/assign", follow_redirects=True).text
+    assert f'href="/users/{ada.resource_id}/edit"' in page
+    assert 'value="assign"' not in page
 
 
 def test_groups_of_a_directory_cannot_be_chosen(panel: Panel) -> None:
