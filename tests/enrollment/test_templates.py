@@ -217,6 +217,20 @@ def test_an_error_stands_beside_its_field_and_is_announced_with_it(render: Rende
     assert '<p class="field-error" id="user_name-error">' in html
 
 
+def test_what_is_said_while_typing_takes_the_place_of_the_error(render: Render) -> None:
+    class Information(Form):
+        user_name = StringField("userName", [DataRequired("Enter a userName.")])
+
+    form = Information(data={"user_name": ""})
+    assert not form.validate()
+    macro = '{% from "macros.html" import field %}{{ field(form.user_name, live_url="/check") }}'
+    html = render_template_string(macro, form=form)
+    assert 'hx-target="#user_name-live"' in html
+    live = re.search(r'<div class="live-note" id="user_name-live".*?</div>', html, re.S)
+    assert live is not None
+    assert html.count("Enter a userName.") == live[0].count("Enter a userName.") == 1
+
+
 def test_what_people_typed_is_escaped(render: Render) -> None:
     hostile = '"><script>alert(1)</script>'
     page = render(
