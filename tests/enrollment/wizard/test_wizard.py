@@ -223,7 +223,9 @@ def test_previous_keeps_what_was_typed_right_or_wrong(panel: Panel) -> None:
 def test_what_is_typed_is_saved_by_itself(panel: Panel) -> None:
     draft = panel.new_user()
     half = {**ADA, "email": "ada@", "user_name": ""}
-    assert "Saved" in panel.post(f"{draft}/save?step=user-information", half).text
+    saved = panel.post(f"{draft}/save?step=user-information", half)
+    # By the clock: "1 second ago" would stand there for as long as nobody types.
+    assert re.search(r"Saved at \d\d:\d\d UTC", text_of(saved))
     page = panel.get(f"{draft}/user-information").get_data(as_text=True)
     assert 'value="ada@"' in page
     assert "field-error" not in page  # nobody asked for Next yet
