@@ -449,6 +449,11 @@ def test_a_race_at_confirm_changes_nothing_and_says_why(
     assert not SecurityKey.select().where(SecurityKey.state != KeyState.REVOKED).exists()
 
 
+def test_the_day_on_which_a_key_ends_is_said_to_be_of_utc(panel: Panel) -> None:
+    draft = panel.to_key_step()
+    assert "Days end at midnight UTC." in panel.see(f"{draft}/security-key")
+
+
 def test_a_person_without_an_address_cannot_be_sent_a_link(panel: Panel, desk: Desk) -> None:
     draft = panel.to_key_step(email="")
     page = panel.see(f"{draft}/security-key")
