@@ -171,10 +171,18 @@ def _row(row: AuditEvent) -> dict[str, object]:
 
 def _facts(detail: dict[str, object]) -> list[tuple[str, str]]:
     return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        (name, _told(name, value))
         for name, value in detail.items()
         if value is not None and value != ""
     ]
+
+
+def _told(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if isinstance(value, int) and name.endswith(("_at", "_until")):
+        return times.exact(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _list(filters: Mapping[str, object], endpoint: str = "activity.activity") -> str:

@@ -64,6 +64,27 @@ class TestActivity:
         assert "“New”" not in panel.see("/activity?from=2024-10-05")
         assert "“Old”" in panel.see("/activity?from=yesterday&to=%3Cscript%3E")  # no day at all
 
+    def test_days_are_said_to_be_of_utc(self, panel: Panel) -> None:
+        page = panel.see("/activity")
+        assert "From (UTC)" in page
+        assert "To (UTC)" in page
+
+    def test_times_and_truths_are_told_in_words(self, panel: Panel) -> None:
+        with transaction():
+            audit.record(
+                GRACE,
+                Event.GROUP_CREATED,
+                ends_at=20_000 * DAY,
+                active=True,
+                whole=False,
+                members=3,
+            )
+        page = panel.see("/activity")
+        assert "ends_at 4 October 2024, 00:00:00 UTC" in page
+        assert "active yes" in page
+        assert "whole no" in page
+        assert "members 3" in page
+
     def test_a_link_keeps_every_filter(self, panel: Panel) -> None:
         ada = person()
         with transaction():
