@@ -30,6 +30,7 @@ from provisioning.storage.db import transaction
 from tests.fakes.authenticator import UP, Authenticator
 from tests.fakes.browser import Browser
 from tests.fakes.desk import KNOWS_ALL, Desk, b64url
+from tests.fakes.panel import text_of
 
 
 @pytest.fixture
@@ -315,6 +316,8 @@ class TestChangePinFirst:
     ) -> None:
         SecurityKey.update(pin_change_forced=True).execute()
         assert "/me/change-pin" in browser.get("/me/sign-in").text
+        # by the words that the mail with the PIN names
+        assert "First use of a new card? Change PIN" in text_of(browser.get("/me/sign-in"))
         browser.get("/me/change-pin")
         answer = browser.post("/me/change-pin", {"station": desk.id})
         assert answer.location == "/me/change-pin"
