@@ -151,6 +151,7 @@ def undo(item: BatchItem, actor: Actor, services: Services) -> None:
         raise WrongState("This batch is no longer open: revoke the key on its person's page.")
     key = SecurityKey.get_by_id(item.key_id)
     worked = key.state == KeyState.ACTIVE
+    outbox.withdraw_pin(key, actor)
     outbox.cancel(key=key)
     activations.cancel(key, actor)
     if key.state != KeyState.REVOKED:

@@ -283,7 +283,8 @@ def test_a_finished_card_is_taken_back(services: Services, desk: Station, batch:
     assert key.state == KeyState.REVOKED
     assert OutboxMail.get(OutboxMail.template == "key_revoked").recipient == "ada@example.org"
     assert OutboxMail.get(OutboxMail.template == "pin").state == "cancelled"
-    assert AuditEvent.select().where(AuditEvent.event == Event.BATCH_UNDONE).exists()
+    for told in (Event.PIN_CANCELLED, Event.BATCH_UNDONE):
+        assert AuditEvent.select().where(AuditEvent.event == told).exists()
     again = asks(services, desk)
     assert again is not None
     assert again.user.user_name == "ada"
