@@ -25,7 +25,7 @@ from provisioning.models import PanelAccount, Session, User
 from provisioning.pages import requests
 from provisioning.panel import access
 from provisioning.panel.access import Role, SessionKind
-from provisioning.storage.db import guarded
+from provisioning.storage.db import guarded, transaction
 
 from . import kept
 
@@ -47,8 +47,9 @@ def session_of(kind: SessionKind, *, quiet: bool = False) -> Session:
     """
     session = access.find_session(request.cookies.get(COOKIE[kind]), kind)
     _speak_to(session)
-    if not quiet:
-        access.touch(session)
+    if not quiet and not access.is_touched(session):
+        with transaction():
+            access.touch(session)
     return session
 
 

@@ -21,7 +21,6 @@ from ..clock import HOUR, MINUTE, now_ms
 from ..errors import Forbidden, InvalidValue, LinkDead, StepUpNeeded, Unauthenticated
 from ..mails import alerts
 from ..models import Activation, OwnerLink, PanelAccount, SecurityKey, Session, User
-from ..storage.db import transaction
 from ..storage.statements import Statements, parameter
 
 IDLE = 15 * MINUTE
@@ -143,12 +142,14 @@ def holder_of(secret: str | None) -> int | None:
     return session.account_id if session is not None else None
 
 
+def is_touched(session: Session) -> bool:
+    """Say whether its use was noted within twenty seconds: who only looks waits for no writer."""
+    return now_ms() - session.last_seen_at < _TOUCH_EVERY
+
+
 def touch(session: Session) -> None:
-    """Note that a session was used, at most every twenty seconds, in a transaction of its own."""
-    now = now_ms()
-    if now - session.last_seen_at >= _TOUCH_EVERY:  # readers wait for nobody who writes
-        with transaction():
-            Session.update(last_seen_at=now).where(Session.id == session.id).execute()
+    """Note that a session was used."""
+    Session.update(last_seen_at=now_ms()).where(Session.id == session.id).execute()
 
 
 def renew(session: Session) -> str:
