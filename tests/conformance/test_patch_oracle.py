@@ -227,6 +227,9 @@ def theirs(
         for operation in operations:
             if twins({"value": operation.get("value")}):
                 return TWINS
+            if primaries(operation.get("value")) > 1:
+                # RFC 7643 §2.4: no more than one. The oracle does not count one that is there.
+                return "invalidValue"
             if operation["op"] == "add":
                 # RFC 7644 §3.5.2.1: an add takes nothing away. The oracle's does, by a null.
                 operation = {**operation, "value": without_nulls(operation["value"])}
@@ -251,6 +254,12 @@ def theirs(
     except ValidationError as error:  # with the exception inside
         return str(error.errors()[0]["type"]).removeprefix("scim_")
     return dict(model.model_dump())
+
+
+def primaries(value: Any) -> int:
+    """Return how many elements of a list are to be the primary one."""
+    elements = value if isinstance(value, list) else []
+    return sum(each.get("primary") is True for each in elements if isinstance(each, dict))
 
 
 def without_nulls(value: Any) -> Any:
