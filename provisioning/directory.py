@@ -30,7 +30,7 @@ from .mails.addresses import check_address
 from .mails.mail import NOTICES, Template
 from .models import Challenge, Connection, User, UserValue
 from .naming import fold, look_up_key
-from .panel import access
+from .panel import leavers
 from .storage.db import Gathered
 from .storage.statements import Statements, insert, models, new, parameter, rows_of, update
 from .upstream import guard, tally
@@ -59,7 +59,7 @@ def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] 
         user.departure = None  # back from one that is undecided, and gone by itself
     user.active = False
     rare = holdings.rare_of(user)
-    sessions = access.shut_out(user, actor, account=rare.account)
+    sessions = leavers.shut_out(user, actor, account=rare.account)
     links = activations.end_for_leaver(user)
     challenges = _END_CHALLENGES.change((), (user.id,)) if rare.challenge else 0
     running = jobs.cancel_for_user(user, actor) if rare.job else 0

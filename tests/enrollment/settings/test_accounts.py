@@ -13,7 +13,7 @@ from flask import Flask
 from provisioning.audit import CLI
 from provisioning.errors import Forbidden, WrongState
 from provisioning.models import Alert, OwnerLink, PanelAccount, PanelCredential, Session
-from provisioning.panel import access, accounts
+from provisioning.panel import access, accounts, leavers
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -105,7 +105,7 @@ def test_an_account_may_belong_to_a_person_of_the_directory(
     account = PanelAccount.get(PanelAccount.name == GRACE["name"])
     assert account.user == ada
     with transaction():
-        access.hold_account_of(ada, CLI)
+        leavers.hold_account_of(ada, CLI)
     assert PanelAccount.get_by_id(account.id).state == "suspended"
 
 

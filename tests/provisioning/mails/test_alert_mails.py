@@ -14,7 +14,7 @@ from provisioning.mails import alert_mails, alerts, languages
 from provisioning.mails.mail import Template
 from provisioning.mails.outbox import MailState
 from provisioning.models import Alert, Credential, OutboxMail, PanelAccount, PanelCredential, User
-from provisioning.panel import access, sign_in
+from provisioning.panel import access, leavers, sign_in
 from provisioning.panel.access import Role
 from provisioning.services import Services
 from provisioning.storage.db import transaction
@@ -134,7 +134,7 @@ def test_owners_hear_when_the_last_owners_account_was_kept(services: Services) -
     ada = people.person()
     with transaction():
         access.create_account("Ada", Role.OWNER, CLI, "ada@example.org", user=ada)
-        access.hold_account_of(ada, CLI)
+        leavers.hold_account_of(ada, CLI)
     assert tell(services) == [("ada@example.org", "account_held")]
 
 
@@ -147,15 +147,15 @@ def test_a_directory_that_takes_a_second_account_within_an_hour_is_doubted(
         team[role].user = people.person(name)
         team[role].save()
     with transaction():
-        access.hold_account_of(team["operator"].user, directory)
-        access.hold_account_of(team["officer"].user, directory)
+        leavers.hold_account_of(team["operator"].user, directory)
+        leavers.hold_account_of(team["officer"].user, directory)
     states = {
         a.role: a.state for a in PanelAccount.select().where(PanelAccount.user.is_null(False))
     }
     assert states == {"operator": "suspended", "officer": "active", "auditor": "active"}
     assert tell(services) == [("owner@example.org", "account_doubted")]
     with transaction():
-        access.hold_account_of(team["auditor"].user, CLI)
+        leavers.hold_account_of(team["auditor"].user, CLI)
     assert people.again(team["auditor"]).state == "suspended"  # type: ignore[attr-defined]
 
 
