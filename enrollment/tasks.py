@@ -125,49 +125,41 @@ def _words(found: Task) -> Words:
 
 def _outcome(found: Task) -> list[str]:
     """Return what became of the rows, in numbers; those of people are people."""
-    skipped = tasks.skipped(found)
-    done = found.done - found.failed - skipped
+    skipped, failed = tasks.skipped(found), found.failed
+    done = found.done - failed - skipped
     if _words(found).people:
-        said = [ngettext("%(n)s person done", "%(n)s people done", done, n=number(done))]
-        if skipped:
-            said.append(
-                ngettext(
-                    "%(n)s person left out: there was nothing to do",
-                    "%(n)s people left out: there was nothing to do",
-                    skipped,
-                    n=number(skipped),
-                )
-            )
-        if found.failed:
-            said.append(
-                ngettext(
-                    "not possible for %(n)s person",
-                    "not possible for %(n)s people",
-                    found.failed,
-                    n=number(found.failed),
-                )
-            )
-        return said
-    said = [ngettext("%(n)s row done", "%(n)s rows done", done, n=number(done))]
-    if skipped:
-        said.append(
+        told = [
+            ngettext("%(n)s person done", "%(n)s people done", done, n=number(done)),
+            ngettext(
+                "%(n)s person left out: there was nothing to do",
+                "%(n)s people left out: there was nothing to do",
+                skipped,
+                n=number(skipped),
+            ),
+            ngettext(
+                "not possible for %(n)s person",
+                "not possible for %(n)s people",
+                failed,
+                n=number(failed),
+            ),
+        ]
+    else:
+        told = [
+            ngettext("%(n)s row done", "%(n)s rows done", done, n=number(done)),
             ngettext(
                 "%(n)s row left out: there was nothing to do",
                 "%(n)s rows left out: there was nothing to do",
                 skipped,
                 n=number(skipped),
-            )
-        )
-    if found.failed:
-        said.append(
+            ),
             ngettext(
                 "not possible for %(n)s row",
                 "not possible for %(n)s rows",
-                found.failed,
-                n=number(found.failed),
-            )
-        )
-    return said
+                failed,
+                n=number(failed),
+            ),
+        ]
+    return [words for words, count in zip(told, (1, skipped, failed), strict=True) if count]
 
 
 def _failures(found: Task, rows: list[TaskRow]) -> list[dict[str, object]]:
