@@ -214,8 +214,8 @@ def _write(lines: Sequence[Content]) -> None:
     width = len(_COVERED) + 1
     for start in range(0, len(values), width * _AT_ONCE):
         part = values[start : start + width * _AT_ONCE]
-        _ADD.change((len(part) // width,), part)
-    _MOVE.change((), (rows + len(lines), mac, head_id))
+        _ADD.say((len(part) // width,), part)
+    _MOVE.say((), (rows + len(lines), mac, head_id))
 
 
 def _head() -> tuple[int, int, bytes]:

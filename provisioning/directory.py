@@ -337,7 +337,7 @@ def _change_values(user: User, before: Document, document: Document) -> None:
     old, new = _values(user, before), _values(user, document)
     _VALUES.flush()
     for row in old - new:
-        _FORGET_VALUE.change((), row[:4])
+        _FORGET_VALUE.say((), row[:4])
     for row in new - old:
         _VALUES.add(row)
 
@@ -345,7 +345,7 @@ def _change_values(user: User, before: Document, document: Document) -> None:
 def _store_values(rows: Sequence[tuple[object, ...]]) -> None:
     for start in range(0, len(rows), 50):
         part = rows[start : start + 50]
-        _WRITE_VALUES.change((len(part),), [value for row in part for value in row])
+        _WRITE_VALUES.say((len(part),), [value for row in part for value in row])
 
 
 def _taken(user: User, error: IntegrityError) -> Taken:

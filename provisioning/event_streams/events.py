@@ -188,7 +188,7 @@ def _insert(rows: Iterable[tuple[object, ...]]) -> None:
     width = len(_COLUMNS)
     for start in range(0, len(values), width * _AT_ONCE):
         part = values[start : start + width * _AT_ONCE]
-        _ADD.change((len(part) // width,), part)
+        _ADD.say((len(part) // width,), part)
 
 
 _COLUMNS = (

@@ -204,9 +204,7 @@ class _Outermost(AbstractContextManager[None]):
     """No generator, as its neighbours are: every write passes here."""
 
     def __init__(self, share_commit: bool) -> None:
-        opened: Any = database.obj
-        self._opened = opened
-        self._commits: AbstractContextManager[Any] = opened.writing(share_commit=share_commit)
+        self._commits: AbstractContextManager[Any] = database.obj.writing(share_commit=share_commit)
 
     def __enter__(self) -> None:
         self._commits.__enter__()
@@ -232,17 +230,13 @@ class _Outermost(AbstractContextManager[None]):
             _unit.foreseen.clear()
 
     def _commit(self) -> None:
-        over = False
         try:
-            with self._opened.ending():
-                for gathered, items in _unit.gathered.items():
-                    items.write(gathered)
-                over = True
-                self._commits.__exit__(None, None, None)
+            for gathered, items in _unit.gathered.items():
+                items.write(gathered)
         except BaseException as failed:
-            if not over:
-                self._commits.__exit__(type(failed), failed, failed.__traceback__)
+            self._commits.__exit__(type(failed), failed, failed.__traceback__)
             raise
+        self._commits.__exit__(None, None, None)
 
 
 class _Savepoint(AbstractContextManager[None]):
@@ -252,16 +246,16 @@ class _Savepoint(AbstractContextManager[None]):
         self._before = _unit.mark()
         # Not peewee's own: a name that is the same each time lets the database keep the statement.
         self._name = f"nested_{_unit.depth + 1}"
-        database.obj.execute_sql(f"SAVEPOINT {self._name}")
+        database.obj.say(f"SAVEPOINT {self._name}")
         _unit.depth += 1
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        run = database.obj.execute_sql
+        say = database.obj.say
         try:
             if kind is not None:
                 _unit.go_back(self._before)
-                run(f"ROLLBACK TO SAVEPOINT {self._name}")
-            run(f"RELEASE SAVEPOINT {self._name}")  # rolled back to, it is still there
+                say(f"ROLLBACK TO SAVEPOINT {self._name}")
+            say(f"RELEASE SAVEPOINT {self._name}")  # rolled back to, it is still there
         finally:
             _unit.depth -= 1
 

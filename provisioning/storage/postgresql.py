@@ -15,21 +15,16 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from peewee import (  # type: ignore[attr-defined]
-    EXCEPTIONS,
-    DataError,
-    ExceptionWrapper,
-    PeeweeException,
-    PostgresqlDatabase,
-)
+from peewee import DataError, InternalError, PeeweeException, PostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import ConfigurationError, InvalidValue
+from .pipeline import Answer, Pipeline
 
 # Advisory locks are numbers that all users of one database share.
 _WRITER, _MIGRATION = 0x4B57_0001, 0x4B57_0002
@@ -63,40 +58,19 @@ ORDER BY c.relname, a.attnum
 """
 
 
-_AS_PEEWEE_HAS_IT = ExceptionWrapper(EXCEPTIONS)
-
-
 class _Thread(threading.local):
     """What one thread's connection is about to do."""
 
-    begins = False
-
-    def __init__(self) -> None:
-        self.ahead: list[_Asked] = []  # what goes with the first statement
-
-
-class _Asked:
-    """A question of a transaction of which the server has not heard yet."""
-
-    def __init__(self, opened: Postgresql, sql: str, params: Any) -> None:
-        self._opened = opened
-        self.statement = sql, params
-        self.cursor: Any = None
-
-    def rows(self) -> list[Any]:
-        """Return the answer; where nothing else was said in the meantime it is asked now."""
-        if self.cursor is None:
-            self._opened._thread.ahead.remove(self)
-            self.cursor = self._opened.execute_sql(*self.statement)
-        found: list[Any] = self.cursor.fetchall()
-        return found
+    pipeline: Pipeline | None = None
+    asks_nothing = False  # the transaction that has begun, so far
 
 
 class Postgresql(PostgresqlDatabase):
     """Connections of one thread each; one that the server has ended is replaced when next used.
 
-    Each message is a journey to the server. So a transaction begins together with its first
-    statement, and what it writes last goes in one pipeline with its COMMIT.
+    Each message is a journey to the server. So what needs no answer waits for what does: a
+    transaction begins together with its first question, and what it writes last travels with its
+    COMMIT. Statements that are kept go by a `pipeline`, all others by psycopg's cursors.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,41 +82,60 @@ class Postgresql(PostgresqlDatabase):
         opened: contextlib.AbstractContextManager[Any] = self.atomic()
         return opened
 
-    @contextlib.contextmanager
-    def ending(self) -> Iterator[None]:
-        """Send what the block says, a COMMIT at its end, in as few messages as questions allow."""
-        try:
-            with self._pipeline():
-                yield
-        except BaseException:
-            if not self.in_transaction():  # the COMMIT was said, and what was said before failed
-                with contextlib.suppress(PeeweeException):
-                    super().rollback()
-            raise
-
     def begin(self, isolation_level: str | None = None) -> None:
-        """Open a write transaction with the next statement, as soon as no other one is open."""
+        """Open a write transaction with the next question, as soon as no other one is open."""
         self._renew_if_lost()
-        self._thread.begins, self._thread.ahead = True, []
+        pipeline = self._pipeline()
+        pipeline.drop()
+        for each in _BEGIN:
+            pipeline.put(each)
+        self._thread.asks_nothing = True
 
     def commit(self) -> None:
-        """Commit; nothing to do where nothing was asked."""
-        if not self._take_unsaid():
-            super().commit()
+        """Commit; nothing to do where nothing was asked.
+
+        Raises InternalError where the server answers a COMMIT with ROLLBACK, as it does when
+        something has failed before.
+        """
+        pipeline = self._pipeline()
+        if self._thread.asks_nothing and pipeline.is_idle():
+            pipeline.drop()
+        else:
+            answer = pipeline.put("COMMIT")
+            if answer.done != "COMMIT":  # something failed, and whoever saw it went on
+                raise InternalError("The transaction was rolled back.")
 
     def rollback(self) -> None:
-        """Roll back; nothing to do where nothing was asked."""
-        if not self._take_unsaid():
-            super().rollback()
+        """Roll back; nothing to do where nothing was said."""
+        pipeline = self._pipeline()
+        pipeline.drop()
+        if not pipeline.is_idle():
+            pipeline.put("ROLLBACK")
+            pipeline.send()
 
-    def ask_ahead(self, sql: str, params: Any) -> Callable[[], list[Any]]:
-        """Ask something together with a transaction's first statement, and read it after that."""
-        if not self._thread.begins:
-            found: list[Any] = self.execute_sql(sql, params).fetchall()
-            return lambda: found
-        asked = _Asked(self, sql, params)
-        self._thread.ahead.append(asked)
-        return asked.rows
+    def run(self, sql: str, params: Sequence[Any]) -> Answer:
+        """Run a kept statement, after what waits.
+
+        Raises InvalidValue for a text with a NUL, as `execute_sql` does.
+        """
+        answer = self._put(sql, params)
+        answer.pipeline.send()
+        return answer
+
+    def say(self, sql: str, params: Sequence[Any] | None = None) -> None:
+        """Have a kept statement run, before whatever is asked next. What it raises comes then."""
+        answer = self._put(sql, params)
+        if not self.in_transaction():
+            answer.pipeline.send()
+
+    def ask_ahead(self, sql: str, params: Sequence[Any]) -> Callable[[], list[Any]]:
+        """Ask something together with what is asked next, and read it after that."""
+        asks_nothing = self._thread.asks_nothing
+        answer = self._put(sql, params)
+        self._thread.asks_nothing = asks_nothing
+        if not self.in_transaction():
+            answer.pipeline.send()
+        return answer.fetchall
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Run a statement, on a new connection if the server has ended the one at hand.
@@ -150,36 +143,27 @@ class Postgresql(PostgresqlDatabase):
         Never within a transaction: what came before is lost, and the caller must hear of it.
         Raises InvalidValue for a text with a NUL, which PostgreSQL cannot store or compare.
         """
-        begins = self._take_unsaid()
-        if not begins and not self.in_transaction():
+        self._thread.asks_nothing = False
+        if not self.in_transaction():
             self._renew_if_lost()
-        try:
-            if not begins:
-                return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
-            with self._pipeline():
-                for each in _BEGIN:
-                    super().execute_sql(each)  # type: ignore[no-untyped-call]
-                for asked in self._thread.ahead:
-                    asked.cursor = super().execute_sql(*asked.statement)  # type: ignore[no-untyped-call]
-                return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
-        except DataError as error:
-            if "NUL" in str(error):
-                raise InvalidValue("A text holds a NUL.") from None
-            raise
+        pipeline = self._pipeline()
+        if pipeline:
+            pipeline.send()
+        with _no_nul():
+            return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
 
-    @contextlib.contextmanager
-    def _pipeline(self) -> Iterator[None]:
-        try:
-            with self._at_hand().pipeline():
-                yield
-        except psycopg.Error:  # of what was waited for at the end
-            with _AS_PEEWEE_HAS_IT:
-                raise
+    def _put(self, sql: str, params: Sequence[Any] | None) -> Answer:
+        self._thread.asks_nothing = False
+        if not self.in_transaction():
+            self._renew_if_lost()
+        with _no_nul():
+            return self._pipeline().put(sql, params)
 
-    def _take_unsaid(self) -> bool:
-        """Say whether a transaction has begun of which the server had not heard; now it does."""
-        begins, self._thread.begins = self._thread.begins, False
-        return begins
+    def _pipeline(self) -> Pipeline:
+        connection, found = self._at_hand(), self._thread.pipeline
+        if found is None or found.connection is not connection:
+            found = self._thread.pipeline = Pipeline(connection)
+        return found
 
     def _at_hand(self) -> psycopg.Connection[Any]:
         found: psycopg.Connection[Any] = self.connection()  # type: ignore[no-untyped-call]
@@ -191,6 +175,9 @@ class Postgresql(PostgresqlDatabase):
             self._at_hand()
 
     def _initialize_connection(self, conn: psycopg.Connection[Any]) -> None:
+        # What is worth preparing goes by the pipeline; and psycopg, when it lets go of what it has
+        # prepared, lets go of all.
+        conn.prepare_threshold = None
         conn.execute(_SESSION)
 
     @contextlib.contextmanager
@@ -235,6 +222,16 @@ def open_postgresql(url: str) -> Postgresql:
         ) from None
     wanted = {name: value for name, value in _CONNECTION.items() if name not in given}
     return Postgresql(url, prefer_psycopg3=True, **wanted)
+
+
+@contextlib.contextmanager
+def _no_nul() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if "NUL" in str(error):
+            raise InvalidValue("A text holds a NUL.") from None
+        raise
 
 
 def _is_lost(connection: psycopg.Connection[Any]) -> bool:

@@ -42,9 +42,6 @@ _KEPT_STATEMENTS = 512  # compiled, for each connection
 _as_peewee_has_it = ExceptionWrapper(EXCEPTIONS)
 
 
-_NOTHING = contextlib.nullcontext()
-
-
 class Sqlite(SqliteDatabase):
     """Connections of one thread each to read by, and one to write by, whose turn one waits for."""
 
@@ -70,10 +67,6 @@ class Sqlite(SqliteDatabase):
         finally:
             self._end_turn(own)
 
-    def ending(self) -> contextlib.AbstractContextManager[None]:
-        """Surround what a transaction writes last; here each statement is as near as the other."""
-        return _NOTHING
-
     def writing(self, *, share_commit: bool) -> _Writing:
         """Return one write transaction, which waits for its turn."""
         return _Writing(self, share_commit)
@@ -88,6 +81,14 @@ class Sqlite(SqliteDatabase):
         except sqlite3.Error:
             with _as_peewee_has_it:
                 raise
+
+    def run(self, sql: str, params: Any) -> Any:
+        """Run a kept statement; the driver keeps them all."""
+        return self.execute_sql(sql, params)
+
+    def say(self, sql: str, params: Any = None) -> None:
+        """Run one that needs no answer; here it has run when this returns."""
+        self.execute_sql(sql, params)
 
     def ask_ahead(self, sql: str, params: Any) -> Callable[[], list[Any]]:
         """Ask something that a transaction may wait for later; here no wait is worth saving."""

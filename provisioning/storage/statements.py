@@ -57,6 +57,13 @@ class Statements:
         """The same for a statement that has no rows; return how many it changed."""
         return int(self._run(shape, values).rowcount)
 
+    def say(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> None:
+        """Have it run before whatever this transaction asks next, or commits.
+
+        For what needs no answer and cannot fail, but with all the rest: what it raises comes then.
+        """
+        database.obj.say(*self._filled(shape, values))
+
     def ahead(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Callable[[], Rows]:
         """The same as `rows` for a transaction that is about to ask something else.
 
@@ -66,7 +73,7 @@ class Statements:
         return asked
 
     def _run(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Any:
-        return database.obj.execute_sql(*self._filled(shape, values))
+        return database.obj.run(*self._filled(shape, values))
 
     def _filled(
         self, shape: tuple[Hashable, ...], values: Sequence[object]

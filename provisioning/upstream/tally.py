@@ -44,7 +44,7 @@ def _write(counts: Sequence[tuple[int, str, int]]) -> None:
     for connection, kind, count in counts:
         sums[connection, kind] += count
     for each, count in sums.items():
-        _ADD.change((), (*each, count))
+        _ADD.say((), (*each, count))
 
 
 _COUNTS = Gathered(_write)

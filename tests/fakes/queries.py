@@ -9,46 +9,58 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from provisioning.storage.db import database
+from provisioning.storage.db import database, is_sqlite
+
+
+def _ways() -> list[str]:
+    """By which methods a statement reaches the database, none of which calls another."""
+    return ["execute_sql"] if is_sqlite() else ["execute_sql", "run", "say", "ask_ahead"]
+
+
+@contextmanager
+def _met(meet: Callable[[str, Any], None]) -> Iterator[None]:
+    """In the block, `meet` sees each statement before it runs, of all threads of this process."""
+    opened = database.obj
+    ways = _ways()
+
+    def met(way: str) -> Callable[..., Any]:
+        run = getattr(opened, way)
+
+        def meeting(sql: str, params: Any = None) -> Any:
+            meet(sql, params)
+            return run(sql, params)
+
+        return meeting
+
+    for way, run in [(way, met(way)) for way in ways]:
+        setattr(opened, way, run)
+    try:
+        yield
+    finally:
+        for way in ways:
+            delattr(opened, way)
 
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
     """The statements that run in the block, with their values, of all threads of this process."""
     seen: list[str] = []
-    opened = database.obj
-    run = opened.execute_sql
-
-    def noting(sql: str, params: Any = None) -> Any:
-        seen.append(f"{sql} {list(params or ())}")
-        return run(sql, params)
-
-    opened.execute_sql = noting
-    try:
+    with _met(lambda sql, params: seen.append(f"{sql} {list(params or ())}")):
         yield seen
-    finally:
-        del opened.execute_sql
 
 
 @contextmanager
 def interrupted(at: int, others: Callable[[], object]) -> Iterator[None]:
     """In the block, right before the statement of this number, others do what they do."""
-    opened = database.obj
-    run, left = opened.execute_sql, [at]
+    left = [at]
 
-    def waiting(sql: str, params: Any = None) -> Any:
+    def meet(*_: object) -> None:
         left[0] -= 1
-        if left[0] == -1:
-            del opened.execute_sql
+        if left[0] == -1:  # theirs count on, far below
             others()
-            opened.execute_sql = waiting
-        return run(sql, params)
 
-    opened.execute_sql = waiting
-    try:
+    with _met(meet):
         yield
-    finally:
-        del opened.execute_sql
 
 
 def plans(statements: list[str]) -> list[str]:

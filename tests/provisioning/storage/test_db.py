@@ -75,11 +75,15 @@ def test_a_nested_transaction_that_fails_leaves_the_outer_one(services: Services
 
 def test_nothing_is_left_of_a_nested_transaction_that_fails(services: Services) -> None:
     """Many rows of a task may fail in one transaction: each would leave its savepoint behind."""
-    with transaction():
-        with suppress(ZeroDivisionError), transaction():
-            raise ZeroDivisionError
-        with pytest.raises(DatabaseError, match="nested_2"):
+
+    def release_once_more() -> None:
+        with transaction():
+            with suppress(ZeroDivisionError), transaction():
+                raise ZeroDivisionError
             database.execute_sql("RELEASE SAVEPOINT nested_2")
+
+    with pytest.raises(DatabaseError, match="nested_2"):
+        release_once_more()
 
 
 @pytest.mark.sqlite

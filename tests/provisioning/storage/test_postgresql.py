@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from flask import Flask
@@ -40,7 +39,6 @@ from provisioning.models import (
 from provisioning.services import Services
 from provisioning.storage.db import database, open_database, transaction, will_pass
 from provisioning.storage.migrate import check_current, migrate
-from provisioning.storage.statements import Statements, parameter
 from tests.fakes import people
 from tests.fakes.panel import Panel
 from tests.scim.pushing import Directory, connect
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.req("R27")]
 
-BY_ID = Statements(lambda table: table.select().where(table.id == parameter(0)))
 STARTED = 60.0  # seconds that a process may take, on a busy machine
 
 
@@ -446,38 +443,3 @@ def test_a_text_with_a_nul_is_refused_and_no_fault_of_ours(directory: Directory)
     )
     assert directory("GET", "/Users/%00").status_code == 400
     assert Panel(directory.app).get("/users?q=%00").status_code == 400
-
-
-def test_what_is_asked_ahead_travels_with_the_first_statement(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user = people.person()
-    said: list[str] = []
-    pipeline, execute = psycopg.Connection.pipeline, psycopg.Cursor.execute
-
-    def opened(connection: Any) -> Any:
-        said.append("|")
-        return pipeline(connection)
-
-    def told(cursor: Any, query: str, *rest: Any, **options: Any) -> Any:
-        said.append(query.split()[0])
-        return execute(cursor, query, *rest, **options)
-
-    monkeypatch.setattr(psycopg.Connection, "pipeline", opened)
-    monkeypatch.setattr(psycopg.Cursor, "execute", told)
-    with transaction():
-        asked = BY_ID.ahead((User,), (user.id,))
-        assert said == []
-        found = BY_ID.rows((User,), (user.id,))
-        assert asked() == found
-        # With the lock and the question for the log's head, and in one journey.
-        assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT", "SELECT"]
-    said.clear()
-    with transaction():
-        assert BY_ID.ahead((User,), (user.id,))() == found
-        assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT"]
-    said.clear()
-    with transaction():
-        BY_ID.rows((User,), (user.id,))
-        audit.record(CLI, Event.USER_CHANGED, user=user)
-    assert said == ["|", "BEGIN", "SELECT", "SELECT", "SELECT", "|", "INSERT", "UPDATE", "COMMIT"]
