@@ -27,7 +27,6 @@ from .issuing import activations, approvals
 from .lifecycle import LinkState, Reason
 from .mails import outbox
 from .mails.addresses import check_address
-from .mails.mail import NOTICES, Template
 from .models import Challenge, Connection, User, UserValue
 from .naming import fold, look_up_key
 from .panel import leavers
@@ -37,7 +36,6 @@ from .upstream import guard, tally
 
 Document = Mapping[str, object]
 
-_ENDING = tuple(each for each in Template if each not in NOTICES)  # mails that end with a leaver
 MAX_NAME = 256
 MAX_DOCUMENT = 1024 * 1024  # bytes; a page holds two hundred
 # Long, or nobody looks for people by them: a filter of these reads the documents, as it does of
@@ -59,26 +57,27 @@ def deactivate(user: User, reason: Reason, actor: Actor, *, also: Sequence[str] 
         user.departure = None  # back from one that is undecided, and gone by itself
     user.active = False
     rare = holdings.rare_of(user)
+    # How many of each is asked for at the end: nothing here waits to hear it.
     sessions = leavers.shut_out(user, actor, account=rare.account)
     links = activations.end_for_leaver(user)
     challenges = _END_CHALLENGES.change((), (user.id,)) if rare.challenge else 0
     running = jobs.cancel_for_user(user, actor) if rare.job else 0
-    mails = outbox.cancel(user=user, templates=_ENDING)
+    mails = outbox.end_for_leaver(user)
     suspended = keys.suspend_all(user, reason, actor)
     dropped = keys.drop_drafts(user, actor) if rare.draft else 0
     user.status = keys.status_of(user)
     guard.watch(user, actor, leaves=leaves)
-    update(user, "active", "left_at", "departure", "status", *also)
+    update(user, "active", "left_at", "departure", "status", *also, refusable=False)
     audit.record(
         actor,
         Event.USER_DEACTIVATED,
         user=user,
         reason=reason,
-        sessions=sessions,
-        links=links,
+        sessions=sessions(),
+        links=links(),
         challenges=challenges,
         jobs=running,
-        mails=mails,
+        mails=mails(),
         keys=suspended + dropped,
     )
 
@@ -218,7 +217,7 @@ def delete_user(user: User, actor: Actor) -> None:
     left = groups.leave_all(user)
     # Not final yet: whoever rejects a mass departure wants these back as well (R17).
     user.groups_left = orjson.dumps(left).decode() if left and user.left_at else None
-    update(user, "deleted_at", "updated_at", "version", "groups_left")
+    update(user, "deleted_at", "updated_at", "version", "groups_left", refusable=False)
     tally.add(User, user.connection_id, -1)
     events.note(events.Kind.DELETED, user)
     audit.record(actor, Event.USER_DELETED, user=user, user_name=user.user_name)

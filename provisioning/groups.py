@@ -96,7 +96,7 @@ def delete_group(group: Group, actor: Actor) -> None:
     Member.delete().where((Member.group == group) | (Member.subgroup == group)).execute()
     _touch(group)
     group.deleted_at = group.updated_at
-    update(group, "deleted_at", "updated_at", "version")
+    update(group, "deleted_at", "updated_at", "version", refusable=False)
     tally.add(Group, group.connection_id, -1)
     events.note(events.Kind.DELETED, group)
     audit.record(
@@ -267,7 +267,7 @@ def _touch_all(groups: Any) -> None:
 def _changed(group: Group, count: int, verb: str, actor: Actor) -> int:
     if count:
         _touch(group)
-        update(group, "version", "updated_at")
+        update(group, "version", "updated_at", refusable=False)
         events.note(events.Kind.CHANGED, group, also=("members",))
         audit.record(
             actor,

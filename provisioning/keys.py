@@ -166,7 +166,7 @@ def _suspend(key: SecurityKey, reason: Reason, actor: Actor) -> None:
     key.state = advance(KEY, KeyState(key.state), KeyState.SUSPENDED, "key")
     key.reason = reason
     key.suspended_at = now_ms()
-    update(key, "state", "reason", "suspended_at")
+    update(key, "state", "reason", "suspended_at", refusable=False)
     events.note_keys(key.user)
     _record_suspended(key.user, key.id, key.name, reason, actor)
 

@@ -26,10 +26,11 @@ from ..errors import WrongState
 from ..models import UNSENT, OutboxMail, SecurityKey, User
 from ..sealing import columns
 from ..storage.db import database
-from ..storage.statements import Statements, parameter
+from ..storage.statements import Counted, Statements, parameter
 from ..vault import Vault
 from .addresses import check_address
 from .mail import (
+    NOTICES,
     WITH_SECRET,
     Context,
     MailPermanent,
@@ -126,6 +127,14 @@ def cancel(
     owners = [owner if isinstance(owner, int) else owner.id for owner in given]
     kinds = tuple(templates) if templates is not None else None
     return _CANCEL.change((user is not None, key is not None, kinds), owners)
+
+
+def end_for_leaver(user: User) -> Counted:
+    """The same as part of the cascade, for all mails but notices."""
+    return _CANCEL.say((True, False, _ENDING), (user.id,))
+
+
+_ENDING = tuple(each for each in Template if each not in NOTICES)
 
 
 def withdraw_pin(key: SecurityKey, actor: Actor) -> None:

@@ -12,26 +12,28 @@ from ..audit import Actor, Event
 from ..clock import HOUR, now_ms
 from ..mails import alerts
 from ..models import PanelAccount, Session, User
-from ..storage.statements import Statements, parameter
+from ..storage.statements import Counted, Statements, parameter
 from . import access
 from .access import Role
 
 
-def shut_out(user: User, actor: Actor, *, account: bool) -> int:
-    """End every session of a leaver, as part of the cascade; return how many.
+def shut_out(user: User, actor: Actor, *, account: bool) -> Counted:
+    """End every session of a leaver, as part of the cascade; return what tells how many.
 
     `account`: this one has an account for the panel: whose sessions end, too, and which is
     suspended.
     """
     now = now_ms()
-    ended = _END_OF_USER.change((), (now, user.id))
-    if account:
-        if not _only_owner_left(user):
-            accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
-            of_accounts = Session.account.in_(accounts), Session.ended_at.is_null()
-            ended += Session.update(ended_at=now).where(*of_accounts).execute()
-        hold_account_of(user, actor)
-    return ended
+    ended = _END_OF_USER.say((), (now, user.id))
+    if not account:
+        return ended
+    of_accounts = 0
+    if not _only_owner_left(user):
+        accounts = PanelAccount.select(PanelAccount.id).where(PanelAccount.user == user)
+        theirs = Session.account.in_(accounts), Session.ended_at.is_null()
+        of_accounts = Session.update(ended_at=now).where(*theirs).execute()
+    hold_account_of(user, actor)
+    return lambda: ended() + of_accounts
 
 
 def hold_account_of(user: User, actor: Actor) -> None:

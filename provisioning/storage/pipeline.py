@@ -43,10 +43,14 @@ class Answer:
         """Return all rows. Raises PeeweeException for the first that failed up to here."""
         return self.pipeline.rows(self._told())
 
+    def changed(self) -> int:
+        """Return how many rows it changed. Raises as `fetchall` does."""
+        return self._told().command_tuples or 0
+
     @property
     def rowcount(self) -> int:
-        """How many rows it changed. Raises as `fetchall` does."""
-        return self._told().command_tuples or 0
+        """The same, as drivers have it."""
+        return self.changed()
 
     @property
     def done(self) -> str:

@@ -122,11 +122,15 @@ class Postgresql(PostgresqlDatabase):
         answer.pipeline.send()
         return answer
 
-    def say(self, sql: str, params: Sequence[Any] | None = None) -> None:
-        """Have a kept statement run, before whatever is asked next. What it raises comes then."""
+    def say(self, sql: str, params: Sequence[Any] | None = None) -> Callable[[], int]:
+        """Have a kept statement run before whatever is asked next; what it raises comes then.
+
+        Return what tells how many rows it changed.
+        """
         answer = self._put(sql, params)
         if not self.in_transaction():
             answer.pipeline.send()
+        return answer.changed
 
     def ask_ahead(self, sql: str, params: Sequence[Any]) -> Callable[[], list[Any]]:
         """Ask something together with what is asked next, and read it after that."""

@@ -86,9 +86,10 @@ class Sqlite(SqliteDatabase):
         """Run a kept statement; the driver keeps them all."""
         return self.execute_sql(sql, params)
 
-    def say(self, sql: str, params: Any = None) -> None:
-        """Run one that needs no answer; here it has run when this returns."""
-        self.execute_sql(sql, params)
+    def say(self, sql: str, params: Any = None) -> Callable[[], int]:
+        """Run one that nobody waits for; here it has run when this returns."""
+        changed: int = self.execute_sql(sql, params).rowcount
+        return lambda: changed
 
     def ask_ahead(self, sql: str, params: Any) -> Callable[[], list[Any]]:
         """Ask something that a transaction may wait for later; here no wait is worth saving."""

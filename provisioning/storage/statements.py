@@ -24,6 +24,7 @@ from .db import database
 MAX_KEPT = 1_000  # shapes; a client that invents new ones makes the rest start again
 
 Rows = list[tuple[Any, ...]]
+Counted = Callable[[], int]  # of rows that a statement changes, for whoever asks when it is over
 R = TypeVar("R", bound=Row)
 # Its text; its terms; at which of them which value goes; whether the values are just what it takes.
 _Statement = tuple[str, list[Any], list[tuple[int, int]], bool]
@@ -57,12 +58,13 @@ class Statements:
         """The same for a statement that has no rows; return how many it changed."""
         return int(self._run(shape, values).rowcount)
 
-    def say(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> None:
-        """Have it run before whatever this transaction asks next, or commits.
+    def say(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Counted:
+        """Have it run before whatever this transaction asks next; return what tells how many rows.
 
-        For what needs no answer and cannot fail, but with all the rest: what it raises comes then.
+        For what cannot fail but with all the rest: what it raises is raised then.
         """
-        database.obj.say(*self._filled(shape, values))
+        counted: Counted = database.obj.say(*self._filled(shape, values))
+        return counted
 
     def ahead(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Callable[[], Rows]:
         """The same as `rows` for a transaction that is about to ask something else.
@@ -157,10 +159,15 @@ def insert(row: Row) -> None:
     row.id = _INSERT.rows((type(row),), _values(row, names))[0][0]
 
 
-def update(row: Row, *names: str) -> None:
-    """Write these columns of a row that is there; all of them where none is named."""
+def update(row: Row, *names: str, refusable: bool = True) -> None:
+    """Write these columns of a row that is there; all of them where none is named.
+
+    `refusable`: False where no index may refuse them, so that nobody needs to wait.
+    """
     names = names or _columns(type(row))
-    _UPDATE.change((type(row), names), (*_values(row, names), row.id))
+    changed = _UPDATE.say((type(row), names), (*_values(row, names), row.id))
+    if refusable:
+        changed()
 
 
 def rows_of(table: type[Row], columns: Sequence[str], count: int) -> Any:

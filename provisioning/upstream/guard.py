@@ -39,11 +39,12 @@ def watch(user: User, actor: Actor, *, leaves: bool) -> None:
     if connection is None or actor.kind != "connection":
         return
     since = now_ms() - WINDOW
+    living_now = tally.living_ahead(User, connection.id)
     held, began, decided = _latest(connection)
     since = max(since, decided + 1)  # about those before it somebody has decided
     # It began with those of an hour: whoever leaves in the hour after it leaves with some of them.
     if began < since - WINDOW:
-        living = tally.living(User, connection.id)
+        living = living_now()
         left, deleted = _LEFT.rows((), (connection.id, since, _enough(living)))[0]
         left += leaves
         if not would_hold(left, living + deleted):

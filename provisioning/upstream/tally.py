@@ -10,7 +10,7 @@ queue anyway, so that one row more to write makes nobody wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from peewee import fn
 
@@ -29,8 +29,18 @@ def add(table: Counted, connection: int | None, count: int) -> None:
 
 def living(table: Counted, connection: int) -> int:
     """Return how many there are."""
-    found = _LIVING.rows((), (connection, table.__name__))
-    return int(found[0][0]) if found else 0
+    return living_ahead(table, connection)()
+
+
+def living_ahead(table: Counted, connection: int) -> Callable[[], int]:
+    """The same, asked together with what is asked next; to be read after that."""
+    found = _LIVING.ahead((), (connection, table.__name__))
+
+    def living() -> int:
+        rows = found()
+        return int(rows[0][0]) if rows else 0
+
+    return living
 
 
 def of_all(table: Counted) -> int:
