@@ -332,7 +332,7 @@ def _added(size: int) -> Any:
         }
         for row in range(size)
     ]
-    return Member.insert_many(rows).on_conflict_ignore()
+    return Member.insert_many(rows).on_conflict_ignore().returning()
 
 
 def _removed(ids: list[Any], group: Any, column: str) -> Any:

@@ -173,12 +173,11 @@ def update(row: Row, *names: str, refusable: bool = True) -> None:
 def rows_of(table: type[Row], columns: Sequence[str], count: int) -> Any:
     """Return the statement that writes so many rows, their values one after the other."""
     width = len(columns)
-    return table.insert_many(
-        [
-            {column: parameter(row * width + place) for place, column in enumerate(columns)}
-            for row in range(count)
-        ]
-    )
+    rows = [
+        {column: parameter(row * width + place) for place, column in enumerate(columns)}
+        for row in range(count)
+    ]
+    return table.insert_many(rows).returning()  # nothing: on PostgreSQL peewee wants their keys
 
 
 def models(table: type[R], rows: Rows) -> list[R]:

@@ -67,15 +67,19 @@ def all_living() -> dict[tuple[int, str], int]:
 
 
 _ADD = Statements(
-    lambda: Tally.insert(
-        {
-            Tally.connection: parameter(0),
-            Tally.kind: parameter(1),
-            Tally.living: parameter(2),
-        }
-    ).on_conflict(
-        conflict_target=[Tally.connection, Tally.kind],
-        update={Tally.living: Tally.living + parameter(2)},
+    lambda: (
+        Tally.insert(
+            {
+                Tally.connection: parameter(0),
+                Tally.kind: parameter(1),
+                Tally.living: parameter(2),
+            }
+        )
+        .on_conflict(
+            conflict_target=[Tally.connection, Tally.kind],
+            update={Tally.living: Tally.living + parameter(2)},
+        )
+        .returning()
     )
 )
 _LIVING = Statements(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from provisioning.storage.db import database, is_sqlite
 
@@ -61,6 +62,36 @@ def interrupted(at: int, others: Callable[[], object]) -> Iterator[None]:
 
     with _met(meet):
         yield
+
+
+@contextmanager
+def journeys() -> Iterator[list[list[str]]]:
+    """The messages to PostgreSQL in the block, each as the first words of its kept statements."""
+    from provisioning.storage.pipeline import Pipeline  # the unit lane runs without its driver
+
+    said: list[list[str]] = []
+    message: list[str] = []
+    put, drop, send = Pipeline.put, Pipeline.drop, Pipeline._exchange
+
+    def putting(self: Pipeline, sql: str, params: Any = None) -> Any:
+        message.append(sql.split()[0])
+        return put(self, sql, params)
+
+    def dropping(self: Pipeline) -> None:
+        message.clear()
+        drop(self)
+
+    def sending(self: Pipeline) -> None:
+        said.append(message.copy())
+        message.clear()
+        send(self)
+
+    with (
+        patch.object(Pipeline, "put", putting),
+        patch.object(Pipeline, "drop", dropping),
+        patch.object(Pipeline, "_exchange", sending),
+    ):
+        yield said
 
 
 def plans(statements: list[str]) -> list[str]:

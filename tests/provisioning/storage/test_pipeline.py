@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from peewee import DataError, IntegrityError, InternalError, ProgrammingError
@@ -19,9 +18,8 @@ from provisioning.models import Setting, User
 from provisioning.services import Services
 from provisioning.storage import pipeline
 from provisioning.storage.db import database, transaction
-from provisioning.storage.pipeline import Pipeline
 from provisioning.storage.statements import Statements, parameter
-from tests.fakes import people
+from tests.fakes import people, queries
 
 pytestmark = pytest.mark.postgresql
 
@@ -32,30 +30,11 @@ WRONG = "SELECT 1 FROM nowhere WHERE 1 = %s"
 
 
 @pytest.fixture
-def journeys(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def journeys(services: Services) -> Iterator[list[list[str]]]:
     """The messages to the server, each as the first words of its statements."""
-    said: list[list[str]] = []
-    message: list[str] = []
-    put, drop, send = Pipeline.put, Pipeline.drop, Pipeline._exchange
-
-    def putting(self: Pipeline, sql: str, params: Any = None) -> Any:
-        message.append(sql.split()[0])
-        return put(self, sql, params)
-
-    def dropping(self: Pipeline) -> None:
-        message.clear()
-        drop(self)
-
-    def sending(self: Pipeline) -> None:
-        said.append(message.copy())
-        message.clear()
-        send(self)
-
     people.person()
-    monkeypatch.setattr(Pipeline, "put", putting)
-    monkeypatch.setattr(Pipeline, "drop", dropping)
-    monkeypatch.setattr(Pipeline, "_exchange", sending)
-    return said
+    with queries.journeys() as said:
+        yield said
 
 
 def transactional(work: Callable[[], None]) -> Callable[[], None]:
