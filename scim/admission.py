@@ -3,10 +3,10 @@
 
 """Who is let in, and when their token is looked up.
 
-A reader's is looked up at the door. A writer's is looked up in the transaction in which they write,
-so that nobody writes once a token is revoked; the door goes by what this process saw of it last.
-That is also the cheaper place: on SQLite each commit empties the caches of those who read, and on
-PostgreSQL the question travels with another.
+The door goes by what this process saw of a token last. A writer's is looked up in the transaction
+in which they write, so that nobody writes once a token is revoked; a reader's by the time they are
+answered. That is also the cheaper place: on SQLite each commit empties the caches of those who
+read, and on PostgreSQL the question travels with another.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ _WRITTEN = re.compile(r"/scim/v2/(?:Users|Groups|Bulk)(?:/[0-9a-f-]+)?/?")
 
 
 class Outdated(KeywrightError):
-    """What is known of a writer's token is not what is the case: nothing was done, see `again`."""
+    """What is known of a token is not what is the case: nothing was done or told, see `again`."""
 
 
 def admit(request: Request, door: Door) -> Caller:
     """Return who asks. Raises Unauthenticated.
 
     Where their token is `request.provisional` it may be who came with it before: whatever they
-    ask for happens in a transaction that is `revalidated`, and no refusal is final without
+    are told, or do in a transaction, is `revalidated`, and no refusal is final without
     `is_outdated`.
     """
     authorization = request.header("AUTHORIZATION")
     writes = not request.reads and _WRITTEN.fullmatch(request.path) is not None
-    token = tokens.recall(authorization) if writes else None
+    token = known = tokens.recall(authorization) if writes or request.reads else None
     if token is None:
         token = _verified(request, authorization)
     request.token = token.public_id
-    if writes:
-        request.provisional = token
+    request.provisional = token if writes else known
     return make_caller(token.connection, door)
 
 
 @contextmanager
 def revalidated(request: Request) -> Iterator[None]:
-    """Surround what a transaction does for a writer: it comes to nothing if they are not let in.
+    """Surround what is read for somebody, or done in a transaction: if they are not let in any
+    more, or not as before, it comes to nothing.
 
     Raises Outdated.
     """
@@ -65,7 +65,7 @@ def revalidated(request: Request) -> Iterator[None]:
 
 
 def is_outdated(request: Request) -> bool:
-    """Say of a writer who was refused whether that went by what is not the case any more."""
+    """Say of who was refused whether that went by what is not the case any more."""
     return request.provisional is not None and not tokens.revalidate(request.provisional)()
 
 

@@ -119,7 +119,11 @@ def _admitted(request: Request, door: Door) -> Reply:
         try:
             door.pace.check(caller.connection.id)
             extensions.look()
-            return _view(request.path.removeprefix(PREFIX))(request, caller)
+            view = _view(request.path.removeprefix(PREFIX))
+            if not request.reads:
+                return view(request, caller)
+            with revalidated(request):
+                return view(request, caller)
         except (KeywrightError, HTTPException) as error:
             if not isinstance(error, Outdated) and not is_outdated(request):
                 raise

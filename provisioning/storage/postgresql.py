@@ -86,7 +86,8 @@ class Postgresql(PostgresqlDatabase):
         """Open a write transaction with the next question, as soon as no other one is open."""
         self._renew_if_lost()
         pipeline = self._pipeline()
-        pipeline.drop()
+        if pipeline:  # asked ahead by somebody who has not looked yet
+            pipeline.send()
         for each in _BEGIN:
             pipeline.put(each)
         self._thread.asks_nothing = True
@@ -137,8 +138,6 @@ class Postgresql(PostgresqlDatabase):
         asks_nothing = self._thread.asks_nothing
         answer = self._put(sql, params)
         self._thread.asks_nothing = asks_nothing
-        if not self.in_transaction():
-            answer.pipeline.send()
         return answer.fetchall
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:

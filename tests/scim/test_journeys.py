@@ -13,6 +13,7 @@ from provisioning import keys
 from provisioning.audit import CLI
 from provisioning.models import SecurityKey, User
 from provisioning.storage.db import transaction
+from provisioning.upstream import tokens
 from tests.fakes import people
 from tests.fakes.queries import journeys
 from tests.scim.pushing import PATCH_OP, Directory
@@ -30,6 +31,21 @@ def test_a_person_is_made_in_two(directory: Directory) -> None:
     begin, end = said
     assert begin == ["BEGIN", *["SELECT"] * 3, "INSERT"]  # the lock, the log's head, the token
     assert end[-1] == "COMMIT"
+
+
+@pytest.mark.parametrize(("by", "most"), [("id", 1), ("name", 2)])
+def test_whom_the_process_knows_reads_a_person_in(directory: Directory, by: str, most: int) -> None:
+    made = directory.user("ada")
+    address = f"/Users/{made['id']}" if by == "id" else '/Users?filter=userName eq "ada"'
+    directory("GET", address)  # and what a process asks once a second
+    with journeys() as said:
+        assert directory("GET", address).status_code == 200
+    assert len(said) == most
+    assert len(said[0]) == 2, "the token, and whom they ask for"
+    tokens._verified.clear()
+    with journeys() as said:
+        assert directory("GET", address).status_code == 200
+    assert len(said) == most + 1
 
 
 def test_a_departure_and_all_that_it_ends_takes_seven(directory: Directory) -> None:
