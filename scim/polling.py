@@ -32,23 +32,30 @@ Json = dict[str, object]
 def answer(caller: Caller, resource_id: str, body: Mapping[str, object]) -> Json:
     """Take acknowledgements, and return what waits: `sets` and `moreAvailable` (§2.4).
 
-    Raises NotFound for another's stream or one that pushes, InvalidValue.
+    Raises NotFound for another's stream or one that pushes, WrongState for one that is stopped, by
+    now if it waited, and InvalidValue.
     """
-    stream = streams.get(resource_id, caller.connection)
-    if stream.method != Method.POLL:
-        raise NotFound("This stream pushes its events.")
-    if stream.state != StreamState.ACTIVE:
-        raise WrongState("This stream is stopped.")
+    stream = _stream(caller, resource_id)
     services, waits = caller.door.services, caller.door.waits
     most = _count(body.get("maxEvents"))
     _acknowledge(stream, body)
     found = streams.next_events(stream, most + 1) if most else []
     if not found and most and not _flag(body.get("returnImmediately")) and waits is not None:
         found = _wait(stream, most + 1, waits)
+        stream = _stream(caller, resource_id)
     return {
         "sets": {each.jti: token_of(each, stream, services) for each in found[:most]},
         "moreAvailable": len(found) > most if most else bool(streams.next_events(stream, 1)),
     }
+
+
+def _stream(caller: Caller, resource_id: str) -> EventStream:
+    stream = streams.get(resource_id, caller.connection)
+    if stream.method != Method.POLL:
+        raise NotFound("This stream pushes its events.")
+    if stream.state != StreamState.ACTIVE:
+        raise WrongState("This stream is stopped.")
+    return stream
 
 
 def _wait(stream: EventStream, limit: int, waits: Waits) -> list[StreamEvent]:

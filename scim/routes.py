@@ -29,7 +29,7 @@ from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
 
 from . import about, bulk, deferred, extensions, json_body, polling, tracing
-from .admission import Outdated, admit, again, is_outdated, revalidated
+from .admission import Outdated, admit, again, is_outdated, look_again, revalidated
 from .caller import Caller
 from .door import Door, Waits, open_door
 from .errors import (
@@ -105,7 +105,7 @@ def _reply(request: Request, door: Door, hosts: Sequence[str]) -> Reply:
         if isinstance(error, Taken) and request.caller is not None:
             request.caller.taken.append(error)
         fault = describe(error)
-        return _refusal(fault, _HINTS.get(fault.status, {}))
+        return _refusal(fault, _hints(fault, request))
     except HTTPException as error:
         kept = ("Allow", "Retry-After")
         return _refusal(describe_http(error), {n: v for n, v in error.get_headers() if n in kept})
@@ -320,7 +320,9 @@ def _deferred(request: Request, caller: Caller, txn: str) -> Reply:
 def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:
     request.allow("POST")
     body = request.body(json_body.MEBIBYTE)
-    return Reply(body=orjson.dumps(polling.answer(caller, stream_id, body)), media_type=JSON)
+    found = polling.answer(caller, stream_id, body)
+    look_again(request)  # it may have waited, and the token been revoked meanwhile
+    return Reply(body=orjson.dumps(found), media_type=JSON)
 
 
 _TYPES = {type_.endpoint.removeprefix("/"): type_ for type_ in ALL}
@@ -340,11 +342,15 @@ _WHOLE = {type_.name: Projection(type_) for type_ in ALL}  # nearly everybody as
 
 # --- replies ---------------------------------------------------------------------------------
 
-# What a refusal tells beside its body, by status.
-_HINTS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": "Bearer"},
-    429: {"Retry-After": RETRY_AFTER},  # more than `pace.BURST`: the next try is let in
-}
+
+def _hints(fault: Fault, request: Request) -> Mapping[str, str]:
+    """Return what a refusal tells beside its body."""
+    if fault.status == 401:  # an error is told to who gave something only (RFC 6750 §3.1)
+        wrong = ' error="invalid_token"' if request.header("AUTHORIZATION") else ""
+        return {"WWW-Authenticate": f"Bearer{wrong}"}
+    if fault.status == 429:  # more than `pace.BURST`: the next try is let in
+        return {"Retry-After": RETRY_AFTER}
+    return {}
 
 
 def _projection(request: Request, caller: Caller, type_: ResourceType) -> Projection:

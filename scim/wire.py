@@ -142,7 +142,9 @@ class Request:
 
     def allow(self, *methods: str) -> None:
         """Raise MethodNotAllowed for any other method."""
-        if self.method not in methods and not (self.method == "HEAD" and "GET" in methods):
+        if "GET" in methods:
+            methods = ("GET", "HEAD", *(each for each in methods if each != "GET"))
+        if self.method not in methods:
             raise MethodNotAllowed(valid_methods=methods)
 
 

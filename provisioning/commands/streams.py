@@ -57,7 +57,8 @@ def add(
     services = open_installation(data)
     if bool(endpoint) is poll:
         raise InvalidValue("Say how events get there: --push ADDRESS or --poll.")
-    authorization = authorization_file.read_text().strip() if authorization_file else ""
+    # What does not decode is refused with the rest of what no header may hold.
+    given = authorization_file.read_text("utf-8-sig", "replace") if authorization_file else ""
     with transaction():
         made = streams.add(
             connections.by_name(name),
@@ -67,7 +68,7 @@ def add(
             detail=Detail(detail),
             audience=audience,
             endpoint=endpoint,
-            authorization=authorization,
+            authorization=given.strip(),
             local=services.settings.local_receivers,
         )
     click.echo(made.resource_id)

@@ -31,7 +31,7 @@ from provisioning.models import AuditEvent, Conflict, EventStream, MassDeparture
 from provisioning.services import Services
 from provisioning.storage.db import transaction
 from provisioning.storage.recorder import EXTENSION as RECORDER
-from provisioning.upstream import conflicts
+from provisioning.upstream import conflicts, tokens
 from scim import extensions, polling, security_events
 from scim.caller import make_caller
 from scim.door import Waits, open_door
@@ -772,6 +772,31 @@ def test_a_poll_waits_for_an_event_and_not_for_ever(
     assert slept == [0.01]
 
 
+@pytest.mark.req("R2", "RFC9967")
+@pytest.mark.parametrize(("ends", "status"), [("stream", 409), ("token", 401)])
+def test_a_poll_hands_out_nothing_when_its_stream_or_token_ended_while_it_waited(
+    services: Services,
+    directory: Directory,
+    ends: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = make(directory, services)
+
+    def sleep(_seconds: float) -> None:
+        directory.user("ada")
+        with transaction():
+            if ends == "stream":
+                streams.set_state(stream, StreamState.STOPPED, audit.CLI)
+            else:
+                tokens.revoke(directory.token.split("_")[1], audit.CLI)
+
+    monkeypatch.setattr("scim.polling.sleep", sleep)
+    answer = directory("POST", f"/Events/{stream.resource_id}", {})
+    refused(answer, status)
+    assert streams.waiting(stream) == 1
+
+
 def test_a_poll_without_a_place_is_answered_at_once(
     services: Services, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -855,6 +880,10 @@ def test_the_shell_makes_lists_and_ends_streams(
     listed = shell("list").output
     assert "s3cret" not in made.output + listed
     assert listed.count("Contoso") == 2
+    secret.write_bytes("Bearer geheim\u00fc".encode("latin-1"))
+    refusal = shell(*name, "--push", "http://localhost:1/", "--authorization-file", str(secret))
+    assert refusal.exit_code == 1
+    assert refusal.output == "Error: The authorization is one line of plain characters.\n"
     for arguments in (name, (*name, "--poll", "--push", "https://example.com/")):
         assert shell(*arguments).exit_code == 1
     assert shell("add", "--connection", "Nobody", "--poll").exit_code == 1
