@@ -15,13 +15,14 @@ from flask_babel import lazy_gettext as _l
 from provisioning.audit import Event
 from provisioning.desks import faults
 from provisioning.desks.jobs import Op
+from provisioning.lifecycle import Reason
 from provisioning.mails.mail import Template
 from provisioning.models import AuditEvent
 from provisioning.pages import figures, times
 from provisioning.pages.error_words import told
 from provisioning.panel.access import Role
 
-from . import actors, menu, tasks
+from . import actors, menu, reasons, tasks
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,11 @@ def words_of(row: AuditEvent) -> tuple[str, str, str]:
     sentence, icon, tone = _WORDS.get(_known(row.event), (row.event, "circle-dashed", ""))
     words: defaultdict[str, object] = defaultdict(lambda: "…")
     words.update((name, _shown(name, value)) for name, value in detail_of(row).items())
+    if row.event in (Event.KEY_SUSPENDED, Event.KEY_REVOKED) and words["reason"] in set(Reason):
+        for_good = row.event == Event.KEY_REVOKED
+        words["reason"] = reasons.stopped(Reason(str(words["reason"])), for_good=for_good)
+    elif "reason" in words:
+        words["reason"] = reasons.refused(str(words["reason"]))
     if row.event == Event.ACCOUNT_ROLE_CHANGED:
         words["old"] = _shown("role", words["old"])
     return str(sentence) % words, icon, tone
@@ -333,7 +339,16 @@ def _shown(name: str, value: object) -> object:
         return told(value)
     if name == "fault":
         return faults.of(str(value)).sentence
-    return str(value).replace("_", " ") if name == "reason" else value
+    if name in ("state", "decision"):
+        words = {
+            "active": _("it goes on"),
+            "stopped": _("stopped"),
+            "retried": _("what was given up is tried again"),
+            "approved": _("approved"),
+            "rejected": _("taken back"),
+        }
+        return words.get(str(value), value)
+    return value
 
 
 def _attribute(name: str) -> str:

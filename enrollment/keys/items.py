@@ -24,6 +24,7 @@ from provisioning.pages import times
 from provisioning.panel.access import Role
 from provisioning.services import services
 
+from .. import reasons
 from ..forms import kind_name
 from ..web import may
 
@@ -54,28 +55,6 @@ class Action:
     rest: bool = False
 
 
-def reason_words(key: SecurityKey) -> str:
-    """Return why a key is stopped, in words."""
-    if key.reason == Reason.LEFT and key.state != KeyState.REVOKED:
-        return str(_("the person was suspended"))  # whether they left nobody has said
-    return (
-        {
-            Reason.LOST: _("reported lost"),
-            Reason.STOLEN: _("reported stolen"),
-            Reason.DAMAGED: _("damaged"),
-            Reason.RETURNED: _("returned"),
-            Reason.LEFT: _("the person left"),
-            Reason.SUPERSEDED: _("replaced by another key"),
-            Reason.CANCELLED: _("cancelled"),
-            Reason.ENDED: _("its time was over"),
-            Reason.ON_HOLD: _("on hold"),
-            Reason.COUNTER_REGRESSED: _("its counter went backwards: there may be a copy"),
-        }.get(Reason(key.reason), "")
-        if key.reason
-        else ""
-    )
-
-
 def item(key: SecurityKey) -> dict[str, object]:
     """Return one key for `panel/_key.html`."""
     credential = Credential.get_or_none(Credential.key == key)
@@ -86,7 +65,7 @@ def item(key: SecurityKey) -> dict[str, object]:
         "kind": key.kind,
         "state": key.state,
         "model": key.model or attestation.model_name(key.aaguid or ""),
-        "reason": reason_words(key),
+        "reason": reasons.of_key(key),
         "last_used_at": key.last_used_at,
         "facts": [
             (_("Device"), kind_name(KeyKind(key.kind))),

@@ -26,10 +26,10 @@ from provisioning.panel.access import SessionKind
 from provisioning.services import services
 from provisioning.storage.db import transaction
 
-from .. import timeline, web
+from .. import reasons, timeline, web
 from ..activation import visit
 from ..desks import desk_job, station_choice, tap
-from ..keys.items import Action, Ask, reason_words
+from ..keys.items import Action, Ask
 from ..settings.forms import languages as language_names
 
 SHOWN_EVENTS = 20
@@ -193,7 +193,7 @@ def _item(key: SecurityKey, session: Session, *, readers: bool) -> dict[str, obj
         "kind": key.kind,
         "state": key.state,
         "model": key.model or attestation.model_name(key.aaguid or ""),
-        "reason": reason_words(key),
+        "reason": reasons.of_key(key),
         "last_used_at": key.last_used_at,
         "rename_url": url_for(".rename", key_id=key.resource_id) if living else None,
         "actions": _actions(key, session, readers=readers),

@@ -156,7 +156,8 @@ def test_from_a_directory_s_push_to_a_dead_key(
         "PIN of “Card of Ada Lovelace” changed · Ada Lovelace · Desk NFC",
         "Signed in with “Card of Ada Lovelace” · Ada Lovelace · Ada Lovelace",
         "Signed in with “Card of Ada Lovelace” · Ada Lovelace · Ada Lovelace",
-        "“Card of Ada Lovelace” suspended (left the company) · Ada Lovelace · Example directory",
+        "“Card of Ada Lovelace” suspended (the person was suspended)"
+        " · Ada Lovelace · Example directory",
         "Suspended. Keys stopped: 1, sign-ins: 2, links: 0",
     )
     assert "chain whole" in product.verify_audit()

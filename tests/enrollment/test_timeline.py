@@ -13,9 +13,11 @@ from pathlib import Path
 from flask import Flask
 
 import provisioning
-from enrollment import timeline
+from enrollment import reasons, timeline
 from provisioning import audit
 from provisioning.audit import CLI, Event
+from provisioning.ceremonies.refusals import Refusal
+from provisioning.lifecycle import KeyState, Reason
 from provisioning.storage.db import transaction
 from tests.fakes.panel import Panel
 
@@ -54,6 +56,48 @@ def test_what_a_line_quotes_is_told_in_the_readers_language(app: Flask, panel: P
     assert "“auditor” is now called “Blue card”" in page
     german = panel.get("/activity", headers={"Accept-Language": "de"}).text
     assert "Diese Adresse liegt nicht im öffentlichen Internet." in german
+
+
+def test_why_a_key_was_stopped_or_refused_is_told_in_the_readers_language(
+    app: Flask, panel: Panel
+) -> None:
+    with transaction():
+        audit.record(CLI, Event.KEY_SUSPENDED, name="Blue", reason=Reason.LEFT)
+        audit.record(CLI, Event.KEY_REVOKED, name="Red", reason=Reason.LEFT)
+        audit.record(CLI, Event.KEY_REFUSED, reason=Refusal.MODEL_NOT_ALLOWED)
+        audit.record(CLI, Event.SIGN_IN_REFUSED, reason="unknown_credential")
+        audit.record(CLI, Event.KEY_REFUSED, reason="of_a_newer_version")
+        audit.record(CLI, Event.STREAM_CHANGED, connection="Okta", state="stopped")
+        audit.record(CLI, Event.DEPARTURES_DECIDED, connection="Okta", decision="rejected", users=9)
+    page = panel.see("/activity")
+    for line in (
+        "“Blue” suspended (the person was suspended)",
+        "“Red” revoked (the person left)",
+        "A key was refused (This model of key is not allowed here)",
+        "Sign-in refused (nobody has this key here)",
+        "A key was refused (of a newer version)",
+        "Mass departure from Okta: taken back (people: 9)",
+    ):
+        assert line in page
+    german = panel.get("/activity", headers={"Accept-Language": "de"}).text
+    for line in (
+        "„Blue“ gesperrt (die Person wurde gesperrt)",
+        "„Red“ widerrufen (die Person ist ausgeschieden)",
+        "(Dieses Modell ist hier nicht erlaubt)",
+        "(niemand hat hier diesen Schlüssel)",
+        "Ereignisstrom von Okta: angehalten",
+    ):
+        assert line in german
+
+
+def test_every_reason_has_words(app: Flask) -> None:
+    with app.test_request_context():
+        for reason in Reason:
+            assert reasons.stopped(reason, for_good=True)
+        told = [f"key_{state}" for state in KeyState if state is not KeyState.ACTIVE]
+        told += ["unknown_credential", "foreign_credential", "user_inactive", "account_suspended"]
+        for word in told:
+            assert reasons.refused(word) != word.replace("_", " ")
 
 
 def test_no_line_needs_a_plural() -> None:
