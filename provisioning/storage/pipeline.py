@@ -19,7 +19,7 @@ import psycopg
 from peewee import EXCEPTIONS, ExceptionWrapper, InternalError  # type: ignore[attr-defined]
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.generators import fetch_many, pipeline_communicate
+from psycopg.generators import fetch_many, pipeline_communicate, send
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
@@ -150,6 +150,8 @@ class Pipeline:
         try:
             self._pgconn.enter_pipeline_mode()
             results = wait(pipeline_communicate(self._pgconn, commands))
+            if self._pgconn.flush():  # more than the socket took: the server waits for the rest
+                wait(send(self._pgconn))
             while len(results) <= len(awaited):  # and one for the sync
                 results.append(wait(fetch_many(self._pgconn)))
             self._pgconn.exit_pipeline_mode()

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -206,3 +209,21 @@ def test_a_text_with_a_nul_is_refused_before_it_is_said(journeys: list[list[str]
     with pytest.raises(InvalidValue), transaction():
         ADD.say((), ("nul", "\0"))
     assert journeys == []
+
+
+def test_what_is_larger_than_a_socket_holds_arrives_at_a_server_that_is_slow(
+    services: Services,
+) -> None:
+    (server,) = database.execute_sql("SELECT pg_backend_pid()").fetchone()
+    os.kill(server, signal.SIGSTOP)
+    waking = threading.Timer(0.3, os.kill, (server, signal.SIGCONT))
+    waking.start()
+    # Where the rest is never sent the server waits for it, and we for the server.
+    killing = threading.Timer(20, os.kill, (server, signal.SIGTERM))
+    killing.start()
+    try:
+        ADD.change((), ("large", "x" * 4_000_000))
+    finally:
+        killing.cancel()
+        waking.join()
+    assert len(NAMED.rows((), ("large",))[0][0]) == 4_000_000
