@@ -28,6 +28,7 @@ MAX_PREPARED = 200  # on one connection; the one that was used longest ago makes
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 _Key = tuple[str, tuple[int, ...]]
+_Undo = Callable[[], object]
 
 as_peewee_has_it = ExceptionWrapper(EXCEPTIONS)
 
@@ -75,7 +76,8 @@ class Pipeline:
         self._prepared: OrderedDict[_Key, bytes] = OrderedDict()
         self._names = 0
         self._commands: deque[Callable[[], None]] = deque()
-        self._awaited: list[Answer | _Key | None] = []  # for each command whom its result concerns
+        # For each command whom its result concerns, or what is to be done if it was not.
+        self._awaited: list[Answer | _Undo] = []
 
     def __len__(self) -> int:
         return len(self._commands)
@@ -96,8 +98,12 @@ class Pipeline:
                     raise
             types, formats = self._values.types or (), self._values.formats
         answer = Answer(self)
-        name = self._prepare((sql, types))
-        self._add(partial(self._pgconn.send_query_prepared, name, values, formats), answer)
+        if sql.startswith("ROLLBACK"):
+            # What has failed takes nothing else: also no DEALLOCATE that makes room for this.
+            self._add(partial(self._pgconn.send_query_params, sql.encode(), None), answer)
+        else:
+            name = self._prepare((sql, types))
+            self._add(partial(self._pgconn.send_query_prepared, name, values, formats), answer)
         return answer
 
     def send(self) -> None:
@@ -113,9 +119,7 @@ class Pipeline:
 
     def drop(self) -> None:
         """Forget what the server has not been told."""
-        for whom in self._awaited:
-            if isinstance(whom, tuple):
-                self._prepared.pop(whom, None)
+        self._undo(self._awaited)
         self._commands.clear()
         self._awaited.clear()
 
@@ -130,15 +134,27 @@ class Pipeline:
             self._prepared.move_to_end(key)
             return name
         if len(self._prepared) >= MAX_PREPARED:
-            _, oldest = self._prepared.popitem(last=False)
-            self._add(partial(self._pgconn.send_query_params, b"DEALLOCATE " + oldest, None), None)
+            oldest, name = self._prepared.popitem(last=False)
+            deallocate = partial(self._pgconn.send_query_params, b"DEALLOCATE " + name, None)
+            self._add(deallocate, partial(self._restore, oldest, name))
         self._names += 1
         name = self._prepared[key] = b"kept_%d" % self._names
         sql, types = key
-        self._add(partial(self._pgconn.send_prepare, name, _numbered(sql), types), key)
+        prepare = partial(self._pgconn.send_prepare, name, _numbered(sql), types)
+        self._add(prepare, partial(self._prepared.pop, key))
         return name
 
-    def _add(self, command: Callable[[], None], whom: Answer | _Key | None) -> None:
+    def _restore(self, oldest: _Key, name: bytes) -> None:
+        self._prepared[oldest] = name
+        self._prepared.move_to_end(oldest, last=False)
+
+    def _undo(self, awaited: Sequence[Answer | _Undo]) -> None:
+        """Know again what was prepared before these, none of which the server has done."""
+        for whom in reversed(awaited):
+            if not isinstance(whom, Answer):
+                whom()
+
+    def _add(self, command: Callable[[], None], whom: Answer | _Undo) -> None:
         self._commands.append(command)
         self._awaited.append(whom)
 
@@ -158,16 +174,12 @@ class Pipeline:
         except BaseException:  # nobody knows how far it came
             self.connection.close()
             raise
-        failed: PGresult | None = None
-        for whom, (result, *_) in zip(awaited, results, strict=False):
-            if result.status in _FAILED:
-                failed = failed or result
-                if isinstance(whom, tuple):
-                    self._prepared.pop(whom, None)
-            elif isinstance(whom, Answer):
+        for place, (whom, (result, *_)) in enumerate(zip(awaited, results, strict=False)):
+            if result.status in _FAILED:  # and all behind it were passed over
+                self._undo(awaited[place:])
+                raise error_from_result(result, self.connection.info.encoding)
+            if isinstance(whom, Answer):
                 whom.result = result
-        if failed is not None:
-            raise error_from_result(failed, self.connection.info.encoding)
 
 
 class _Adapted:

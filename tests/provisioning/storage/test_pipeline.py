@@ -191,6 +191,57 @@ def test_what_is_prepared_is_bounded(services: Services, monkeypatch: pytest.Mon
     assert prepared("SELECT 'often'") == 1
 
 
+@pytest.fixture
+def full(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Fill up what may be prepared on a connection, of which there is little."""
+    monkeypatch.setattr(pipeline, "MAX_PREPARED", 5)
+    database.close()
+
+    def fill() -> None:
+        for number in range(5):
+            database.obj.run(f"SELECT {number}", ())
+
+    return fill
+
+
+def test_a_failure_is_undone_with_no_room_to_prepare_how(full: Callable[[], None]) -> None:
+    @transactional
+    def fail() -> None:
+        full()
+        for _ in range(2):
+            ADD.rows((), ("twice", "1"))
+
+    with pytest.raises(IntegrityError):
+        fail()
+    with transaction():
+        with pytest.raises(IntegrityError):
+            fail()
+        ADD.rows((), ("after it", "1"))
+    assert NAMED.rows((), ("twice",)) == []
+    assert NAMED.rows((), ("after it",)) == [("1",)]
+
+
+def test_what_makes_room_and_comes_to_nothing_is_prepared_still(full: Callable[[], None]) -> None:
+    @transactional
+    def change_ones_mind() -> None:
+        for number in range(5, 12):
+            database.obj.say(f"SELECT {number}")
+        raise KeyError
+
+    @transactional
+    def fail() -> None:
+        database.obj.say("SELECT 1 / 0")
+        full()
+
+    for _ in range(4):
+        full()
+        with pytest.raises(KeyError):
+            change_ones_mind()
+        with pytest.raises(DataError):
+            fail()
+    assert prepared("%") == 5
+
+
 def prepared(like: str) -> int:
     asked = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE %s"
     return int(database.execute_sql(asked, (like,)).fetchone()[0])
