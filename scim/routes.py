@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from provisioning.errors import NotFound as NothingThere
 from provisioning.event_streams import events
 from provisioning.processes.logs import kind_and_place
 from provisioning.services import Services
-from provisioning.storage.db import RETRY_AFTER, transaction, will_pass
+from provisioning.storage.db import RETRY_AFTER, guarded, transaction, will_pass
 from provisioning.storage.recorder import Recorder
 from provisioning.upstream import tokens
 from provisioning.upstream.connections import PatchReply
@@ -320,8 +321,11 @@ def _deferred(request: Request, caller: Caller, txn: str) -> Reply:
 def _poll(request: Request, caller: Caller, stream_id: str) -> Reply:
     request.allow("POST")
     body = request.body(json_body.MEBIBYTE)
-    found = polling.answer(caller, stream_id, body)
-    look_again(request)  # it may have waited, and the token been revoked meanwhile
+    try:
+        with guarded(partial(look_again, request)):
+            found = polling.answer(caller, stream_id, body)
+    finally:  # it may have waited, and the token been revoked: then no refusal is told either
+        look_again(request)
     return Reply(body=orjson.dumps(found), media_type=JSON)
 
 

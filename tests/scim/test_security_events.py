@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -773,7 +774,7 @@ def test_a_poll_waits_for_an_event_and_not_for_ever(
 
 
 @pytest.mark.req("R2", "RFC9967")
-@pytest.mark.parametrize(("ends", "status"), [("stream", 409), ("token", 401)])
+@pytest.mark.parametrize(("ends", "status"), [("stream", 409), ("token", 401), ("both", 401)])
 def test_a_poll_hands_out_nothing_when_its_stream_or_token_ended_while_it_waited(
     services: Services,
     directory: Directory,
@@ -786,14 +787,33 @@ def test_a_poll_hands_out_nothing_when_its_stream_or_token_ended_while_it_waited
     def sleep(_seconds: float) -> None:
         directory.user("ada")
         with transaction():
-            if ends == "stream":
+            if ends != "token":
                 streams.set_state(stream, StreamState.STOPPED, audit.CLI)
-            else:
+            if ends != "stream":
                 tokens.revoke(directory.token.split("_")[1], audit.CLI)
 
     monkeypatch.setattr("scim.polling.sleep", sleep)
     answer = directory("POST", f"/Events/{stream.resource_id}", {})
     refused(answer, status)
+    assert streams.waiting(stream) == 1
+
+
+@pytest.mark.req("R2")
+def test_what_is_acknowledged_is_kept_if_the_token_ends_before_its_turn_comes(
+    services: Services, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = make(directory, services)
+    directory.user("ada")
+    (event,) = StreamEvent.select()
+
+    def turn() -> AbstractContextManager[None]:
+        with transaction():
+            tokens.revoke(directory.token.split("_")[1], audit.CLI)
+        return transaction()
+
+    monkeypatch.setattr("scim.polling.transaction", turn)
+    answer = directory("POST", f"/Events/{stream.resource_id}", {"ack": [event.jti]})
+    refused(answer, 401)
     assert streams.waiting(stream) == 1
 
 
