@@ -126,7 +126,9 @@ class Pipeline:
     def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
         """Return the rows of a result."""
         self._values.set_pgresult(result, set_loaders=True)
-        return self._values.load_rows(0, result.ntuples, tuple)
+        rows = self._values.load_rows(0, result.ntuples, tuple)
+        self._values.set_pgresult(None)  # a page of documents is not to live until the next one
+        return rows
 
     def _prepare(self, key: _Key) -> bytes:
         name = self._prepared.get(key)

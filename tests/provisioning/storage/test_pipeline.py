@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from peewee import DataError, IntegrityError, InternalError, ProgrammingError
@@ -278,3 +280,15 @@ def test_what_is_larger_than_a_socket_holds_arrives_at_a_server_that_is_slow(
         killing.cancel()
         waking.join()
     assert len(NAMED.rows((), ("large",))[0][0]) == 4_000_000
+
+
+def test_what_was_answered_is_not_kept(services: Services) -> None:
+    used = resident()
+    much = database.obj.run("SELECT repeat('x', 1000000) FROM generate_series(1, 200)", ())
+    assert len(much.fetchall()) == 200
+    del much
+    assert resident() - used < 100 * 1024 * 1024
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
