@@ -10,9 +10,11 @@ by what psycopg's cursors are made of: its libpq, its adaptation of values, its 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -199,6 +201,6 @@ class _Adapted:
 @lru_cache(maxsize=2_000)
 def _numbered(sql: str) -> bytes:
     """Return a statement with its parameters as PostgreSQL itself has them: $1, $2 …"""
-    first, *rest = sql.split("%s")
-    text = first + "".join(f"${place}{part}" for place, part in enumerate(rest, 1))
-    return text.replace("%%", "%").encode()
+    places = count(1)
+    text = re.sub("%[s%]", lambda each: "%" if each[0] == "%%" else f"${next(places)}", sql)
+    return text.encode()

@@ -251,6 +251,7 @@ def prepared(like: str) -> int:
 
 def test_a_percent_sign_is_one(services: Services) -> None:
     assert database.obj.run("SELECT 7 %% %s, 'a%%'", (4,)).fetchall() == [(3, "a%")]
+    assert database.obj.run("SELECT '%%s%%%%s', %s", ("a",)).fetchall() == [("%s%%s", "a")]
 
 
 def test_a_number_that_no_column_holds_is_refused(services: Services) -> None:
