@@ -23,6 +23,7 @@ from peewee import (
     InterfaceError,
     ModelSelect,
     OperationalError,
+    PeeweeException,
 )
 
 from ..errors import ConfigurationError
@@ -274,10 +275,14 @@ def migrating(tables: Iterable[str]) -> Iterator[None]:
 
 def will_pass(error: Exception) -> bool:
     """Say whether the same request may succeed in a while: the database is away or was busy."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not isinstance(error, PeeweeException):
         return False
+    away = isinstance(error, OperationalError | InterfaceError)
     if is_sqlite():
-        return isinstance(error, NotCommitted) or "locked" in str(error)
+        return away and (isinstance(error, NotCommitted) or "locked" in str(error))
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state is None:
+        return away
     # SQLSTATE classes: connection, rolled back for another's sake, out of resources, shut down.
-    state = getattr(error.args[0], "sqlstate", None) if error.args else None
-    return state is None or state[:2] in ("08", "40", "53", "57") or state == "55P03"
+    # By itself: waited for a lock, or was thrown out in the middle, for too long.
+    return state[:2] in ("08", "40", "53", "57") or state in ("55P03", "25P03")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from flask import Flask
-from peewee import OperationalError
+from peewee import OperationalError, PeeweeException
 
 from provisioning import audit, keys
 from provisioning.audit import CLI, Event
@@ -359,6 +359,37 @@ def test_a_writer_that_waits_too_long_is_told_to_come_back(
         over.set()
         other.join()
     assert directory("POST", "/Users", {"userName": "grace"}).status_code == 201
+
+
+@pytest.mark.parametrize("by_cursor", [True, False])
+def test_who_was_thrown_out_for_hanging_may_come_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch, by_cursor: bool
+) -> None:
+    session = "SET idle_in_transaction_session_timeout = '20ms'"
+    monkeypatch.setattr("provisioning.storage.postgresql._SESSION", session)
+    database.close()
+    ask = database.execute_sql if by_cursor else database.obj.run
+
+    def hang() -> None:
+        with transaction():
+            ask("SELECT 1", ())
+            time.sleep(0.2)
+            ask("SELECT 1", ())
+
+    with pytest.raises(PeeweeException) as told:
+        hang()
+    assert will_pass(told.value)
+    assert Setting.select().count() == 0, "and on another connection everything works"
+
+
+def test_what_no_repetition_mends_is_not_to_be_repeated(services: Services) -> None:
+    for ask in (database.execute_sql, database.obj.run):
+        with pytest.raises(OperationalError, match="too large") as told:
+            ask("SELECT repeat('x', 2000000000)", ())
+        assert not will_pass(told.value)
+        with pytest.raises(PeeweeException) as told:
+            ask("SELECT 1 / 0", ())
+        assert not will_pass(told.value)
 
 
 def test_a_process_that_hangs_in_its_turn_is_thrown_out(services: Services) -> None:
