@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from peewee import DataError, IntegrityError, InternalError, ProgrammingError
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.postgresql
 BY_ID = Statements(lambda table: table.select(table.id).where(table.id == parameter(0)))
 NAMED = Statements(lambda: Setting.select(Setting.value).where(Setting.name == parameter(0)))
 ADD = Statements(lambda: Setting.insert({"name": parameter(0), "value": parameter(1)}))
+SET = Statements(lambda: Setting.update(value=parameter(0)).where(Setting.name == parameter(1)))
 WRONG = "SELECT 1 FROM nowhere WHERE 1 = %s"
 
 
@@ -293,3 +295,61 @@ def test_what_was_answered_is_not_kept(services: Services) -> None:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+class Undone(Exception):
+    """What a transaction of the test ends with when it is not to be kept."""
+
+
+def act(chance: Random, model: dict[str, str], depth: int = 0) -> dict[str, str]:
+    """Do something at random, nested transactions included; return what is there by then."""
+    there = dict(model)
+    for _ in range(chance.randrange(1, 6)):
+        name, value = f"n{chance.randrange(6)}", str(chance.random())
+        what = chance.randrange(7)
+        if what == 0:
+            SET.say((), (value, name))
+            there.update({name: value} if name in there else {})
+        elif what == 1:
+            assert SET.change((), (value, name)) == (name in there)
+            there.update({name: value} if name in there else {})
+        elif what == 2 and name not in there:
+            (ADD.say if chance.random() < 0.5 else ADD.change)((), (name, value))
+            there[name] = value
+        elif what == 3:
+            asked = NAMED.ahead((), (name,))
+            SET.say((), (value, name))
+            was = there.get(name)
+            there.update({name: value} if name in there else {})
+            assert asked() == ([(was,)] if was is not None else [])
+        elif what == 4:
+            found = Setting.get_or_none(Setting.name == name)  # by a cursor of the driver
+            assert (found.value if found is not None else None) == there.get(name)
+        elif what == 5 and depth < 3:
+            with suppress(Undone), transaction():
+                inner = act(chance, there, depth + 1)
+                if chance.random() < 0.4:
+                    raise Undone
+                there = inner
+        elif what == 6 and name in there:
+            with suppress(IntegrityError), transaction():
+                SET.say((), ("lost", name))
+                ADD.change((), (name, value))
+    return there
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_said_in_whatever_order_is_done_in_that_order(
+    services: Services, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "MAX_PREPARED", 4)
+    database.close()
+    Setting.delete().execute()
+    chance, model = Random(seed), dict[str, str]()
+    for _ in range(40):
+        with suppress(Undone), transaction():
+            then = act(chance, model)
+            if chance.random() < 0.3:
+                raise Undone
+            model = then
+        assert {row.name: row.value for row in Setting.select()} == model
