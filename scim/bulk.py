@@ -18,7 +18,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from provisioning.errors import InvalidValue, KeywrightError, NotFound, Taken, WrongState
 from provisioning.storage.db import transaction
@@ -57,16 +56,14 @@ class Operation:
     names: frozenset[str] = field(default_factory=frozenset)
     merged: bool = False  # it changed somebody who was there
 
-    @cached_property
-    def method(self) -> str:
-        """Its HTTP method, in capitals."""
-        return str(self.given.get("method", "")).upper()
+    # Its HTTP method, in capitals, and the name by which others may refer to what it creates.
+    method: str = field(init=False)
+    bulk_id: str | None = field(init=False)
 
-    @cached_property
-    def bulk_id(self) -> str | None:
-        """The name under which others may refer to what it creates."""
-        value = self.given.get("bulkid")
-        return value if isinstance(value, str) and value else None
+    def __post_init__(self) -> None:
+        self.method = str(self.given.get("method", "")).upper()
+        name = self.given.get("bulkid")
+        self.bulk_id = name if isinstance(name, str) and name else None
 
     @property
     def failed(self) -> bool:

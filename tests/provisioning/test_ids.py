@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import uuid
 
 import pytest
@@ -30,3 +31,21 @@ def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {ids.new_id() for _ in range(2_000)}
     assert len(made) == 2_000
     assert len({each[:13] for each in made}) == 1
+
+
+def test_no_process_makes_the_ids_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "now_ms", lambda: 1_795_000_000_000)
+    ids.new_id()
+    forked = multiprocessing.get_context("fork")
+    told = forked.Queue()
+    processes = [
+        forked.Process(target=lambda: told.put([ids.new_id() for _ in range(150)]))
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    made = [each for _ in processes for each in told.get(timeout=20)]
+    for process in processes:
+        process.join()
+    made += [ids.new_id() for _ in range(150)]
+    assert len(set(made)) == 450
