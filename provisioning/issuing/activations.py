@@ -22,7 +22,7 @@ from ..mails import languages, outbox
 from ..mails.mail import Template
 from ..models import LIVE, Activation, PanelAccount, SecurityKey, Session, User
 from ..services import Services
-from ..storage.statements import Counted, Statements, parameter
+from ..storage.statements import Changed, Statements, parameter
 from . import approvals, group_policies, link_codes
 from .policy import Method
 
@@ -228,7 +228,7 @@ def end_for_user(user: User, to: LinkState) -> int:
     return _end("user", user.id, to)
 
 
-def end_for_leaver(user: User) -> Counted:
+def end_for_leaver(user: User) -> Changed:
     """The same as part of the cascade, which ends all sessions and mails of the user itself."""
     return _END.say(("user",), (LinkState.CANCELLED, now_ms(), user.id))
 

@@ -26,7 +26,7 @@ from ..errors import WrongState
 from ..models import UNSENT, OutboxMail, SecurityKey, User
 from ..sealing import columns
 from ..storage.db import database
-from ..storage.statements import Counted, Statements, parameter
+from ..storage.statements import Changed, Statements, parameter
 from ..vault import Vault
 from .addresses import check_address
 from .mail import (
@@ -129,7 +129,7 @@ def cancel(
     return _CANCEL.change((user is not None, key is not None, kinds), owners)
 
 
-def end_for_leaver(user: User) -> Counted:
+def end_for_leaver(user: User) -> Changed:
     """The same as part of the cascade, for all mails but notices."""
     return _CANCEL.say((True, False, _ENDING), (user.id,))
 

@@ -12,12 +12,12 @@ from ..audit import Actor, Event
 from ..clock import HOUR, now_ms
 from ..mails import alerts
 from ..models import PanelAccount, Session, User
-from ..storage.statements import Counted, Statements, parameter
+from ..storage.statements import Changed, Statements, parameter
 from . import access
 from .access import Role
 
 
-def shut_out(user: User, actor: Actor, *, account: bool) -> Counted:
+def shut_out(user: User, actor: Actor, *, account: bool) -> Changed:
     """End every session of a leaver, as part of the cascade; return what tells how many.
 
     `account`: this one has an account for the panel: whose sessions end, too, and which is

@@ -32,7 +32,7 @@ _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 _Key = tuple[str, tuple[int, ...]]
 _Undo = Callable[[], object]
 
-as_peewee_has_it = ExceptionWrapper(EXCEPTIONS)
+_as_peewee_has_it = ExceptionWrapper(EXCEPTIONS)
 
 
 class Answer:
@@ -49,11 +49,6 @@ class Answer:
     def changed(self) -> int:
         """Return how many rows it changed. Raises as `fetchall` does."""
         return self._told().command_tuples or 0
-
-    @property
-    def rowcount(self) -> int:
-        """The same, as drivers have it."""
-        return self.changed()
 
     @property
     def done(self) -> str:
@@ -96,7 +91,7 @@ class Pipeline:
             try:
                 values = self._values.dump_sequence(params, [PyFormat.AUTO] * len(params))
             except psycopg.Error:
-                with as_peewee_has_it:
+                with _as_peewee_has_it:
                     raise
             types, formats = self._values.types or (), self._values.formats
         answer = Answer(self)
@@ -116,7 +111,7 @@ class Pipeline:
         try:
             self._exchange()
         except psycopg.Error:
-            with as_peewee_has_it:
+            with _as_peewee_has_it:
                 raise
 
     def drop(self) -> None:

@@ -24,7 +24,7 @@ from .db import database
 MAX_KEPT = 1_000  # shapes; a client that invents new ones makes the rest start again
 
 Rows = list[tuple[Any, ...]]
-Counted = Callable[[], int]  # of rows that a statement changes, for whoever asks when it is over
+Changed = Callable[[], int]  # of rows that a statement changes, for whoever asks when it is over
 R = TypeVar("R", bound=Row)
 # Its text; its terms; at which of them which value goes; whether the values are just what it takes.
 _Statement = tuple[str, list[Any], list[tuple[int, int]], bool]
@@ -51,20 +51,20 @@ class Statements:
 
     def rows(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Rows:
         """Run the statement that `build(*shape)` makes, and return its rows."""
-        found: Rows = self._run(shape, values).fetchall()
+        found: Rows = database.obj.run(*self._filled(shape, values)).fetchall()
         return found
 
     def change(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> int:
         """The same for a statement that has no rows; return how many it changed."""
-        return int(self._run(shape, values).rowcount)
+        return self.say(shape, values)()
 
-    def say(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Counted:
+    def say(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Changed:
         """Have it run before whatever this transaction asks next; return what tells how many rows.
 
         For what cannot fail but with all the rest: what it raises is raised then.
         """
-        counted: Counted = database.obj.say(*self._filled(shape, values))
-        return counted
+        changed: Changed = database.obj.say(*self._filled(shape, values))
+        return changed
 
     def ahead(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Callable[[], Rows]:
         """The same as `rows` for a transaction that is about to ask something else.
@@ -73,9 +73,6 @@ class Statements:
         """
         asked: Callable[[], Rows] = database.obj.ask_ahead(*self._filled(shape, values))
         return asked
-
-    def _run(self, shape: tuple[Hashable, ...], values: Sequence[object]) -> Any:
-        return database.obj.run(*self._filled(shape, values))
 
     def _filled(
         self, shape: tuple[Hashable, ...], values: Sequence[object]
